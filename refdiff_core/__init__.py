@@ -1,0 +1,54 @@
+"""Ref-Diff: a picture and a description of which thing you mean become a mask.
+
+    from refdiff_core import load_demo, load_image, segment
+    result, = segment(load_image("scene.png"), "the red circle", load_demo())
+    result.mask  # float32 (H, W) in [0, 1]
+
+Everything is imported when it is first used, so that `import refdiff_core` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import RefDiffError as RefDiffError
+    from .expression import parse as parse
+    from .expression import parse_lines as parse_lines
+    from .images import load_image as load_image
+    from .images import save_image as save_image
+    from .loading import load_demo as load_demo
+    from .loading import load_models as load_models
+    from .pipeline import Models as Models
+    from .pipeline import segment as segment
+    from .settings import AttentionSettings as AttentionSettings
+    from .settings import Settings as Settings
+    from .values import Expression as Expression
+    from .values import Proposals as Proposals
+    from .values import Segmentation as Segmentation
+
+_HOMES = {
+    "AttentionSettings": "settings",
+    "Expression": "values",
+    "Models": "pipeline",
+    "Proposals": "values",
+    "RefDiffError": "errors",
+    "Segmentation": "values",
+    "Settings": "settings",
+    "load_demo": "loading",
+    "load_image": "images",
+    "load_models": "loading",
+    "parse": "expression",
+    "parse_lines": "expression",
+    "save_image": "images",
+    "segment": "pipeline",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - a list of names, kept in one place
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

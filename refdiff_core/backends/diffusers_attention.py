@@ -1,0 +1,227 @@
+"""Attention from a Stable Diffusion checkpoint through diffusers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..attention import heat_map, resize, word_weights
+from ..capture import Capture, PassComplete
+from ..settings import AttentionSettings
+from ..values import AttentionMap, Expression, Image, Word
+from .checkpoints import StableDiffusion, load_stable_diffusion
+from .families import Family
+from .tokens import stack_layouts, tokenize, words_to_read
+
+
+class DiffusersAttention:
+    """An `AttentionSource` over a loaded checkpoint.
+
+    One conditional pass of the denoiser at low noise for all expressions of a picture, ended
+    after the last layer that is read. No classifier-free guidance.
+
+    Args:
+        model: from `load_stable_diffusion`.
+        settings: noise level, resolution, seed.
+    """
+
+    def __init__(
+        self, model: StableDiffusion, settings: AttentionSettings = AttentionSettings()
+    ) -> None:
+        self.model = model
+        self.settings = settings
+        self.layers = layers_on(model.unet, model.family.grid_factor)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        settings: AttentionSettings = AttentionSettings(),
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> DiffusersAttention:
+        """Load a checkpoint file or a diffusers folder; see `load_stable_diffusion`."""
+        return cls(load_stable_diffusion(path, device, dtype), settings)
+
+    @torch.inference_mode()
+    def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
+        """See `AttentionSource.read`.
+
+        The picture is resized, not padded, to about the resolution the model was trained at
+        (`working_size`); maps come back on the picture's own grid.
+        """
+        tokens = [tokenize(expression.text) for expression in expressions]
+        words = [words_to_read(*pair) for pair in zip(expressions, tokens, strict=True)]
+        text, conditions = self._encode_text(tokens)
+        weights = word_weights([[each for _, each in found] for found in words], text.shape[1])
+        capture = Capture(self.layers, weights)
+        latents = self._encode_image(image)
+        with capturing(self.model.unet, capture):
+            self._denoise(latents, text, conditions)
+        size_hw = (image.shape[0], image.shape[1])
+        return [
+            _attention_map([word for word, _ in found], maps, size_hw)
+            for found, maps in zip(words, capture.word_maps(), strict=True)
+        ]
+
+    def _encode_text(self, tokens: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
+        """Text for the denoiser (B, chunks * 77, context) and SDXL's pooled text (B, 1280)."""
+        states, pooled = [], None
+        encoders = zip(self.model.family.text_encoders, self.model.text_encoders, strict=True)
+        for spec, encoder in encoders:
+            ids = stack_layouts(tokens, spec.pad).to(encoder.device)  # (B, chunks, 77)
+            out = encoder(ids.flatten(0, 1), output_hidden_states=spec.hidden != -1)
+            hidden = out.last_hidden_state if spec.hidden == -1 else out.hidden_states[spec.hidden]
+            states.append(hidden.unflatten(0, ids.shape[:2]).flatten(1, 2))
+            if spec.projected:
+                # the pooled text is the first chunk's, as in ComfyUI
+                pooled = out.text_embeds.unflatten(0, ids.shape[:2])[:, 0]
+        return torch.cat(states, -1), pooled
+
+    def _encode_image(self, image: Image) -> Tensor:
+        """Latents (1, 4, h, w), the autoencoder's mean: no draw, so no seed needed."""
+        vae = self.model.vae
+        size = working_size((image.shape[0], image.shape[1]), self.model.family, self.settings)
+        pixels = resize_image(image, size).to(vae.device, vae.dtype)
+        latents = vae.encode(pixels * 2 - 1).latent_dist.mode() * vae.config.scaling_factor
+        return latents.to(self.model.unet.device, self.model.unet.dtype)  # type: ignore[no-any-return]
+
+    def _denoise(self, latents: Tensor, text: Tensor, pooled: Tensor | None) -> None:
+        timestep = self.settings.timestep
+        noisy = add_noise(latents, timestep, self.settings.seed)
+        batch = _with_inpainting_channels(noisy, latents, self.model.unet.config.in_channels)
+        batch = batch.expand(len(text), -1, -1, -1)
+        extra = None if pooled is None else self._size_conditioning(pooled, latents)
+        self.model.unet(batch, timestep, text, added_cond_kwargs=extra)
+
+    def _size_conditioning(self, pooled: Tensor, latents: Tensor) -> dict[str, Tensor]:
+        """SDXL is told the picture's size, no crop, and the size to make: all the working size."""
+        height, width = (8 * side for side in latents.shape[-2:])
+        ids = torch.tensor([height, width, 0, 0, height, width], device=pooled.device)
+        return {"text_embeds": pooled, "time_ids": ids.to(pooled).expand(len(pooled), -1)}
+
+
+def working_size(
+    size_hw: tuple[int, int], family: Family, settings: AttentionSettings
+) -> tuple[int, int]:
+    """The size (H, W) at which the denoiser sees a picture.
+
+    About the area of resolution x resolution, in the picture's proportions, each side rounded to
+    a multiple that every level of the model halves evenly. Rounding stretches a picture by a few
+    per cent at most; padding would spend work on nothing and give the model a border to look at.
+    Sides are kept to four times the resolution, so that a 1 x 4000 strip still fits in memory.
+    """
+    resolution = settings.resolution or family.resolution
+    aspect = math.sqrt(size_hw[0] / size_hw[1])
+
+    def side(length: float) -> int:
+        steps = round(min(length, 4 * resolution) / family.multiple)
+        return max(1, steps) * family.multiple
+
+    return side(resolution * aspect), side(resolution / aspect)
+
+
+def resize_image(image: Image, size_hw: tuple[int, int]) -> Tensor:
+    """A picture (H, W, 3) as (1, 3, h, w), resampled with antialiasing."""
+    planes = image.permute(2, 0, 1)[None]
+    return nn.functional.interpolate(
+        planes, size=size_hw, mode="bicubic", align_corners=False, antialias=True
+    ).clamp(0, 1)
+
+
+def add_noise(latents: Tensor, timestep: int, seed: int) -> Tensor:
+    """x_t of the schedule that all Stable Diffusion families share ("scaled_linear").
+
+    The noise is drawn on the CPU, so that every device gets the same.
+    """
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    signal = float((1 - betas).cumprod(0)[timestep])
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
+    return signal**0.5 * latents + (1 - signal) ** 0.5 * noise.to(latents)
+
+
+def _with_inpainting_channels(noisy: Tensor, latents: Tensor, channels: int) -> Tensor:
+    """Inpainting checkpoints also see the mask and the masked picture: here nothing is masked."""
+    if channels == noisy.shape[1]:
+        return noisy
+    return torch.cat([noisy, torch.zeros_like(noisy[:, :1]), latents], 1)
+
+
+def _attention_map(
+    words: Sequence[Word], maps: Tensor, size_hw: tuple[int, int]
+) -> AttentionMap:
+    word_maps = maps[: len(words)]  # the batch is as wide as its longest expression
+    return AttentionMap(heat_map(word_maps, size_hw), tuple(words), word_maps)
+
+
+def layers_on(unet: nn.Module, factor: int) -> list[str]:
+    """Names of the cross-attention layers whose grid is the latent grid divided by ``factor``."""
+    levels = len(unet.config["block_out_channels"])  # type: ignore[index]
+    names = [name for name, _ in unet.named_modules() if name.endswith(".attn2")]
+    return [name for name in names if _factor(name, levels) == factor]
+
+
+def _factor(layer: str, levels: int) -> int:
+    block, _, rest = layer.partition(".")
+    index = rest.partition(".")[0]
+    halvings = {
+        "down_blocks": lambda: int(index),
+        "up_blocks": lambda: levels - 1 - int(index),
+        "mid_block": lambda: levels - 1,
+    }
+    return int(2 ** halvings[block]())
+
+
+@contextmanager
+def capturing(unet: nn.Module, capture: Capture) -> Iterator[None]:
+    """Record a denoiser's cross-attention while the block runs, then leave it as it was.
+
+    Forward hooks on the projections see the queries and keys that the layer computes anyway, so
+    nothing is computed twice and any attention back end may do the rest.
+    """
+    with ExitStack() as hooks:
+        for name, block in _transformers(unet):
+            _watch(name, block, capture, hooks)
+        try:
+            yield
+        except PassComplete:
+            pass
+
+
+def _transformers(unet: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, module in unet.named_modules():
+        if hasattr(module, "transformer_blocks"):
+            yield name, module
+
+
+def _watch(name: str, transformer: nn.Module, capture: Capture, hooks: ExitStack) -> None:
+    """Note the grid that a transformer is handed, and its layers' queries and keys."""
+    seen: dict[str, Any] = {}
+
+    def grid(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        hidden = args[0] if args else kwargs["hidden_states"]
+        seen["grid"] = (hidden.shape[-2], hidden.shape[-1])
+
+    def query(_module: nn.Module, _args: Any, output: Tensor) -> None:
+        seen["query"] = output
+
+    def key(layer: str, heads: int) -> Callable[..., None]:
+        def record(_module: nn.Module, _args: Any, output: Tensor) -> None:
+            capture.record(layer, seen["query"], output, heads=heads, grid_hw=seen["grid"])
+
+        return record
+
+    handles = [transformer.register_forward_pre_hook(grid, with_kwargs=True)]
+    for index, block in enumerate(transformer.transformer_blocks):  # type: ignore[arg-type]
+        layer, attention = f"{name}.transformer_blocks.{index}.attn2", block.attn2
+        if layer in capture.pending:
+            handles.append(attention.to_q.register_forward_hook(query))
+            handles.append(attention.to_k.register_forward_hook(key(layer, attention.heads)))
+    for handle in handles:
+        hooks.callback(handle.remove)

@@ -1,0 +1,225 @@
+"""The checkpoint families: what each is built like, and how a file tells which one it is.
+
+Configurations travel with the package, so that nothing is ever looked up on a hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from ..demo import architectures as demo
+from ..errors import ModelError
+
+Config = Mapping[str, Any]
+StateDict = dict[str, Tensor]
+
+UNET = "model.diffusion_model."
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """One text encoder of a family.
+
+    prefix: where its weights lie in the original single-file layout.
+    subfolder: its place in a diffusers folder.
+    config: of transformers' CLIPTextModel.
+    open_clip: the file holds it in open_clip's layout rather than in transformers'.
+    pad: the id that fills a text up to 77 tokens.
+    hidden: which hidden state is read, counted from the end; -1 is normalised, others are raw.
+    projected: it also gives the pooled, projected text (SDXL's second encoder).
+    """
+
+    prefix: str
+    subfolder: str
+    config: Config
+    open_clip: bool = False
+    pad: int = 49407
+    hidden: int = -1
+    projected: bool = False
+
+
+@dataclass(frozen=True)
+class Family:
+    """What all checkpoints of one kind share.
+
+    context: width of the text that the denoiser reads; with channels it tells the family.
+    resolution: side in pixels of the square that the model was trained at.
+    multiple: sides of a picture are brought to multiples of this many pixels, so that every
+        level of autoencoder and denoiser halves evenly.
+    grid_factor: the layers read lie on the latent grid divided by this. 4 is the published
+        code's choice for SD 1.x (METHOD.md 1b: "ds=4"), and the one that carries most meaning
+        (METHOD.md 3c, idea 7).
+    """
+
+    name: str
+    channels: int
+    context: int
+    unet: Config
+    vae: Config
+    text_encoders: tuple[TextEncoder, ...]
+    resolution: int
+    multiple: int
+    grid_factor: int
+    size_conditioning: bool = field(default=False)
+
+
+_VAE: Config = {
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+    "latent_channels": 4,
+    "sample_size": 512,
+    "scaling_factor": 0.18215,
+}
+_CLIP_L: Config = {
+    "vocab_size": 49408,
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "projection_dim": 768,
+    "hidden_act": "quick_gelu",
+    "bos_token_id": 49406,
+    "eos_token_id": 49407,
+    "pad_token_id": 49407,
+}
+# SD 2.x reads the last layer but one; diffusers says so by leaving the last layer out.
+_OPEN_CLIP_H: Config = {
+    **_CLIP_L,
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 23,
+    "num_attention_heads": 16,
+    "projection_dim": 512,
+    "hidden_act": "gelu",
+}
+_OPEN_CLIP_G: Config = {
+    **_CLIP_L,
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 20,
+    "projection_dim": 1280,
+    "hidden_act": "gelu",
+}
+
+SD1 = Family(
+    name="Stable Diffusion 1.x",
+    channels=320,
+    context=768,
+    unet={"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},
+    vae=_VAE,
+    text_encoders=(
+        TextEncoder("cond_stage_model.transformer.", "text_encoder", _CLIP_L),
+    ),
+    resolution=512,
+    multiple=64,
+    grid_factor=4,
+)
+SD2 = Family(
+    name="Stable Diffusion 2.x",
+    channels=320,
+    context=1024,
+    unet={
+        "sample_size": 96,
+        "cross_attention_dim": 1024,
+        "attention_head_dim": (5, 10, 20, 20),
+        "use_linear_projection": True,
+    },
+    vae=_VAE,
+    text_encoders=(
+        TextEncoder("cond_stage_model.model.", "text_encoder", _OPEN_CLIP_H, open_clip=True, pad=0),
+    ),
+    resolution=768,
+    multiple=64,
+    grid_factor=4,
+)
+SDXL = Family(
+    name="Stable Diffusion XL",
+    channels=320,
+    context=2048,
+    unet={
+        "sample_size": 128,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "block_out_channels": (320, 640, 1280),
+        "transformer_layers_per_block": (1, 2, 10),
+        "attention_head_dim": (5, 10, 20),
+        "cross_attention_dim": 2048,
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": 2816,
+    },
+    vae={**_VAE, "sample_size": 1024, "scaling_factor": 0.13025},
+    text_encoders=(
+        TextEncoder("conditioner.embedders.0.transformer.", "text_encoder", _CLIP_L, hidden=-2),
+        TextEncoder(
+            "conditioner.embedders.1.model.",
+            "text_encoder_2",
+            _OPEN_CLIP_G,
+            open_clip=True,
+            pad=0,
+            hidden=-2,
+            projected=True,
+        ),
+    ),
+    resolution=1024,
+    multiple=32,
+    grid_factor=4,
+    size_conditioning=True,
+)
+DEMO = Family(
+    name="the bundled demo model",
+    channels=demo.DENOISER_CONFIG["block_out_channels"][0],
+    context=demo.DENOISER_CONFIG["cross_attention_dim"],
+    unet=demo.DENOISER_CONFIG,
+    vae=demo.AUTOENCODER_CONFIG,
+    text_encoders=(
+        TextEncoder("cond_stage_model.transformer.", "text_encoder", demo.TEXT_ENCODER_CONFIG),
+    ),
+    resolution=128,
+    multiple=16,
+    grid_factor=1,
+)
+
+FAMILIES = (SD1, SD2, SDXL, DEMO)
+
+
+def identify(state: StateDict, source: str) -> Family:
+    """Which family a single-file checkpoint belongs to, from the shapes of its weights.
+
+    Raises:
+        ModelError: the file is no Stable Diffusion checkpoint, or of a family not known here.
+    """
+    first = state.get(UNET + "input_blocks.0.0.weight")
+    keys = (key for key in state if key.startswith(UNET) and key.endswith("attn2.to_k.weight"))
+    text_key = next(keys, None)
+    if first is None or text_key is None:
+        raise ModelError(
+            f"'{source}' is not a Stable Diffusion checkpoint in the original single-file layout: "
+            f"it has no UNet with cross-attention. {_KNOWN}"
+        )
+    return family_of(first.shape[0], state[text_key].shape[1], source)
+
+
+def family_of(channels: int, context: int, source: str) -> Family:
+    """The family with these widths.
+
+    Raises:
+        ModelError: there is none.
+    """
+    for family in FAMILIES:
+        if (family.channels, family.context) == (channels, context):
+            return family
+    raise ModelError(
+        f"'{source}' is of an unknown family: {channels} channels, text of width {context}. {_KNOWN}"
+    )
+
+
+_KNOWN = "Use a checkpoint of Stable Diffusion 1.x, 2.x or XL, inpainting variants included."

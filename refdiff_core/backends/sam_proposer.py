@@ -1,0 +1,226 @@
+"""Mask proposals from Segment Anything (package segment-anything).
+
+One embedding per picture, any number of prompts against it, decoded in batches. Unlike the
+package's SamAutomaticMaskGenerator, masks stay on the decoder's own small grid until the filters
+have spoken; only survivors are brought to the picture's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import ModelError
+from ..images import to_pil
+from ..proposals import distinct, find_peaks
+from ..values import AttentionMap, Image, Proposals
+from .checkpoints import read_state_dict
+
+Progress = Callable[[int, int], None]
+"""Called with (prompts done, prompts in all) between batches; may raise to stop."""
+
+
+@dataclass(frozen=True)
+class SamSettings:
+    """How Segment Anything is asked.
+
+    points_per_side: of the grid of point prompts. The package's generator uses 32 (1,024
+        prompts); with peaks of the attention to guide the search, 8 are enough (DESIGN.md, Speed).
+    peaks: most points taken from an expression's attention map, 0 for the grid alone.
+    batch: prompts decoded at once.
+    min_predicted_iou, min_stability, stability_offset: the package's own defaults.
+    duplicate_iou: of two masks that overlap by more, the better one stays.
+    """
+
+    points_per_side: int = 8
+    peaks: int = 16
+    batch: int = 64
+    min_predicted_iou: float = 0.88
+    min_stability: float = 0.95
+    stability_offset: float = 1.0
+    duplicate_iou: float = 0.9
+
+
+AUTOMATIC = SamSettings(points_per_side=32, peaks=0)
+"""The grid of the package's SamAutomaticMaskGenerator."""
+
+
+class SamProposer:
+    """A `MaskProposer` over a `segment_anything.modeling.Sam`.
+
+    Args:
+        sam: the model, on the device where it shall run.
+        settings: prompts and filters.
+        progress: called between batches.
+    """
+
+    def __init__(
+        self, sam: Any, settings: SamSettings = SamSettings(), progress: Progress | None = None
+    ) -> None:
+        self.sam = sam
+        self.settings = settings
+        self.progress = progress
+
+    @classmethod
+    def load(
+        cls, path: str | Path, settings: SamSettings = SamSettings(), device: str = "cpu"
+    ) -> SamProposer:
+        """Load a vit_b, vit_l or vit_h checkpoint; see `load_sam`."""
+        return cls(load_sam(path).to(device), settings)
+
+    @torch.inference_mode()
+    def propose(
+        self, image: Image, attention: Sequence[AttentionMap | None]
+    ) -> list[Proposals]:
+        """See `MaskProposer.propose`. The grid's masks serve all expressions, each map's peaks
+        only its own, so that an answer never depends on what else was asked."""
+        peaks = [self._peaks(each) for each in attention]
+        frame = _Frame.of(image, self.sam.image_encoder.img_size)
+        embedding = self._embed(image, frame)
+        self._done, self._total = 0, self.settings.points_per_side**2 + sum(map(len, peaks))
+        grid = self._decode(embedding, frame, _grid(self.settings.points_per_side))
+        found = [_join(grid, self._decode(embedding, frame, points)) for points in peaks]
+        return [self._finish(masks, frame) for masks in found]
+
+    def _peaks(self, attention: AttentionMap | None) -> Tensor:
+        if attention is None:
+            return torch.zeros(0, 2)
+        return find_peaks(attention.heat, self.settings.peaks)
+
+    def _embed(self, image: Image, frame: _Frame) -> Tensor:
+        import numpy as np
+        from PIL.Image import Resampling
+
+        # Pillow's bilinear resize of 8-bit values, as the package's ResizeLongestSide does it
+        picture = to_pil(image).resize(frame.input_hw[::-1], Resampling.BILINEAR)
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+        embedding: Tensor = self.sam.image_encoder(
+            self.sam.preprocess(pixels.to(self.sam.device, torch.float32))
+        )
+        return embedding
+
+    def _decode(self, embedding: Tensor, frame: _Frame, points_xy: Tensor) -> _LowMasks:
+        """Masks of point prompts that pass the filters, three at most per point."""
+        batches = [
+            self._decode_batch(embedding, frame, batch)
+            for batch in (points_xy.split(self.settings.batch) if len(points_xy) else ())
+        ]
+        return _LowMasks(
+            torch.cat([each.logits for each in batches] or [torch.zeros(0, *frame.low_hw)]),
+            torch.cat([each.quality for each in batches] or [torch.zeros(0)]),
+        )
+
+    def _decode_batch(self, embedding: Tensor, frame: _Frame, points_xy: Tensor) -> _LowMasks:
+        height, width = frame.input_hw
+        coords = (points_xy * torch.tensor([width, height]))[:, None].to(embedding.device)
+        labels = torch.ones(coords.shape[:2], dtype=torch.int, device=embedding.device)
+        sparse, dense = self.sam.prompt_encoder(points=(coords, labels), boxes=None, masks=None)
+        logits, quality = self.sam.mask_decoder(
+            image_embeddings=embedding,
+            image_pe=self.sam.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=True,
+        )
+        self._done += len(points_xy)
+        if self.progress is not None:
+            self.progress(self._done, self._total)
+        low = logits.flatten(0, 1).float()[:, : frame.low_hw[0], : frame.low_hw[1]]
+        return self._filter(_LowMasks(low, quality.flatten().float()))
+
+    def _filter(self, masks: _LowMasks) -> _LowMasks:
+        settings, threshold = self.settings, self.sam.mask_threshold
+        masks = masks.select(masks.quality > settings.min_predicted_iou)
+        inner = (masks.logits > threshold + settings.stability_offset).flatten(1).sum(1)
+        outer = (masks.logits > threshold - settings.stability_offset).flatten(1).sum(1)
+        stable = inner >= settings.min_stability * outer.clamp(min=1)
+        return masks.select(stable).to("cpu")
+
+    def _finish(self, masks: _LowMasks, frame: _Frame) -> Proposals:
+        low = masks.logits > self.sam.mask_threshold
+        masks = masks.select(distinct(low, masks.quality, self.settings.duplicate_iou))
+        if not len(masks.quality):
+            return Proposals.of(torch.zeros(0, *frame.size_hw, dtype=torch.bool))
+        whole = torch.zeros(len(masks.logits), 1, *frame.decoder_hw)
+        whole[:, 0, : frame.low_hw[0], : frame.low_hw[1]] = masks.logits
+        full = self.sam.postprocess_masks(whole, frame.input_hw, frame.size_hw)[:, 0]
+        return Proposals(full > self.sam.mask_threshold, masks.quality.clamp(0, 1))
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The grids of one picture: its own, the encoder's input, the decoder's masks."""
+
+    size_hw: tuple[int, int]
+    input_hw: tuple[int, int]
+    decoder_hw: tuple[int, int]
+
+    @classmethod
+    def of(cls, image: Image, encoder_size: int) -> _Frame:
+        height, width = image.shape[0], image.shape[1]
+        scale = encoder_size / max(height, width)
+        # at least one pixel, for a strip of 1 x 4000
+        input_hw = (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5)))
+        return cls((height, width), input_hw, (encoder_size // 4, encoder_size // 4))
+
+    @property
+    def low_hw(self) -> tuple[int, int]:
+        """The part of the decoder's grid that shows the picture; the rest is padding."""
+        return -(-self.input_hw[0] // 4), -(-self.input_hw[1] // 4)
+
+
+@dataclass(frozen=True)
+class _LowMasks:
+    """Masks on the decoder's grid: logits (N, h, w), predicted IoU (N,)."""
+
+    logits: Tensor
+    quality: Tensor
+
+    def select(self, keep: Tensor) -> _LowMasks:
+        return _LowMasks(self.logits[keep], self.quality[keep])
+
+    def to(self, device: str) -> _LowMasks:
+        return _LowMasks(self.logits.to(device), self.quality.to(device))
+
+
+def _join(*parts: _LowMasks) -> _LowMasks:
+    return _LowMasks(
+        torch.cat([part.logits for part in parts]), torch.cat([part.quality for part in parts])
+    )
+
+
+def _grid(side: int) -> Tensor:
+    """Point prompts, evenly spaced: float32 (side * side, 2), XY as shares of the picture."""
+    steps = (torch.arange(side) + 0.5) / side
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    return torch.stack([x, y], -1).reshape(-1, 2)
+
+
+def load_sam(path: str | Path) -> Any:
+    """A Sam model from a vit_b, vit_l or vit_h checkpoint, told apart by its own widths.
+
+    Raises:
+        ModelError: missing, damaged, or not a Segment Anything checkpoint.
+    """
+    from segment_anything import sam_model_registry
+
+    state = read_state_dict(path)
+    kinds = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
+    patches = state.get("image_encoder.patch_embed.proj.weight")
+    kind = None if patches is None else kinds.get(patches.shape[0])
+    if kind is None:
+        raise ModelError(
+            f"'{path}' is not a Segment Anything checkpoint. Use sam_vit_b, sam_vit_l or sam_vit_h "
+            "as Meta published them (.pth), or the same weights as .safetensors."
+        )
+    sam = sam_model_registry[kind]()
+    try:
+        sam.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise ModelError(f"'{path}' is not whole: it does not fit SAM's {kind}.") from error
+    return sam.eval().requires_grad_(False)

@@ -1,0 +1,125 @@
+"""Words to tokens, with CLIP's own vocabulary, which open_clip ships.
+
+All Stable Diffusion families share this vocabulary. Texts longer than 75 tokens are laid out in
+chunks of 75 between start and end tokens, as ComfyUI does, and encoded chunk by chunk.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, stack, tensor
+
+from ..errors import ExpressionError, UnavailableError
+from ..values import Expression, Word
+
+START, END, CHUNK = 49406, 49407, 75
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """One text as token ids with the characters that each came from.
+
+    ids: n ids, start and end tokens and padding left out.
+    spans: n pairs (start, end) into the text.
+    """
+
+    ids: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
+
+    @property
+    def chunks(self) -> int:
+        """Chunks of 75 that the text fills, at least one."""
+        return max(1, -(-len(self.ids) // CHUNK))
+
+    def layout(self, chunks: int, pad: int) -> Tensor:
+        """int64 (chunks, 77): each chunk as start token, ids, end token, padding."""
+        rows = []
+        for chunk in range(chunks):
+            ids = self.ids[chunk * CHUNK : (chunk + 1) * CHUNK]
+            rows.append([START, *ids, END, *[pad] * (CHUNK - len(ids))])
+        return tensor(rows)
+
+    def positions(self, word: Word) -> tuple[int, ...]:
+        """Where a word's pieces stand among the chunks * 77 tokens that the denoiser reads."""
+        return tuple(
+            index // CHUNK * (CHUNK + 2) + index % CHUNK + 1
+            for index, (start, end) in enumerate(self.spans)
+            if start < word.end and end > word.start
+        )
+
+
+def tokenize(text: str) -> Tokens:
+    """Byte-pair encoding of a text, lower-cased."""
+    encoded = _tokenizer().encode(text)
+    return Tokens(tuple(encoded.ids), tuple(encoded.offsets))
+
+
+def words_to_read(expression: Expression, tokens: Tokens) -> list[tuple[Word, tuple[int, ...]]]:
+    """The words that name the thing, each with the positions of its tokens.
+
+    Where the expression names nothing ("second from left"), all of its text stands in.
+
+    Raises:
+        ExpressionError: no token is left, such as for text of control characters only.
+    """
+    words = expression.target_words or (Word(expression.text, 0, len(expression.text)),)
+    found = [(word, tokens.positions(word)) for word in words]
+    found = [(word, positions) for word, positions in found if positions]
+    if not found:
+        raise ExpressionError(
+            f"Nothing in '{expression.text}' can be read as words. Describe the thing in words."
+        )
+    return found
+
+
+def stack_layouts(tokens: Sequence[Tokens], pad: int) -> Tensor:
+    """int64 (B, chunks, 77) for B texts, all laid out in as many chunks as the longest needs."""
+    chunks = max(each.chunks for each in tokens)
+    return stack([each.layout(chunks, pad) for each in tokens])
+
+
+@lru_cache(maxsize=1)
+def _tokenizer() -> Any:
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+    vocabulary, merges = _vocabulary()
+    tokenizer = Tokenizer(
+        models.BPE(vocab=vocabulary, merges=merges, end_of_word_suffix="</w>", fuse_unk=False)
+    )
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    words = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(words), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    return tokenizer
+
+
+def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
+    from importlib.util import find_spec
+
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    # The file is read without importing open_clip, which takes seconds.
+    spec = find_spec("open_clip")
+    if spec is None or spec.origin is None:
+        raise UnavailableError(
+            "CLIP's vocabulary comes with open_clip, which is not installed. "
+            "Run: pip install open_clip_torch"
+        )
+    path = Path(spec.origin).with_name("bpe_simple_vocab_16e6.txt.gz")
+    lines = gzip.decompress(path.read_bytes()).decode().split("\n")
+    # 49,408 words: 256 bytes, each also as the end of a word, the merges, two special tokens
+    pairs = [(a, b) for a, b in (line.split() for line in lines[1 : 49152 - 256 - 2 + 1])]
+    characters = sorted(ByteLevel.alphabet())
+    ends = [character + "</w>" for character in characters]
+    words = [*characters, *ends, *(a + b for a, b in pairs), "<|startoftext|>", "<|endoftext|>"]
+    return {word: index for index, word in enumerate(words)}, pairs

@@ -1,0 +1,1 @@
+"""The bundled demo models and the synthetic scenes that they know: coloured shapes, no more."""

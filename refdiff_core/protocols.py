@@ -1,0 +1,63 @@
+"""The three seams: whatever reads attention, proposes masks or compares pictures with words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from .values import AttentionMap, Expression, Image, Proposals
+
+
+class AttentionSource(Protocol):
+    """A diffusion model, in whatever host, whose cross-attention can be read."""
+
+    def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
+        """One map per expression, from one pass over the picture.
+
+        Args:
+            image: float32 (H, W, 3), RGB, in [0, 1].
+            expressions: E of them, E >= 1.
+
+        Returns:
+            E maps on the (H, W) grid.
+        """
+        ...
+
+
+class MaskProposer(Protocol):
+    """Whatever says which regions of a picture could be things."""
+
+    def propose(
+        self, image: Image, attention: Sequence[AttentionMap | None]
+    ) -> list[Proposals]:
+        """Candidate masks for each of E expressions; encodes the picture once.
+
+        Args:
+            image: float32 (H, W, 3), RGB, in [0, 1].
+            attention: E maps that may guide the search, or None where there is none.
+
+        Returns:
+            E sets of masks on the (H, W) grid; the same set E times where nothing guides it.
+        """
+        ...
+
+
+class ImageTextScorer(Protocol):
+    """A model that says how well a region fits a text, such as CLIP."""
+
+    def score(
+        self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
+    ) -> list[Tensor]:
+        """The discriminative score of every proposal.
+
+        Args:
+            image: float32 (H, W, 3), RGB, in [0, 1].
+            expressions: E of them.
+            proposals: E sets, of N_e masks each.
+
+        Returns:
+            E tensors float32 (N_e,), higher is better.
+        """
+        ...

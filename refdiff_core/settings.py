@@ -1,0 +1,49 @@
+"""Every number of the method, with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AttentionSettings:
+    """How attention is read from a diffusion model.
+
+    timestep: where on the noise schedule, 0 to 999. 100 is the paper's t = 2 of 20 steps
+        (METHOD.md 1b: t = 101); the noise and the model are told the same step.
+    resolution: side in pixels of the square whose area the picture is brought to; None takes
+        the resolution the checkpoint was trained at.
+    seed: of the noise, so that the same picture gives the same map.
+    """
+
+    timestep: int = 100
+    resolution: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How proposals are ranked and the winner becomes a mask.
+
+    alpha: weight of the generative score against the discriminative one.
+    sharpen: radius, in cells of the attention's own grid, in which maps follow the picture's
+        edges; 0 leaves them as they are, as the paper does.
+    size_exponent: how much the generative score favours masks that are neither tiny nor huge;
+        0 is the paper's score. See `refdiff_core.scoring.generative_score`.
+    smallest, largest: shares of the picture between which a proposal is admissible.
+    union: the mask is the union of the best so many proposals.
+    grow: pixels to grow the mask by; negative values shrink it.
+    feather: radius in pixels over which the mask's edge fades out.
+    fill: fill holes in the mask. invert: hand back everything else.
+    """
+
+    alpha: float = 0.5
+    sharpen: float = 1.5
+    size_exponent: float = 0.25
+    smallest: float = 0.0005
+    largest: float = 0.95
+    union: int = 1
+    grow: int = 0
+    feather: int = 0
+    fill: bool = False
+    invert: bool = False

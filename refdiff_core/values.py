@@ -1,0 +1,205 @@
+"""The vocabulary of the pipeline: frozen values that the steps hand to one another.
+
+    Expression -> AttentionMap -> Proposals -> Scores -> Segmentation
+
+Frames: (H, W) is the picture's grid in pixels, (h, w) a grid of attention; boxes are
+XYXY in pixels, the right and bottom edges exclusive. Shapes are checked on construction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from .errors import MaskError
+
+Image = Tensor
+"""A picture: float32 (H, W, 3), RGB, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word at its place: ``expression.text[start:end] == text``, whatever its case."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """A place in a row: the ``index``-th (from 1) counted from ``side``.
+
+    side: left, right, top, bottom, front or back.
+    """
+
+    index: int
+    side: str
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A relation to another thing: ``kind`` such as "left of", ``noun`` what it is."""
+
+    kind: str
+    noun: Word
+
+
+@dataclass(frozen=True)
+class Expression:
+    """What the words ask for.
+
+    text: what is said to the models (brackets and a leading ``not:`` removed).
+    root: the noun that names the thing, None where there is none ("second from left").
+    attributes: the words that describe the root ("red", "large", "in white").
+    position: where it is, out of left, right, top, bottom, middle, front, back.
+    order: its place in a row. extreme: largest, smallest, tallest, shortest, closest, farthest.
+    relations: to other nouns.
+    negative: the line asks for what to leave out.
+    notes: what was not understood, in words for the user.
+    """
+
+    text: str
+    root: Word | None = None
+    attributes: tuple[Word, ...] = ()
+    position: tuple[str, ...] = ()
+    order: Order | None = None
+    extreme: str | None = None
+    relations: tuple[Relation, ...] = ()
+    negative: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def target_words(self) -> tuple[Word, ...]:
+        """The words that name the thing itself: attributes and root, in reading order."""
+        words = (*self.attributes, *((self.root,) if self.root else ()))
+        return tuple(sorted(words, key=lambda word: word.start))
+
+
+@dataclass(frozen=True)
+class AttentionMap:
+    """Where the words of one expression are.
+
+    heat: float32 (H, W) in [0, 1], the picture's grid; all zero where there was nothing to see.
+    words: the G words that were read.
+    word_maps: float32 (G, h, w), each word's attention before any stretching to [0, 1].
+    """
+
+    heat: Tensor
+    words: tuple[Word, ...] = ()
+    word_maps: Tensor = field(default_factory=lambda: torch.zeros(0, 1, 1))
+
+    def __post_init__(self) -> None:
+        if self.heat.ndim != 2:
+            raise ValueError(f"heat must be (H, W), got {tuple(self.heat.shape)}")
+        if self.word_maps.ndim != 3 or len(self.word_maps) != len(self.words):
+            raise ValueError(
+                f"word_maps must be (G, h, w) with G = {len(self.words)} words, "
+                f"got {tuple(self.word_maps.shape)}"
+            )
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """The picture's size."""
+        return self.heat.shape[0], self.heat.shape[1]
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Candidate masks for one picture; N may be 0.
+
+    masks: bool (N, H, W), the picture's grid.
+    quality: float32 (N,), the proposer's own estimate in [0, 1].
+    """
+
+    masks: Tensor
+    quality: Tensor
+
+    def __post_init__(self) -> None:
+        if self.masks.ndim != 3 or self.masks.dtype != torch.bool:
+            raise MaskError(
+                f"Proposals must be boolean masks (N, H, W); got {tuple(self.masks.shape)} "
+                f"of {self.masks.dtype}. Compare soft masks with a threshold first."
+            )
+        if self.quality.shape != self.masks.shape[:1]:
+            raise ValueError(f"{len(self.masks)} masks but {tuple(self.quality.shape)} qualities")
+
+    @classmethod
+    def of(cls, masks: Tensor) -> Proposals:
+        """Masks from outside, all of quality 1."""
+        return cls(masks, torch.ones(len(masks)))
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """The picture's size."""
+        return self.masks.shape[1], self.masks.shape[2]
+
+    @property
+    def areas(self) -> Tensor:
+        """float32 (N,): the share of the picture that each mask covers, in [0, 1]."""
+        return self.masks.flatten(1).float().mean(1) if len(self) else torch.zeros(0)
+
+    def select(self, keep: Tensor) -> Proposals:
+        """The proposals that ``keep`` names, by boolean mask or by indices."""
+        return replace(self, masks=self.masks[keep], quality=self.quality[keep])
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One figure per proposal and term; None for a term that was not asked for.
+
+    generative: float32 (N,) in [-1, 1], mean attention inside minus outside.
+    discriminative: float32 (N,), CLIP's view of each proposal.
+    spatial: float32 (N,) in [0, 1], geometry against the words.
+    total: float32 (N,), what the ranking uses; -inf for rejected proposals.
+    """
+
+    total: Tensor
+    generative: Tensor | None = None
+    discriminative: Tensor | None = None
+    spatial: Tensor | None = None
+
+    def of(self, index: int) -> dict[str, float]:
+        """The terms of one proposal by name, for tables and records."""
+        terms = {
+            "generative": self.generative,
+            "discriminative": self.discriminative,
+            "spatial": self.spatial,
+        }
+        return {name: float(term[index]) for name, term in terms.items() if term is not None}
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The answer to one expression, with every intermediate, so that a preview recomputes nothing.
+
+    mask: float32 (H, W) in [0, 1]; all zero when nothing was found.
+    ranking: int64 (K,), indices of the admissible proposals, best first; K may be 0.
+    """
+
+    expression: Expression
+    mask: Tensor
+    proposals: Proposals
+    scores: Scores
+    ranking: Tensor
+    attention: AttentionMap | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether any proposal was admissible and left a mask."""
+        return len(self.ranking) > 0 and bool((self.mask > 0).any())
+
+    @property
+    def best(self) -> int | None:
+        """Index of the winning proposal, None when nothing was found."""
+        return int(self.ranking[0]) if len(self.ranking) else None
+
+    @property
+    def score(self) -> float | None:
+        """The winner's total score."""
+        return None if self.best is None else float(self.scores.total[self.best])

@@ -1,0 +1,194 @@
+"""The demo SAM: one or two points, or a box, to three masks and their predicted quality."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from segment_anything import SamPredictor
+from segment_anything.modeling import Sam
+from torch import Tensor
+from torch.nn import functional as F
+
+from refdiff_core.demo.architectures import SAM_IMAGE_SIZE, build_sam
+from training.dataset import Bucket, held_out, load_buckets
+from training.loop import (
+    Progress,
+    RunningMean,
+    arguments,
+    descend,
+    learning_rate,
+    pixels,
+    set_learning_rate,
+)
+
+log = logging.getLogger("refdiff.training")
+
+BOX_SHARE, TWO_POINT_SHARE = 0.2, 0.2
+# Points of a real map lie on the background too: there the best answer is a poor mask with a
+# low predicted quality, which only the quality head can learn.
+MASK_SIZE = SAM_IMAGE_SIZE // 2
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """A batch of prompts, one object each, in the padded frame of ``SAM_IMAGE_SIZE`` px.
+
+    images: float32 (B, 3, S, S), normalised and padded with zeros.
+    masks: float32 (B, S, S) in [0, 1].
+    valid: float32 (B, 1, S / 2, S / 2), zero on padding.
+    points_xy: float32 (B, P, 2); boxes_xyxy: float32 (B, 4).
+    """
+
+    images: Tensor
+    masks: Tensor
+    valid: Tensor
+    points_xy: Tensor
+    boxes_xyxy: Tensor
+
+
+def _points_in(mask: NDArray[np.bool_], rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+    found = np.argwhere(mask)
+    return found[rng.integers(len(found), size=count), ::-1] + 0.5
+
+
+def _box_around(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    found = np.argwhere(mask)[:, ::-1]
+    return np.concatenate([found.min(0), found.max(0) + 1]).astype(float)
+
+
+def sample_prompts(
+    sam: Sam, bucket: Bucket, rng: np.random.Generator, count: int, points: int
+) -> Prompts:
+    """Objects of one bucket with their prompts, resized and padded as SAM does it."""
+    scenes = [bucket.scene(int(i)) for i in rng.integers(len(bucket), size=count)]
+    masks = [scene.masks[rng.integers(len(scene.masks))] for scene in scenes]
+    height, width = bucket.size_hw
+    scale = SAM_IMAGE_SIZE / max(height, width)
+    size = (round(height * scale), round(width * scale))
+    images = F.interpolate(pixels([s.image for s in scenes]), size, mode="bilinear", antialias=True)
+    truth = torch.from_numpy(np.stack(masks)).float()[:, None]
+    truth = F.interpolate(truth, size, mode="bilinear", antialias=True)[:, 0]
+    padding = (0, SAM_IMAGE_SIZE - size[1], 0, SAM_IMAGE_SIZE - size[0])
+    chosen = np.stack([_points_in(mask, rng, points) for mask in masks]) * scale
+    boxes = np.stack([_box_around(mask) for mask in masks]) * scale
+    boxes += rng.normal(0, 2, boxes.shape)
+    return Prompts(
+        images=sam.preprocess(images),
+        masks=F.pad(truth, padding),
+        valid=F.avg_pool2d(F.pad(torch.ones(1, 1, *size), padding), 2),
+        points_xy=torch.from_numpy(chosen).float(),
+        boxes_xyxy=torch.from_numpy(boxes).float(),
+    )
+
+
+def predict(sam: Sam, prompts: Prompts, *, use_box: bool) -> tuple[Tensor, Tensor]:
+    """Logits (B, 4, S / 2, S / 2) and predicted IoU (B, 4), a different image per prompt.
+
+    ``MaskDecoder`` itself repeats one image for all prompts, so its steps stand here.
+    """
+    decoder, encoder = sam.mask_decoder, sam.prompt_encoder
+    labels = torch.ones(prompts.points_xy.shape[:2])
+    sparse, dense = encoder(
+        points=None if use_box else (prompts.points_xy, labels),
+        boxes=prompts.boxes_xyxy if use_box else None,
+        masks=None,
+    )
+    count = len(prompts.images)
+    own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+    tokens = torch.cat([own.expand(count, -1, -1), sparse], 1)
+    source = sam.image_encoder(prompts.images) + dense
+    position = encoder.get_dense_pe().expand(count, -1, -1, -1)
+    hidden, source_out = decoder.transformer(source, position, tokens)
+    upscaled = decoder.output_upscaling(source_out.transpose(1, 2).view_as(source))
+    networks = enumerate(decoder.output_hypernetworks_mlps)
+    weights = torch.stack([network(hidden[:, 1 + i]) for i, network in networks], 1)
+    logits = torch.einsum("bmc,bchw->bmhw", weights, upscaled)
+    return logits, decoder.iou_prediction_head(hidden[:, 0])
+
+
+def _loss(logits: Tensor, quality: Tensor, prompts: Prompts) -> tuple[Tensor, Tensor]:
+    """Cross-entropy and dice on the best of three masks and the single one, plus quality."""
+    truth = F.avg_pool2d(prompts.masks[:, None], 2)
+    wanted = truth.expand_as(logits)
+    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    entropy = (entropy * prompts.valid).mean((2, 3))
+    soft = logits.sigmoid() * prompts.valid
+    dice = 1 - (2 * (soft * wanted).sum((2, 3)) + 1) / ((soft + wanted).sum((2, 3)) + 1)
+    loss = 5 * entropy + dice
+    inside = logits > 0
+    iou = (inside & (truth > 0.5)).sum((2, 3)) / (inside | (truth > 0.5)).sum((2, 3)).clamp(min=1)
+    masks = loss[:, 0].mean() + loss[:, 1:].amin(1).mean() + 0.1 * loss[:, 1:].mean()
+    return masks + (quality - iou).square().mean(), iou[:, 1:].amax(1).mean()
+
+
+def _train(sam: Sam, buckets: list[Bucket], options: object) -> None:
+    parameters = list(sam.parameters())
+    optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
+    mean = RunningMean(parameters, 0.998)
+    progress = Progress(100)
+    for step in range(options.steps):
+        rng = np.random.default_rng((options.seed, step))
+        set_learning_rate(optimizer, learning_rate(step, options.steps, options.rate, warm_up=100))
+        bucket = buckets[rng.integers(len(buckets))]
+        points = 2 if rng.random() < TWO_POINT_SHARE else 1
+        prompts = sample_prompts(sam, bucket, rng, options.batch, points)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits, quality = predict(sam, prompts, use_box=rng.random() < BOX_SHARE)
+        loss, iou = _loss(logits.float(), quality.float(), prompts)
+        descend(loss, optimizer, parameters)
+        mean.update()
+        progress.add(step, loss=float(loss.detach()), iou=float(iou))
+        if (step + 1) % 250 == 0:
+            torch.save(sam.state_dict(), options.work / "sam-running.pt")
+    mean.swap()
+
+
+def report(sam: Sam, count: int = 200) -> dict[str, float]:
+    """Mean IoU on held-out scenes through ``SamPredictor``, a point or a box per object."""
+    rng = np.random.default_rng(0)
+    predictor = SamPredictor(sam.eval())
+    rows = []
+    for scene in held_out(count):
+        predictor.set_image(scene.image)
+        for truth in scene.masks:
+            rows.append(_judge(predictor, truth, rng))
+    names = ("best predicted of three", "best of three", "single mask", "box", "quality error")
+    return dict(zip(names, np.mean(rows, 0).tolist(), strict=True))
+
+
+def _judge(
+    predictor: SamPredictor, truth: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[float, ...]:
+    def iou(mask: NDArray[np.bool_]) -> float:
+        return float((mask & truth).sum() / (mask | truth).sum())
+
+    point, label = _points_in(truth, rng, 1), np.ones(1)
+    three, quality, _ = predictor.predict(point, label, multimask_output=True)
+    single = predictor.predict(point, label, multimask_output=False)[0][0]
+    boxed = predictor.predict(box=_box_around(truth), multimask_output=False)[0][0]
+    best = int(quality.argmax())
+    found = [iou(mask) for mask in three]
+    return found[best], max(found), iou(single), iou(boxed), abs(float(quality[best]) - found[best])
+
+
+def main() -> None:
+    """Train the demo SAM."""
+    options = arguments(main.__doc__, steps=2_000, batch=24, rate=1e-3, seed=0, start="")
+    torch.manual_seed(options.seed)
+    sam = build_sam()
+    if options.start:
+        sam.load_state_dict(load_file(Path(options.start)), strict=False)
+    _train(sam.train(), load_buckets(options.work), options)
+    torch.save(sam.state_dict(), options.work / "sam.pt")
+    for name, value in report(sam).items():
+        log.info("%s: %.3f", name, value)
+
+
+if __name__ == "__main__":
+    main()

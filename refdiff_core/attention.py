@@ -6,14 +6,14 @@ a = softmax(Q K^T / sqrt(d)), mean over heads, c = resize((a_k - min) / (max - m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .values import AttentionMap, Image
+from .values import AttentionMap, Expression, Image, Word
 
 
 def word_weights(groups: Sequence[Sequence[Sequence[int]]], length: int) -> Tensor:
@@ -110,6 +110,35 @@ def heat_map(word_maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
     return resize(min_max(word_maps.mean(0)), size_hw)
 
 
+def attention_map(
+    expression: Expression, words: Sequence[Word], word_maps: Tensor, size_hw: tuple[int, int]
+) -> AttentionMap:
+    """The map of what an expression names, with the maps of all its words that were read.
+
+    Args:
+        expression: what was read.
+        words: G words, from `refdiff_core.backends.tokens.words_to_read`.
+        word_maps: float32 (G, h, w).
+        size_hw: the picture's (H, W).
+
+    Returns:
+        Its heat is that of the words that name the thing; words of other nouns do not add to it.
+    """
+    others = {word for relation in expression.relations for word in relation.words}
+    others -= {*expression.target_words}
+    everything = AttentionMap(torch.zeros(size_hw), tuple(words), word_maps)
+    return map_of(everything, [word for word in words if word not in others])
+
+
+def map_of(attention: AttentionMap, words: Collection[Word]) -> AttentionMap:
+    """The map of some of the words that were read, such as another noun's.
+
+    Its heat is all zero where none of the words was read.
+    """
+    chosen = [index for index, word in enumerate(attention.words) if word in words]
+    return replace(attention, heat=heat_map(attention.word_maps[chosen], attention.size_hw))
+
+
 def sharpen(heat: Tensor, image: Image, radius: int, *, grid: int = 256) -> Tensor:
     """Let a map's edges follow the picture's own: a guided filter with the picture as guide.
 
@@ -155,8 +184,7 @@ def _local_fit(guide: Tensor, values: Tensor, radius: int) -> tuple[Tensor, Tens
     products = (guide[:, None] * guide[None]).flatten(0, 1)  # (9, h, w)
     means = (mean_color[:, None] * mean_color[None]).flatten(0, 1)
     covariance = (_box_mean(products, radius) - means).unflatten(0, (3, 3)).permute(2, 3, 0, 1)
-    slope = torch.linalg.solve(covariance + epsilon, with_value.permute(1, 2, 0))
-    slope = slope.permute(2, 0, 1)
+    slope = torch.linalg.solve(covariance + epsilon, with_value.permute(1, 2, 0)).permute(2, 0, 1)
     offset = mean_value[0] - (slope * mean_color).sum(0)
     return _box_mean(slope, radius), _box_mean(offset[None], radius)[0]
 
@@ -164,4 +192,6 @@ def _local_fit(guide: Tensor, values: Tensor, radius: int) -> tuple[Tensor, Tens
 def _box_mean(planes: Tensor, radius: int) -> Tensor:
     """Mean over (2 radius + 1)^2 pixels of planes (C, h, w), edges repeated."""
     padded = F.pad(planes[None], [radius] * 4, mode="replicate")
-    return F.avg_pool2d(padded, 2 * radius + 1, stride=1)[0]
+    side = 2 * radius + 1
+    # rows, then columns: a square window would cost side^2 a pixel
+    return F.avg_pool2d(F.avg_pool2d(padded, (1, side), stride=1), (side, 1), stride=1)[0]

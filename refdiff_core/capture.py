@@ -45,7 +45,8 @@ class Capture:
 
         Args:
             layer: the layer's name.
-            query: (B, h * w, heads * d). key: (B, L, heads * d).
+            query: (B, h * w, heads * d).
+            key: (B, L, heads * d).
             heads: number of attention heads.
             grid_hw: (h, w), from the host: never guessed from the number of places.
 

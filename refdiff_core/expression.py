@@ -1,7 +1,7 @@
 """What the words ask for: one line of text to one `Expression`, by closed word lists alone.
 
-Every word gets a tag of one letter (`lexicon.py`), and each pass below matches a pattern over
-the tags and consumes what it has read. What is left at the end names or describes the thing.
+Every word gets a tag of one letter (`parsing/lexicon.py`); each pass (`parsing/`) matches a
+pattern over the tags and consumes what it has read. What is left names or describes the thing.
 
 Decisions, where English leaves a choice:
 
@@ -17,6 +17,8 @@ Decisions, where English leaves a choice:
 - Words after another noun: clothing goes to the nearer person ("man in front of man in white
   shirt"), a position to the root, which is what people mean. A position before the other noun
   ("behind the left car") is that noun's, and a note says that it is not used.
+- "to the left of the couch" is the relation left of; "on the left side of the couch" is also the
+  position left. What is on or in "the left chair" is on the left.
 - "leftmost", "left most", "furthest left" are order 1 from the left; "far left" is a position.
   "second left" and "second on the left" count from the left. An ordinal without a side is noted.
 - "over" is above, "on top of" is on, "next to", "beside", "by" and "at" are near. An object of
@@ -31,11 +33,13 @@ import re
 from collections.abc import Iterable
 
 from .errors import ExpressionError
-from .grammar import Line, read_line
-from .lexicon import PHRASES, look_up
+from .parsing import Line, read_line
+from .parsing.lexicon import PHRASES, look_up
 from .values import Expression, Word
 
-_TOKEN = re.compile(r"w/|#\d+|[^\W_]+(?:['\u2019-][^\W_]+)*|[,;.:!?&]")
+_LETTER = r"(?:[^\W_]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0e4f])"  # and its marks
+_TOKEN = re.compile(rf"w/|#\d+|{_LETTER}+(?:['\u2019-]{_LETTER}+)*|[,;.:!?&]")
+_GLUED = re.compile(r"(top|bottom|upper|lower|far|middle|back|front)(left|right|middle)(most)?")
 _NOT = re.compile(r"\s*not\s*(?::|\b(?=\s+\S))\s*", re.IGNORECASE)
 
 
@@ -55,7 +59,8 @@ def parse(text: str) -> Expression:
     stripped = _NOT.sub("", text, count=1) if (negative := bool(_NOT.match(text))) else text
     if not stripped.strip():
         raise ExpressionError(
-            f"The expression {text!r} is empty. Write what to find, such as 'the red cup on the left'."
+            f"The expression {text!r} is empty. "
+            "Write what to find, such as 'the red cup on the left'."
         )
     plain, forced = _without_brackets(" ".join(stripped.split()))
     line = Line(plain, negative)
@@ -111,26 +116,43 @@ def _without_brackets(text: str) -> tuple[str, tuple[int, int] | None]:
             "Put the word that names the thing inside, such as 'the [cup] on the left', "
             "or remove them."
         )
-    head = (before + inside.rstrip()) if not after else before + inside
-    plain = " ".join((head + after).split())
+    # spaces inside the brackets belong outside, so that the span begins and ends with a word
+    before += inside[: len(inside) - len(inside.lstrip())]
+    after = inside[len(inside.rstrip()) :] + after
     start = len(" ".join((before + "x").split())) - 1
-    return plain, (start, start + len(" ".join(inside.split())) + 1)
+    inside = inside.strip()
+    return " ".join((before + inside + after).split()), (start, start + len(inside))
 
 
 def _tag(line: Line, forced: tuple[int, int] | None) -> None:
     """Cut the line into words, and give each its tag and value; phrases become one word."""
-    tokens = [
-        Word(m.group().lower(), m.start(), m.end())
-        for m in _TOKEN.finditer(line.text)
-    ]
+    tokens = [part for match in _TOKEN.finditer(line.text) for part in _cut(match)]
     at = 0
     while at < len(tokens):
         size, (tag, value) = _longest_phrase(tokens[at : at + 4])
-        start, end = tokens[at].start, tokens[at + size - 1].end
-        line.add(Word(line.text[start:end].lower(), start, end), tag, value)
+        line.add(_word(line.text, tokens[at].start, tokens[at + size - 1].end), tag, value)
         at += size
     if forced:
         _force_root(line, *forced)
+
+
+def _word(text: str, start: int, end: int) -> Word:
+    return Word(text[start:end].lower(), start, end)
+
+
+def _cut(match: re.Match[str]) -> list[Word]:
+    """One word, but of "bottom-left" and "bottomleft" two."""
+    text, start = match.string, match.start()
+    whole = _word(text, *match.span())
+    glued = _GLUED.fullmatch(whole.text)
+    if glued:
+        spans = [glued.span(group) for group in (1, 2, 3) if glued[group]]
+    else:
+        spans = [part.span() for part in re.finditer("[^-]+", whole.text)]
+        if look_up(whole.text)[0] not in "na" or len(spans) == 1:
+            return [whole]
+    parts = [_word(text, start + first, start + last) for first, last in spans]
+    return parts if all(look_up(part.text)[0] in "stoyfdpiw#h" for part in parts) else [whole]
 
 
 def _longest_phrase(tokens: list[Word]) -> tuple[int, tuple[str, str]]:
@@ -138,11 +160,15 @@ def _longest_phrase(tokens: list[Word]) -> tuple[int, tuple[str, str]]:
         if found := PHRASES.get(" ".join(token.text for token in tokens[:size])):
             return size, found
     text = tokens[0].text
-    return 1, (("," , text) if text in ",;.:!?" else look_up(text))
+    return 1, ((",", text) if text in ",;.:!?" else look_up(text))
 
 
 def _force_root(line: Line, start: int, end: int) -> None:
-    inside = [i for i, w in enumerate(line.words) if w.start < end and w.end > start and line.tags[i] != ","]
+    inside = [
+        i
+        for i, w in enumerate(line.words)
+        if w.start < end and w.end > start and line.tags[i] != ","
+    ]
     if inside:
         line.root = line.words[inside[-1]]
         line.attributes += [line.words[i] for i in inside[:-1]]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .layout import Layout, covered_share
 from .proposals import within_limits
+from .scoring import base_score, match_chance
 from .settings import Settings
+from .spatial import OtherThing, spatial_score
 from .values import AttentionMap, Expression, Proposals, Scores, Segmentation
 
 
@@ -18,10 +24,16 @@ def fuse(
     generative: Tensor | None,
     discriminative: Tensor | None,
     settings: Settings,
+    *,
+    others: Sequence[OtherThing] = (),
 ) -> Segmentation:
     """Rank the proposals and make the mask.
 
-    total = alpha * generative + (1 - alpha) * discriminative, or the one term that is there.
+    Where the words say nothing of places, total = alpha * generative + (1 - alpha) *
+    discriminative, or the one term that is there. Where they do, both are first made a chance of
+    matching the noun, and total = match * (1 - w + w * spatial) with w = `spatial_weight`: both
+    must hold, and no match makes up for the wrong place as it would in a sum.
+
     Rejected proposals get -inf, never 0, or one of them could win among negative scores
     (METHOD.md 1c.5).
 
@@ -29,37 +41,112 @@ def fuse(
         expression: what was asked for.
         attention: its map, kept in the result.
         proposals: N masks.
-        generative: float32 (N,) or None. discriminative: float32 (N,) or None.
+        generative: float32 (N,) or None.
+        discriminative: float32 (N,) or None.
         settings: limits, weights and the shape of the mask.
+        others: where the nouns of its relations may be; see `refdiff_core.spatial.spatial_score`.
 
-    Source: METHOD.md 1a [KR], s_i = alpha s_i^G + (1 - alpha) s_i^D.
+    Source: METHOD.md 1a [KR], s_i = alpha s_i^G + (1 - alpha) s_i^D; the places are ours.
     """
     admissible = within_limits(proposals, settings.smallest, settings.largest)
-    total = _weigh(generative, discriminative, settings.alpha, len(proposals))
-    total = total.masked_fill(~admissible, -torch.inf)
-    # stable, so that equal scores keep the proposals' order whatever the sort
-    order = total.argsort(descending=True, stable=True)
-    ranking = order[: int(admissible.sum())]
-    winners = proposals.masks[ranking[: settings.union]]
-    return Segmentation(
-        expression=expression,
-        mask=finish(winners.any(0), settings),
-        proposals=proposals,
-        scores=Scores(total=total, generative=generative, discriminative=discriminative),
-        ranking=ranking,
-        attention=attention,
+    scores = Scores(
+        base_score(generative, discriminative, settings.alpha, len(proposals)),
+        generative,
+        discriminative,
+    )
+    if settings.spatial_weight:
+        match = match_chance(generative, discriminative, admissible)
+        scores = replace(scores, spatial=spatial_score(expression, proposals, match, others))
+    if scores.spatial is not None:
+        scores = replace(scores, total=_placed(scores, admissible, settings.spatial_weight))
+    total = scores.total.masked_fill(~admissible, -torch.inf)
+    return _choose(
+        Segmentation(
+            expression=expression,
+            mask=torch.zeros(proposals.size_hw),
+            proposals=proposals,
+            scores=replace(scores, total=total),
+            ranking=torch.zeros(0, dtype=torch.int64),
+            attention=attention,
+        ),
+        settings,
     )
 
 
-def _weigh(
-    generative: Tensor | None, discriminative: Tensor | None, alpha: float, count: int
-) -> Tensor:
-    if generative is not None and discriminative is not None:
-        return alpha * generative + (1 - alpha) * discriminative
-    for only in (generative, discriminative):
-        if only is not None:
-            return only
-    return torch.zeros(count)
+def locate(
+    proposals: Proposals,
+    generative: Tensor | None,
+    discriminative: Tensor | None,
+    settings: Settings,
+) -> OtherThing:
+    """Where a noun that a relation names may be."""
+    admissible = within_limits(proposals, settings.smallest, settings.largest)
+    return OtherThing(proposals, match_chance(generative, discriminative, admissible))
+
+
+def _placed(scores: Scores, admissible: Tensor, weight: float) -> Tensor:
+    """The chance (N,) of matching the noun and lying where the words say."""
+    match = match_chance(scores.generative, scores.discriminative, admissible)
+    return match if scores.spatial is None else match * (1 - weight + weight * scores.spatial)
+
+
+def _choose(
+    result: Segmentation, settings: Settings, without: Tensor | None = None
+) -> Segmentation:
+    """Rank by the total, and make the winners' mask without the pixels that are left out."""
+    total = result.scores.total
+    # stable, so that equal scores keep the proposals' order whatever the sort
+    order = total.argsort(descending=True, stable=True)
+    ranking = order[: int((total > -torch.inf).sum())]
+    winners = result.proposals.masks[ranking[: settings.union]].any(0)
+    if without is not None:
+        winners = winners & ~without
+    return replace(result, ranking=ranking, mask=finish(winners, settings))
+
+
+def leave_out(results: Sequence[Segmentation], settings: Settings) -> list[Segmentation]:
+    """Keep what negative expressions name out of the answers to all the others.
+
+    A proposal loses by the chance that it, or what it is part of, is what a negative line names:
+    "the red shape" with "not: the circle" is the red shape that is no circle. What then still
+    lies in the negative line's own mask is cut out: "the plate" with "not: the food".
+
+    Args:
+        results: answers to the lines about one picture, negative ones among them.
+        settings: as for `fuse`.
+
+    Returns:
+        As many, in their order; the negative ones as they were, so that they can be shown.
+    """
+    negative = [each for each in results if each.expression.negative and each.found]
+    if not negative:
+        return list(results)
+    return [
+        each if each.expression.negative else _without(each, negative, settings) for each in results
+    ]
+
+
+def _without(
+    result: Segmentation, negative: Sequence[Segmentation], settings: Settings
+) -> Segmentation:
+    scores = result.scores
+    admissible = scores.total > -torch.inf
+    excluded = torch.stack([_excluded(result.proposals, each, settings) for each in negative])
+    excluded = excluded.amax(0)
+    total = _placed(scores, admissible, settings.spatial_weight) * (1 - excluded)
+    total = total.masked_fill(~admissible, -torch.inf)
+    cut = torch.stack([each.proposals.masks[each.ranking[0]] for each in negative]).any(0)
+    changed = replace(result, scores=replace(scores, total=total, excluded=excluded))
+    return _choose(changed, settings, cut)
+
+
+def _excluded(proposals: Proposals, negative: Segmentation, settings: Settings) -> Tensor:
+    """The chance (N,) of each proposal of being, or being part of, what a negative line names."""
+    best = negative.ranking[:16]
+    admissible = negative.scores.total > -torch.inf
+    chance = _placed(negative.scores, admissible, settings.spatial_weight)[best]
+    covered = covered_share(Layout.of(proposals), Layout.of(negative.proposals.select(best)))
+    return (covered * chance).amax(1)
 
 
 def finish(mask: Tensor, settings: Settings) -> Tensor:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import logging
+import struct
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import torch
-from PIL import ImageOps, UnidentifiedImageError
+import torch.nn.functional as F
+from PIL import ImageOps
 from torch import Tensor
 
 from .errors import ImageError, OutputError
 from .values import Image
+
+WORKING_SIDE = 2048
+"""Pixels of the longer side beyond which `shrink` makes a copy to work on.
+
+Attention comes from a grid of 64 cells at most and SAM's masks from one of 256: beyond this size
+there is nothing to gain, and a hundred proposals for a 36-megapixel picture fill 3.6 GB.
+"""
+
+UNREADABLE = (OSError, ValueError, SyntaxError, RuntimeError, TypeError, LookupError, struct.error)
+"""What Pillow's decoders raise on damaged files, as found by feeding them some."""
 
 logger = logging.getLogger("refdiff")
 
@@ -41,7 +53,7 @@ def load_image(path: str | Path) -> Image:
             return _to_tensor(ImageOps.exif_transpose(file))
     except PIL.Image.DecompressionBombError as error:
         raise ImageError(f"'{path}' is too large: {error}. Scale it down first.") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise ImageError(
             f"'{path}' cannot be read as a picture ({error}). "
             "Use a whole PNG, JPEG, WebP or TIFF file."
@@ -55,7 +67,8 @@ def _to_tensor(picture: PIL.Image.Image) -> Image:
         rgba = picture.convert("RGBA")
         white = PIL.Image.new("RGBA", rgba.size, "white")
         picture = PIL.Image.alpha_composite(white, rgba)
-    array = np.asarray(picture.convert("RGB"), dtype=np.float32) / 255
+    array = np.asarray(picture.convert("RGB"), dtype=np.float32)
+    array /= 255  # in place: a 36-megapixel picture is 432 MB as it is
     return torch.from_numpy(array)
 
 
@@ -86,10 +99,56 @@ def check_image(image: Image) -> Image:
     if not image.numel():
         raise ImageError(f"The picture has no pixels: {image.shape[1]} x {image.shape[0]}.")
     if not image.is_floating_point():
-        raise ImageError(f"Picture values must be floats in [0, 1]; got {image.dtype}. Divide by 255.")
+        raise ImageError(
+            f"Picture values must be floats in [0, 1]; got {image.dtype}. Divide by 255."
+        )
     if not image.isfinite().all():
         raise ImageError("The picture holds values that are not finite. Repair it first.")
     return image.detach().to("cpu", torch.float32).clamp(0, 1)
+
+
+def resize_picture(image: Image, size_hw: tuple[int, int]) -> Tensor:
+    """A picture (H, W, 3) as planes (1, 3, h, w) in [0, 1], resampled with antialiasing."""
+    planes = image.permute(2, 0, 1)[None]
+    return F.interpolate(
+        planes, size=size_hw, mode="bicubic", align_corners=False, antialias=True
+    ).clamp(0, 1)
+
+
+def shrink(image: Image, longer_side: int = WORKING_SIDE) -> Image:
+    """A copy whose longer side is ``longer_side``; a picture that is not larger stays itself.
+
+    Segment the copy, then bring the mask back with ``scale_to(mask, image.shape[:2])``.
+
+    Args:
+        image: float32 (H, W, 3).
+        longer_side: in pixels. The shorter side keeps its proportion, at least 1 pixel.
+    """
+    scale = longer_side / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return scale_to(image, (height, width))
+
+
+def scale_to(picture: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """Bring a picture (H, W, 3), a map (H, W) or masks (N, H, W) of type bool to another size.
+
+    Linear, with antialiasing; a boolean mask is cut at one half and stays boolean.
+    """
+    if picture.dtype == torch.bool:
+        masks = picture if picture.ndim == 3 else picture[None]
+        # one by one, so that only one mask at a time is held as floats
+        resized = [scale_to(mask.float(), size_hw) >= 0.5 for mask in masks]
+        stacked = torch.stack(resized) if resized else masks.new_zeros(0, *size_hw)
+        return stacked if picture.ndim == 3 else stacked[0]
+    if picture.shape[:2] == size_hw:
+        return picture
+    planes = picture.permute(2, 0, 1) if picture.ndim == 3 else picture[None]
+    scaled = F.interpolate(
+        planes[None], size_hw, mode="bilinear", align_corners=False, antialias=True
+    )[0]
+    return scaled.permute(1, 2, 0).contiguous() if picture.ndim == 3 else scaled[0]
 
 
 def to_pil(image: Image) -> PIL.Image.Image:
@@ -108,6 +167,6 @@ def save_image(image: Image, path: str | Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         to_pil(image).save(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a suffix that Pillow does not know
         raise OutputError(f"'{path}' cannot be written ({error}). Choose another --out.") from error
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -12,7 +13,6 @@ from .protocols import AttentionSource, ImageTextScorer, MaskProposer
 from .settings import AttentionSettings
 
 VARIANTS = ("g", "gs", "ds", "gsd")
-DEMO_WEIGHTS = Path(__file__).parent / "demo" / "weights"
 
 
 def load_demo(
@@ -29,20 +29,25 @@ def load_demo(
         device: where they run.
         proposer: stands in for the demo SAM, such as `FixedProposals`.
     """
-    from .backends.clip_scorer import ClipScorer
+    from .backends.clip_scorer import ClipModel, ClipScorer
     from .backends.diffusers_attention import DiffusersAttention
+    from .backends.sam_proposer import DEMO as DEMO_SAM
     from .backends.sam_proposer import SamProposer
-    from .demo.models import DEMO_SAM, load_clip, load_sam
+    from .demo.models import DENOISER_FILE, load_clip, load_sam
 
     parts = _parts(variant)
+    scorer = None
     if "s" in parts and proposer is None:
         proposer = SamProposer(load_sam().to(device), DEMO_SAM)
+    if "d" in parts:
+        clip = load_clip()
+        scorer = ClipScorer(ClipModel(clip.model.to(device), *clip[1:]))
     return Models(
-        attention=DiffusersAttention.load(DEMO_WEIGHTS / "denoiser.safetensors", attention, device)
+        attention=DiffusersAttention.load(DENOISER_FILE, attention, device)
         if "g" in parts
         else None,
         proposer=proposer,
-        scorer=ClipScorer(load_clip(device)) if "d" in parts else None,
+        scorer=scorer,
     )
 
 
@@ -66,14 +71,14 @@ def load_models(
         clip: an open_clip model, ``NAME:PATH`` or the path of a folder or file.
         proposer: masks from outside; then no SAM is needed.
         attention: noise level, resolution and seed.
-        device: "cpu", "cuda", "mps". dtype: float32 on the CPU, float16 elsewhere by default.
+        device: "cpu", "cuda", "mps".
+        dtype: float32 on the CPU, float16 elsewhere by default.
 
     Raises:
         ModelError: a model that the variant needs is not named, or cannot be loaded.
     """
     have = {"g": checkpoint, "s": sam or proposer, "d": clip}
-    variant = variant or "".join(part for part, model in have.items() if model)
-    parts = _parts(variant)
+    parts = variant = _parts(_fullest(have) if variant is None else variant)
     for part in parts:
         if have[part] is None:
             raise ModelError(f"Variant '{variant}' needs {_NEEDS[part]}.")
@@ -89,6 +94,14 @@ _NEEDS = {
     "s": "proposals: name a Segment Anything file with --sam, or masks with --masks",
     "d": "a CLIP model: name one with --clip",
 }
+
+
+def _fullest(have: Mapping[str, object]) -> str:
+    variant = "".join(part for part, model in have.items() if model is not None)
+    for missing, parts in (("g", ("", "s")), ("s", ("d", "gd"))):
+        if variant in parts:
+            raise ModelError(f"The models named are not enough: there must be {_NEEDS[missing]}.")
+    return variant
 
 
 def _parts(variant: str) -> str:

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 
 from .attention import sharpen_map
 from .expression import parse
-from .fusion import fuse
+from .fusion import fuse, leave_out, locate
 from .images import check_image
+from .phrases import Phrase, find_phrases
 from .proposals import AttentionProposer
 from .protocols import AttentionSource, ImageTextScorer, MaskProposer
 from .scoring import generative_score
 from .settings import Settings
-from .values import AttentionMap, Expression, Image, Segmentation
+from .spatial import OtherThing
+from .values import AttentionMap, Expression, Image, Proposals, Segmentation
 
 
 @dataclass(frozen=True)
@@ -68,23 +70,54 @@ def segment(
     if not asked:
         return []
 
-    # 1. where the words are
-    attention: list[AttentionMap | None] = [None] * len(asked)
-    if models.attention:
-        maps = models.attention.read(image, asked)
-        attention = [sharpen_map(each, image, settings.sharpen) for each in maps]
+    # 1. where the words are: the thing's own, and those of what it is related to
+    maps = models.attention.read(image, asked) if models.attention else [None] * len(asked)
+    phrases = find_phrases(asked, maps, spatial=settings.spatial_weight > 0)
+    attention = [
+        None if each.attention is None else sharpen_map(each.attention, image, settings.sharpen)
+        for each in phrases
+    ]
     # 2. what could be a thing
-    proposals = (models.proposer or AttentionProposer()).propose(image, attention)
+    proposer = models.proposer or AttentionProposer()
+    proposals = _propose(image, phrases, attention, proposer, len(asked))
     # 3. how well each candidate fits: the map, then CLIP
     generative = [
-        generative_score(each.heat, candidates.masks, settings.size_exponent) if each else None
-        for each, candidates in zip(attention, proposals, strict=True)
+        generative_score(seen.heat, candidates.masks, settings.size_exponent)
+        if seen is not None
+        else None
+        for seen, candidates in zip(attention, proposals, strict=True)
     ]
     discriminative = (
-        models.scorer.score(image, asked, proposals) if models.scorer else [None] * len(asked)
+        models.scorer.score(image, [each.words for each in phrases], proposals)
+        if models.scorer
+        else [None] * len(phrases)
     )
-    # 4. the winner
-    return [
-        fuse(*parts, settings)
-        for parts in zip(asked, attention, proposals, generative, discriminative, strict=True)
+    # 4. the winner: what fits, and lies where the words say
+    looks = list(zip(attention, proposals, generative, discriminative, strict=True))
+    others: list[list[OtherThing]] = [[] for _ in asked]
+    for phrase, look in list(zip(phrases, looks, strict=True))[len(asked) :]:
+        others[phrase.owner].append(locate(*look[1:], settings))
+    results = [
+        fuse(each, *look, settings, others=related)
+        for each, look, related in zip(asked, looks, others, strict=False)
     ]
+    # 5. without what negative lines name
+    return leave_out(results, settings)
+
+
+def _propose(
+    image: Image,
+    phrases: Sequence[Phrase],
+    attention: Sequence[AttentionMap | None],
+    proposer: MaskProposer,
+    count: int,
+) -> list[Proposals]:
+    """Candidates for every phrase: other things are among those of the thing itself.
+
+    Only where candidates are cut out of maps do other things need cuts of their own.
+    """
+    found = list(proposer.propose(image, attention[:count]))
+    for phrase, seen in zip(phrases[count:], attention[count:], strict=True):
+        cut = isinstance(proposer, AttentionProposer) and seen is not None
+        found.append(proposer.propose(image, [seen])[0] if cut else found[phrase.owner])
+    return found

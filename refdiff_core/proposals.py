@@ -37,7 +37,8 @@ def mask_iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of every mask in ``a`` with every mask in ``b``.
 
     Args:
-        a: bool (N, H, W). b: bool (M, H, W).
+        a: bool (N, H, W).
+        b: bool (M, H, W).
 
     Returns:
         float32 (N, M) in [0, 1]; two empty masks have 0.
@@ -72,8 +73,9 @@ def within_limits(proposals: Proposals, smallest: float, largest: float) -> Tens
 
     Args:
         proposals: N of them.
-        smallest, largest: shares of the picture, in [0, 1]. Never a pixel count, which would
-            put small things out of reach (METHOD.md 1c.4).
+        smallest: share of the picture, in [0, 1]. Never a pixel count, which would put small
+            things out of reach (METHOD.md 1c.4).
+        largest: share of the picture, in [0, 1].
 
     Returns:
         bool (N,).
@@ -142,9 +144,7 @@ def find_peaks(heat: Tensor, count: int, *, lowest: float = 0.3, grid: int = 32)
 class AttentionProposer:
     """The weight-free `MaskProposer`: proposals from each expression's own map."""
 
-    def propose(
-        self, image: Image, attention: Sequence[AttentionMap | None]
-    ) -> list[Proposals]:
+    def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
         """See `MaskProposer.propose`; every expression needs its map."""
         return [propose_from_attention(each) for each in attention if each is not None]
 
@@ -155,8 +155,6 @@ class FixedProposals:
     def __init__(self, proposals: Proposals) -> None:
         self.proposals = proposals
 
-    def propose(
-        self, image: Image, attention: Sequence[AttentionMap | None]
-    ) -> list[Proposals]:
+    def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
         """See `MaskProposer.propose`."""
         return [self.proposals] * len(attention)

@@ -29,9 +29,7 @@ class AttentionSource(Protocol):
 class MaskProposer(Protocol):
     """Whatever says which regions of a picture could be things."""
 
-    def propose(
-        self, image: Image, attention: Sequence[AttentionMap | None]
-    ) -> list[Proposals]:
+    def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
         """Candidate masks for each of E expressions; encodes the picture once.
 
         Args:

@@ -1,4 +1,7 @@
-"""Scores of proposals: pure functions, one figure per proposal."""
+"""Scores of proposals by what they look like: pure functions, one figure per proposal.
+
+Where they lie is `refdiff_core.spatial`.
+"""
 
 from __future__ import annotations
 
@@ -47,3 +50,53 @@ def generative_score(heat: Tensor, masks: Tensor, size_exponent: float = 0.0) ->
     share = inside / flat.shape[1]
     score = score * (4 * share * (1 - share)) ** size_exponent
     return score.where(inside > 0, torch.tensor(-1.0))
+
+
+def base_score(
+    generative: Tensor | None, discriminative: Tensor | None, alpha: float, count: int
+) -> Tensor:
+    """alpha * generative + (1 - alpha) * discriminative, or the one term that is there.
+
+    Returns:
+        float32 (N,), N = ``count``; all zero where there is no term.
+
+    Source: METHOD.md 1a [KR], s_i = alpha s_i^G + (1 - alpha) s_i^D.
+    """
+    if generative is not None and discriminative is not None:
+        return alpha * generative + (1 - alpha) * discriminative
+    for only in (generative, discriminative):
+        if only is not None:
+            return only
+    return torch.zeros(count)
+
+
+MATCH_BIAS, MATCH_GENERATIVE, MATCH_DISCRIMINATIVE = 3.0, 8.0, 1.0
+"""Log-odds that the best proposal matches, and what a unit less of either score takes from them:
+a logistic fit over what the demo's objects are, on scenes that are not in the benchmark."""
+
+
+def match_chance(
+    generative: Tensor | None, discriminative: Tensor | None, admissible: Tensor
+) -> Tensor:
+    """How likely each proposal is a thing of the kind that the words name.
+
+    `base_score` looks for the one that fits best; here several may match, and "second from the
+    left" counts them. Both scores are taken relative to the best one, so the best always matches.
+
+    Args:
+        generative: float32 (N,) or None.
+        discriminative: float32 (N,), likelihoods relative to the best, or None.
+        admissible: bool (N,); what is not has no chance.
+
+    Returns:
+        float32 (N,) in [0, 1].
+    """
+    odds = torch.full(admissible.shape, MATCH_BIAS)
+    if not admissible.any():
+        return torch.zeros(admissible.shape)
+    if generative is not None:
+        odds = odds + MATCH_GENERATIVE * (generative - generative[admissible].max())
+    if discriminative is not None:
+        likelihood = discriminative.clamp(min=1e-9).log()
+        odds = odds + MATCH_DISCRIMINATIVE * (likelihood - likelihood[admissible].max())
+    return odds.sigmoid() * admissible

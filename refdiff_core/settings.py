@@ -30,6 +30,8 @@ class Settings:
         edges; 0 leaves them as they are, as the paper does.
     size_exponent: how much the generative score favours masks that are neither tiny nor huge;
         0 is the paper's score. See `refdiff_core.scoring.generative_score`.
+    spatial_weight: how much where a proposal lies may take from how well it matches, in [0, 1];
+        0 leaves geometry out, as the paper does. See `refdiff_core.fusion.fuse`.
     smallest, largest: shares of the picture between which a proposal is admissible.
     union: the mask is the union of the best so many proposals.
     grow: pixels to grow the mask by; negative values shrink it.
@@ -40,6 +42,8 @@ class Settings:
     alpha: float = 0.5
     sharpen: float = 1.5
     size_exponent: float = 0.25
+    # short of 1, so that among proposals that geometry rules out the better match still wins
+    spatial_weight: float = 0.98
     smallest: float = 0.0005
     largest: float = 0.95
     union: int = 1
@@ -47,3 +51,7 @@ class Settings:
     feather: int = 0
     fill: bool = False
     invert: bool = False
+
+
+PAPER = Settings(alpha=0.1, sharpen=0, size_exponent=0, spatial_weight=0)
+"""What the paper says (METHOD.md 1a)."""

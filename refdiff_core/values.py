@@ -41,10 +41,21 @@ class Order:
 
 @dataclass(frozen=True)
 class Relation:
-    """A relation to another thing: ``kind`` such as "left of", ``noun`` what it is."""
+    """A relation to another thing.
+
+    kind: left of, right of, above, below, on, in, in front of, behind, near, between, with,
+        holding or wearing.
+    noun: what the other thing is. attributes: the words that describe it.
+    """
 
     kind: str
     noun: Word
+    attributes: tuple[Word, ...] = ()
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The words that name the other thing, in reading order."""
+        return tuple(sorted((*self.attributes, self.noun), key=lambda word: word.start))
 
 
 @dataclass(frozen=True)
@@ -156,6 +167,7 @@ class Scores:
     generative: float32 (N,) in [-1, 1], mean attention inside minus outside.
     discriminative: float32 (N,), CLIP's view of each proposal.
     spatial: float32 (N,) in [0, 1], geometry against the words.
+    excluded: float32 (N,) in [0, 1], the chance of being what a negative line names.
     total: float32 (N,), what the ranking uses; -inf for rejected proposals.
     """
 
@@ -163,6 +175,7 @@ class Scores:
     generative: Tensor | None = None
     discriminative: Tensor | None = None
     spatial: Tensor | None = None
+    excluded: Tensor | None = None
 
     def of(self, index: int) -> dict[str, float]:
         """The terms of one proposal by name, for tables and records."""
@@ -170,6 +183,7 @@ class Scores:
             "generative": self.generative,
             "discriminative": self.discriminative,
             "spatial": self.spatial,
+            "excluded": self.excluded,
         }
         return {name: float(term[index]) for name, term in terms.items() if term is not None}
 

@@ -1,4 +1,4 @@
-"""The denoiser's autoencoder: factor 8, four latent channels.
+"""The denoiser's autoencoder: factor 4, four latent channels.
 
 ``--stage joint`` trains encoder and decoder; ``--stage decoder`` refines the decoder
 afterwards on whole pictures, with the encoder frozen, so that latents stay what they are.
@@ -6,17 +6,26 @@ afterwards on whole pictures, with the encoder frozen, so that latents stay what
 
 from __future__ import annotations
 
+import argparse
 import logging
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from safetensors.torch import load_file
 from torch import Tensor
 
-from refdiff_core.demo.architectures import AUTOENCODER_CONFIG
-from training.dataset import Bucket, held_out, load_buckets
-from training.loop import Progress, descend, learning_rate, pixels, set_learning_rate
+from refdiff_core.demo.architectures import AUTOENCODER_CONFIG, SCALING_FACTOR
+from training.dataset import HELD_OUT_SCENES, Bucket, held_out, load_buckets
+from training.loop import (
+    Progress,
+    arguments,
+    descend,
+    learning_rate,
+    pixels,
+    set_learning_rate,
+)
 
 log = logging.getLogger("refdiff.training")
 
@@ -88,41 +97,50 @@ def _train(model: AutoencoderKL, buckets: list[Bucket], stage: str, steps: int, 
         divergence = distribution.kl().mean() / distribution.mean[0].numel()
         loss = _reconstruction_loss(found, wanted) + (2e-4 * divergence if joint else 0.0)
         descend(loss, optimizer, parameters)
-        error = float((found - wanted).square().mean())
-        progress.add(step, loss=float(loss.detach()), psnr=10 * np.log10(4 / error))
+        error = float((found.detach() - wanted).square().mean())
+        progress.add(step, loss=float(loss.detach()), psnr=10 * float(np.log10(4 / error)))
 
 
 @torch.no_grad()
-def _psnr(model: AutoencoderKL) -> float:
+def psnr(model: AutoencoderKL, scenes: int = HELD_OUT_SCENES) -> float:
     """Mean peak signal-to-noise ratio over the held-out scenes, in dB."""
     figures = []
-    for scene in held_out():
+    for scene in held_out(scenes):
         wanted = pixels(scene.image[None]) / 127.5 - 1
         found = model.decode(model.encode(wanted).latent_dist.mean).sample.clamp(-1, 1)
         figures.append(float(10 * torch.log10(4 / (found - wanted).square().mean())))
     return float(np.mean(figures))
 
 
-def main() -> None:
-    """Train the demo autoencoder."""
-    from training.loop import arguments
+def _scaling_factor(model: AutoencoderKL, buckets: list[Bucket]) -> float:
+    """What brings the latents to unit deviation."""
+    sample = torch.cat([encode(model, bucket.images[:100]).flatten() for bucket in buckets])
+    return float(model.config.scaling_factor / sample.std())
 
-    options = arguments(main.__doc__, stage="joint", steps=850, seed=0)
+
+def _first(options: argparse.Namespace) -> AutoencoderKL:
+    """Fresh weights, those of a diffusers folder, or those of the joint stage."""
+    if options.stage == "decoder":
+        return load_autoencoder(options.work / "autoencoder-joint.pt")
+    model = AutoencoderKL(**AUTOENCODER_CONFIG, scaling_factor=SCALING_FACTOR)
+    if options.start:
+        weights = load_file(Path(options.start) / "diffusion_pytorch_model.safetensors")
+        model.load_state_dict(weights)
+    return model
+
+
+def main() -> None:
+    """Train the demo autoencoder; with --start and no steps, only take over its weights."""
+    options = arguments(main.__doc__, stage="joint", start="", steps=850, seed=0)
     torch.manual_seed(options.seed)
-    buckets = load_buckets(options.work)
-    joint = options.stage == "joint"
-    path = options.work / "autoencoder-joint.pt"
-    model = AutoencoderKL(**AUTOENCODER_CONFIG) if joint else load_autoencoder(path)
+    buckets, model = load_buckets(options.work), _first(options)
     _train(model.train(), buckets, options.stage, options.steps, options.seed)
     model.eval()
-    if joint:
-        sample = torch.cat([encode(model, b.images[:100]).flatten() for b in buckets])
-        scaling_factor = float(model.config.scaling_factor / sample.std())
-    else:
-        scaling_factor = model.config.scaling_factor
+    retrained = options.stage == "joint" and options.steps > 0
+    scaling_factor = _scaling_factor(model, buckets) if retrained else model.config.scaling_factor
     saved = {"model": model.state_dict(), "scaling_factor": scaling_factor}
     torch.save(saved, options.work / f"autoencoder-{options.stage}.pt")
-    log.info("scaling factor %.4f, held-out PSNR %.2f dB", scaling_factor, _psnr(model))
+    log.info("scaling factor %.4f, held-out PSNR %.2f dB", scaling_factor, psnr(model))
 
 
 if __name__ == "__main__":

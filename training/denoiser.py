@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 from pathlib import Path
 
@@ -74,6 +75,16 @@ def caption_words(buckets: list[Bucket]) -> Words:
     return Words([caption(b.scene(i), rng) for b in buckets for i in range(0, len(b), 4)])
 
 
+def load_denoiser(path: Path, words: Words) -> tuple[Denoiser, int]:
+    """The running mean of the trained weights, in eval mode, and the number of steps."""
+    saved = torch.load(path, weights_only=True)
+    model = Denoiser(len(words)).eval()
+    with torch.no_grad():
+        for parameter, mean in zip(model.parameters(), saved["mean"], strict=True):
+            parameter.copy_(mean)
+    return model, saved["step"]
+
+
 def _timesteps(rng: np.random.Generator, count: int) -> Tensor:
     anywhere, middle = rng.integers(0, 1000, count), rng.integers(*MIDDLE, count)
     return torch.from_numpy(np.where(rng.random(count) < MIDDLE_SHARE, middle, anywhere))
@@ -92,66 +103,96 @@ def _batch(
     return latents[which][torch.from_numpy(indices)].float(), texts
 
 
-def _save(path: Path, step: int, model: Denoiser, mean: RunningMean, state: object) -> None:
-    saved = {"step": step, "model": model.state_dict(), "mean": mean.mean, "optimizer": state}
-    torch.save(saved, path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").replace(path)
+class Run:
+    """A training run that can be interrupted: every step draws from its own seed."""
 
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.path = options, options.work / f"{options.name}.pt"
+        self.buckets, self.scenes = load_buckets(options.work), held_out()
+        self.words = caption_words(self.buckets)
+        saved = torch.load(options.work / "latents.pt", weights_only=True)
+        self.latents, self.test_latents = saved["training"], saved["held out"]
+        self.model = Denoiser(len(self.words))
+        if options.start:
+            _start_from(Path(options.start), self.model, self.words)
+        self.parameters = list(self.model.parameters())
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+        )
+        self.mean = RunningMean(self.parameters, 0.999)
+        self.first = self._resume() if self.path.exists() else 0
+        self.scheduler = DDPMScheduler(**SCHEDULER_CONFIG)
 
-def main() -> None:
-    """Train the demo denoiser; every step draws from its own seed, so a run can be resumed."""
-    options = arguments(
-        main.__doc__, name="denoiser", steps=8_000, decay=2_500, batch=16, rate=1.2e-3, seed=0,
-        start="", report=1_000, compile=1,
-    )  # fmt: skip
-    torch.manual_seed(options.seed)
-    buckets = load_buckets(options.work)
-    saved = torch.load(options.work / "latents.pt", weights_only=True)
-    latents, test_latents = saved["training"], saved["held out"]
-    scenes, words = held_out(), caption_words(buckets)
-    model = Denoiser(len(words))
-    if options.start:
-        _start_from(Path(options.start), model, words)
-    parameters = list(model.parameters())
-    log.info("%d words, %.2f M parameters", len(words), sum(p.numel() for p in parameters) / 1e6)
-    optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    mean = RunningMean(parameters, 0.999)
-    path = options.work / f"{options.name}.pt"
-    first = 0
-    if path.exists():
-        saved = torch.load(path, weights_only=True)
-        first, mean.mean, mean.steps = saved["step"], saved["mean"], saved["step"]
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-    forward = torch.compile(model, dynamic=False) if options.compile else model
-    scheduler, progress = DDPMScheduler(**SCHEDULER_CONFIG), Progress(100)
-    for step in range(first, options.steps):
-        rng = np.random.default_rng((options.seed, step))
+    def _resume(self) -> int:
+        saved = torch.load(self.path, weights_only=True)
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.mean.mean, self.mean.steps = saved["mean"], saved["step"]
+        return int(saved["step"])
+
+    def save(self, step: int) -> None:
+        """Write the checkpoint beside the old one, then replace that."""
+        saved = {
+            "step": step,
+            "model": self.model.state_dict(),
+            "mean": self.mean.mean,
+            "optimizer": self.optimizer.state_dict(),
+        }
+        torch.save(saved, self.path.with_suffix(".tmp"))
+        self.path.with_suffix(".tmp").replace(self.path)
+
+    def step(self, step: int) -> float:
+        """One optimisation step; returns its loss."""
+        options, rng = self.options, np.random.default_rng((self.options.seed, step))
         rate = learning_rate(step, options.steps, options.rate, decay=options.decay)
-        set_learning_rate(optimizer, rate)
-        clean, texts = _batch(buckets, latents, rng, options.batch)
+        set_learning_rate(self.optimizer, rate)
+        clean, texts = _batch(self.buckets, self.latents, rng, options.batch)
         length = FULL if rng.random() < FULL_LENGTH_BATCHES else SHORT
         timesteps = _timesteps(rng, options.batch)
         noise = torch.from_numpy(rng.standard_normal(clean.shape, dtype=np.float32))
-        noisy = scheduler.add_noise(clean, noise, timesteps)
-        velocity = scheduler.get_velocity(clean, noise, timesteps)
+        noisy = self.scheduler.add_noise(clean, noise, timesteps)
+        velocity = self.scheduler.get_velocity(clean, noise, timesteps)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            found = forward(noisy, timesteps, words.rows(texts, length))
+            found = self.model(noisy, timesteps, self.words.rows(texts, length))
         loss = F.mse_loss(found.float(), velocity)
-        descend(loss, optimizer, parameters)
-        mean.update()
-        progress.add(step, loss=float(loss.detach()))
-        if (step + 1) % 250 == 0:
-            _save(path, step + 1, model, mean, optimizer.state_dict())
-        if (step + 1) % options.report == 0 or step + 1 == options.steps:
-            mean.swap()
-            model.eval()
-            found_figures = evaluate(model.unet, model.text_encoder, words, scenes, test_latents)
-            for name, figures in found_figures.items():
-                log.info("step %d, %s: %s", step + 1, name, figures)
-            model.train()
-            mean.swap()
-    _save(path, options.steps, model, mean, optimizer.state_dict())
+        descend(loss, self.optimizer, self.parameters)
+        self.mean.update()
+        return float(loss.detach())
+
+    def report(self, step: int) -> None:
+        """Log the localisation figures of the weights' running mean."""
+        self.mean.swap()
+        unet, text_encoder = self.model.eval().unet, self.model.text_encoder
+        found = evaluate(unet, text_encoder, self.words, self.scenes, self.test_latents)
+        for group, figures in found["all"].items():
+            log.info("step %d, %s: %s", step, group, figures)
+        self.model.train()
+        self.mean.swap()
+
+
+def main() -> None:
+    """Train the demo denoiser, going on where an interrupted run left off."""
+    options = arguments(
+        main.__doc__,
+        name="denoiser",
+        start="",
+        steps=7_500,
+        decay=2_500,
+        batch=16,
+        rate=1.2e-3,
+        seed=0,
+        report=1_000,
+    )
+    torch.manual_seed(options.seed)
+    run, progress = Run(options), Progress(100)
+    log.info("%d words, %d parameters", len(run.words), sum(p.numel() for p in run.parameters))
+    for step in range(run.first, options.steps):
+        progress.add(step, loss=run.step(step))
+        done = step + 1
+        if done % 250 == 0 or done == options.steps:
+            run.save(done)
+        if done % options.report == 0 or done == options.steps:
+            run.report(done)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -12,8 +13,9 @@ from diffusers.models.attention_processor import Attention, AttnProcessor
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.dataset import targets
+from refdiff_core.demo.architectures import SCHEDULER_CONFIG
 from refdiff_core.demo.scenes import Scene
+from training.dataset import targets
 from training.words import Words
 
 THRESHOLDS = np.arange(0.1, 0.75, 0.05)
@@ -90,7 +92,7 @@ def layer_maps(
         Layer name to float32 (E, h', w').
     """
     recorders = record(unet)
-    scheduler = DDPMScheduler(**_scheduler_config())
+    scheduler = DDPMScheduler(**SCHEDULER_CONFIG)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(latents.shape, generator=generator)
     noisy = scheduler.add_noise(latents, noise, torch.tensor([timestep]))
@@ -102,12 +104,6 @@ def layer_maps(
     return {name: _content_maps(r.probabilities, last, latents) for name, r in recorders.items()}
 
 
-def _scheduler_config() -> dict[str, object]:
-    from refdiff_core.demo.architectures import SCHEDULER_CONFIG
-
-    return SCHEDULER_CONFIG
-
-
 def _content_maps(probabilities: Tensor, end: Tensor, latents: Tensor) -> Tensor:
     height, width = latents.shape[-2:]
     shrink = round((height * width / probabilities.shape[1]) ** 0.5)
@@ -116,10 +112,19 @@ def _content_maps(probabilities: Tensor, end: Tensor, latents: Tensor) -> Tensor
     return mean.unflatten(-1, (height // shrink, width // shrink))
 
 
-def finest(maps: dict[str, Tensor]) -> Tensor:
-    """Mean over the layers of the finest grid, (E, h', w')."""
+def finest(maps: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Means over every choice of layers of the finest grid; "all" over all of them."""
     largest = max(m[0].numel() for m in maps.values())
-    return torch.stack([m for m in maps.values() if m[0].numel() == largest]).mean(0)
+    layers = {
+        name.removesuffix(".transformer_blocks.0.attn2.processor"): m
+        for name, m in maps.items()
+        if m[0].numel() == largest
+    }
+    chosen = {"all": torch.stack(list(layers.values())).mean(0)}
+    for count in range(1, len(layers)):
+        for names in combinations(layers, count):
+            chosen[" + ".join(names)] = torch.stack([layers[n] for n in names]).mean(0)
+    return chosen
 
 
 def judge(maps: Tensor, scene: Scene, wanted: Sequence[int]) -> list[tuple[float, ...]]:
@@ -151,18 +156,24 @@ def evaluate(
     latents: Sequence[Tensor],
     *,
     timestep: int = 100,
-    layer: str | None = None,
-) -> dict[str, Figures]:
-    """Figures of "the <colour> <shape>", split by whether the colour is unique in the scene."""
-    groups: dict[str, list[tuple[float, ...]]] = {"unique colour": [], "colour shared": []}
+) -> dict[str, dict[str, Figures]]:
+    """Figures of "the <colour> <shape>" per choice of layers.
+
+    Each is split by whether the target's colour is unique in the scene.
+    """
+    found: dict[str, dict[str, list[tuple[float, ...]]]] = {}
     for scene, z in zip(scenes, latents, strict=True):
         asked = list(targets(scene, "attribute"))
         if not asked:
             continue
         texts = [expression.text for expression, _ in asked]
+        wanted = [expression.target for expression, _ in asked]
         maps = layer_maps(unet, text_encoder, words, z, texts, timestep=timestep)
-        chosen = finest(maps) if layer is None else maps[layer]
-        rows = judge(chosen, scene, [expression.target for expression, _ in asked])
-        for (_, unique), row in zip(asked, rows, strict=True):
-            groups["unique colour" if unique else "colour shared"].append(row)
-    return {name: summarise(rows) for name, rows in groups.items()}
+        for name, chosen in finest(maps).items():
+            groups = found.setdefault(name, {"unique colour": [], "colour shared": []})
+            for (_, unique), row in zip(asked, judge(chosen, scene, wanted), strict=True):
+                groups["unique colour" if unique else "colour shared"].append(row)
+    return {
+        name: {group: summarise(rows) for group, rows in groups.items()}
+        for name, groups in found.items()
+    }

@@ -52,7 +52,9 @@ class Prompts:
     boxes_xyxy: Tensor
 
 
-def _points_in(mask: NDArray[np.bool_], rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+def _points_in(
+    mask: NDArray[np.bool_], rng: np.random.Generator, count: int
+) -> NDArray[np.float64]:
     found = np.argwhere(mask)
     return found[rng.integers(len(found), size=count), ::-1] + 0.5
 

@@ -8,6 +8,8 @@ import torch
 from open_clip import SimpleTokenizer
 from torch import Tensor, nn
 
+from refdiff_core.demo.architectures import VOCABULARY
+
 START, END = 49_406, 49_407
 SHORT, FULL = 24, 77
 
@@ -23,8 +25,18 @@ class Words:
         self._tokenizer = SimpleTokenizer()
         self._known: dict[str, list[int]] = {}
         used = {START, END}.union(*(self.encode(text) for text in texts))
-        self.ids = torch.tensor(sorted(used))
-        self._row_of = {int(word): row for row, word in enumerate(self.ids)}
+        self._hold(sorted(used))
+
+    @classmethod
+    def all(cls) -> Words:
+        """CLIP's whole vocabulary, for models with the full table."""
+        words = cls([])
+        words._hold(list(range(VOCABULARY)))
+        return words
+
+    def _hold(self, ids: list[int]) -> None:
+        self.ids = torch.tensor(ids)
+        self._row_of = {word: row for row, word in enumerate(ids)}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -42,13 +54,6 @@ class Words:
             words = [START, *self.encode(text)[: length - 2], END]
             line[: len(words)] = torch.tensor([self._row_of[word] for word in words])
         return table
-
-
-def expand(small: Tensor, ids: Tensor, rows: int) -> Tensor:
-    """The full word table: untouched rows get the mean of the touched ones."""
-    full = small.mean(0, keepdim=True).repeat(rows, 1)
-    full[ids] = small
-    return full
 
 
 def small_table(count: int, width: int, deviation: float = 0.02) -> nn.Embedding:

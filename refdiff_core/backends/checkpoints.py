@@ -72,7 +72,8 @@ def load_stable_diffusion(
 
     Args:
         path: a file in the original single-file layout, or a diffusers folder.
-        device: where it goes. dtype: of denoiser and text encoders; the autoencoder stays in
+        device: where it goes.
+        dtype: of denoiser and text encoders; the autoencoder stays in
             float32 when this is float16, which SDXL's overflows in.
 
     Raises:
@@ -106,7 +107,9 @@ def _from_file(path: Path) -> StableDiffusion:
         _fill(unet, convert_ldm_unet_checkpoint(state, unet.config), path)
         _fill(vae, convert_ldm_vae_checkpoint(state, vae.config), path)
     except KeyError as error:
-        raise ModelError(f"'{path}' is not whole: it lacks {error}. Get the full checkpoint.") from error
+        raise ModelError(
+            f"'{path}' is not whole: it lacks {error}. Get the full checkpoint."
+        ) from error
     encoders = tuple(_text_encoder(state, encoder, path) for encoder in family.text_encoders)
     return StableDiffusion(family, unet, vae, encoders, _predicts_v(state))
 
@@ -119,7 +122,9 @@ def _text_encoder(state: StateDict, encoder: TextEncoder, path: Path) -> nn.Modu
         weights = convert_open_clip_checkpoint(model, state, prefix=encoder.prefix)
     else:
         size = len(encoder.prefix)
-        weights = {key[size:]: value for key, value in state.items() if key.startswith(encoder.prefix)}
+        weights = {
+            key[size:]: value for key, value in state.items() if key.startswith(encoder.prefix)
+        }
     _fill(model, _fit_text_keys(weights, model), path)
     return model
 
@@ -174,7 +179,9 @@ def _from_folder(path: Path) -> StableDiffusion:
         unet = UNet2DConditionModel.from_pretrained(path / "unet", local_files_only=True)
         vae = AutoencoderKL.from_pretrained(path / "vae", local_files_only=True)
         config = unet.config
-        family = family_of(config["block_out_channels"][0], config["cross_attention_dim"], str(path))
+        family = family_of(
+            config["block_out_channels"][0], config["cross_attention_dim"], str(path)
+        )
         encoders = tuple(
             (CLIPTextModelWithProjection if encoder.projected else CLIPTextModel).from_pretrained(
                 path / encoder.subfolder, local_files_only=True

@@ -8,7 +8,7 @@ Two views of a region, as in the paper's discriminative part (METHOD.md 1a, 1b):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import ModelError
+from ..images import resize_picture
 from ..proposals import mask_boxes
 from ..values import Expression, Image, Proposals
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -58,54 +61,166 @@ class ClipModel:
 class ClipScorer:
     """An `ImageTextScorer` over an open_clip model with a vision transformer.
 
-    Scores are cosines turned into probabilities over a picture's proposals with the model's own
-    temperature, so that they lie on the same footing as the generative score. The paper mixes the
-    bare cosines, whose spread of a few hundredths makes its alpha of .1 far smaller than it looks
-    (METHOD.md 1b).
+    A region is v = beta * soft + (1 - beta) * hard, a text the mean of its sentence and its noun
+    phrase (METHOD.md 1a [KR], 1b). The score is not the bare cosine but its likelihood relative
+    to the picture's best region, exp((cos - cos_best) / temperature) with the model's own
+    temperature: the paper mixes cosines, whose spread of a few hundredths makes its alpha of .1
+    weigh far more than it looks, and differently for every CLIP.
+
+    Args:
+        clip: from `load_clip`.
+        settings: how it is asked.
+        progress: called with (crops done, crops in all) of a set; may raise to stop.
     """
 
-    def __init__(self, clip: ClipModel, settings: ClipSettings = ClipSettings()) -> None:
+    def __init__(
+        self,
+        clip: ClipModel,
+        settings: ClipSettings = ClipSettings(),
+        progress: Progress | None = None,
+    ) -> None:
         self.clip = clip
         self.settings = settings
+        self.progress = progress
 
     @torch.inference_mode()
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
     ) -> list[Tensor]:
-        """See `ImageTextScorer.score`; proposals shared by several expressions are seen once."""
-        texts = self.embed_texts([each.text for each in expressions])
-        seen: dict[int, Tensor] = {}
-        for candidates in proposals:
-            if id(candidates) not in seen:
-                seen[id(candidates)] = self.embed_regions(image, candidates.masks)
-        scale = self.clip.model.logit_scale.exp().float().cpu()
+        """See `ImageTextScorer.score`; values in (0, 1], 1 for the best of each set.
+
+        Proposals that several expressions share are embedded once.
+        """
+        regions = {id(each): each for each in proposals}
+        vectors = {key: self.embed_regions(image, each.masks) for key, each in regions.items()}
+        scale = float(self.clip.model.logit_scale.exp())
         return [
-            (scale * (seen[id(candidates)] @ text)).softmax(0)
-            for candidates, text in zip(proposals, texts, strict=True)
+            relative_likelihood(scale * (vectors[id(each)] @ self.embed_expression(expression)))
+            for expression, each in zip(expressions, proposals, strict=True)
         ]
 
-    def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors float32 (E, d)."""
-        said = [self.settings.template.format(text) for text in texts]
-        ids = self.clip.tokenizer(said).to(self._device)
-        return F.normalize(self.clip.model.encode_text(ids).float(), dim=-1).cpu()
+    def embed_expression(self, expression: Expression) -> Tensor:
+        """Unit vector float32 (d,): the mean of the sentence and its noun phrase."""
+        phrase = " ".join(word.text for word in expression.target_words)
+        texts = list(dict.fromkeys(filter(None, (expression.text, phrase))))
+        ids = self.clip.tokenizer([self.settings.template.format(text) for text in texts])
+        vectors = self.clip.model.encode_text(ids.to(self._device)).float().cpu()
+        return F.normalize(F.normalize(vectors, dim=-1).mean(0), dim=-1)
 
     def embed_regions(self, image: Image, masks: Tensor) -> Tensor:
-        """Unit vectors float32 (N, d) of regions, the hard branch."""
-        batches = [self._embed_crops(image, batch) for batch in masks.split(self.settings.batch)]
-        width = self.clip.model.text_projection.shape[-1]
-        return torch.cat(batches) if len(masks) else torch.zeros(0, width)
+        """Unit vectors float32 (N, d) of regions, both branches mixed."""
+        if not len(masks):
+            return torch.zeros(0, self.clip.model.visual.output_dim)
+        beta = self.settings.beta
+        mixed = torch.zeros(len(masks), self.clip.model.visual.output_dim)
+        if beta < 1:
+            mixed += (1 - beta) * self.embed_hard(image, masks)
+        if beta > 0:
+            mixed += beta * self.embed_soft(image, masks)
+        return F.normalize(mixed, dim=-1)
 
-    def _embed_crops(self, image: Image, masks: Tensor) -> Tensor:
-        crops = cut_out(image, masks, self.clip.size, self.settings.surround, self.settings.margin)
+    def embed_hard(self, image: Image, masks: Tensor) -> Tensor:
+        """Unit vectors float32 (N, d) of the regions cut out, N >= 1."""
+        settings, vectors = self.settings, []
+        for batch in masks.split(settings.batch):
+            crops = cut_out(image, batch, self.clip.size, settings.surround, settings.margin)
+            vectors.append(self.clip.model.encode_image(self._normalise(crops)).float().cpu())
+            if self.progress is not None:
+                self.progress(sum(map(len, vectors)), len(masks))
+        return F.normalize(torch.cat(vectors), dim=-1)
+
+    def embed_soft(self, image: Image, masks: Tensor) -> Tensor:
+        """Unit vectors float32 (N, d): all regions in one pass over the whole picture.
+
+        Every region has a class token of its own, which attends to the region's patches and to
+        itself and which nothing attends to, in every block; so the patches see what they always
+        see, and the regions do not see one another.
+        """
+        visual = self.clip.model.visual
+        patch = visual.patch_size[0]
+        grid_hw = patch_grid((image.shape[0], image.shape[1]), self.clip.size // patch)
+        pixels = resize_picture(image, (grid_hw[0] * patch, grid_hw[1] * patch))
+        patches = visual.conv1(self._normalise(pixels)).flatten(2).transpose(1, 2)  # (1, T, width)
+        position = _positions(visual.positional_embedding, visual.grid_size, grid_hw)
+        token = (visual.class_embedding + position[0]).expand(1, 1 + len(masks), -1)
+        tokens = visual.ln_pre(torch.cat([token, patches + position[1:]], 1))
+        blocked = blocked_pairs(patch_coverage(masks, grid_hw)).to(tokens.device)
+        bias = torch.zeros(blocked.shape, device=tokens.device, dtype=tokens.dtype)
+        out = visual.transformer(tokens, attn_mask=bias.masked_fill(blocked, -torch.inf))
+        pooled = visual.ln_post(out[0, 1 : 1 + len(masks)]) @ visual.proj
+        return F.normalize(pooled.float().cpu(), dim=-1)
+
+    def _normalise(self, pixels: Tensor) -> Tensor:
         mean = torch.tensor(self.clip.mean)[:, None, None]
         std = torch.tensor(self.clip.std)[:, None, None]
-        pixels = ((crops - mean) / std).to(self._device)
-        return F.normalize(self.clip.model.encode_image(pixels).float(), dim=-1).cpu()
+        parameter: Tensor = self.clip.model.visual.conv1.weight
+        return ((pixels - mean) / std).to(parameter)
 
     @property
     def _device(self) -> torch.device:
-        return next(iter(self.clip.model.parameters())).device
+        weight: Tensor = self.clip.model.visual.conv1.weight
+        return weight.device
+
+
+def relative_likelihood(logits: Tensor) -> Tensor:
+    """exp(logits - best), float32 (N,) in (0, 1]; unlike a softmax it does not thin out with N."""
+    return (logits - logits.max()).exp() if len(logits) else logits
+
+
+def patch_grid(size_hw: tuple[int, int], side: int) -> tuple[int, int]:
+    """Patches (h, w) for a picture in its own proportions: the shorter side has ``side``.
+
+    The longer side is kept to four times as many.
+    """
+    shorter = min(size_hw)
+    rows, columns = (min(4 * side, max(side, round(side * each / shorter))) for each in size_hw)
+    return rows, columns
+
+
+def patch_coverage(masks: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+    """Which patches belong to each mask: those it covers by half, or else its best-covered one.
+
+    A mask smaller than a patch keeps one, so that no region vanishes (METHOD.md 1c.10).
+
+    Args:
+        masks: bool (N, H, W).
+        grid_hw: (h, w) patches.
+
+    Returns:
+        bool (N, h * w); all false for an empty mask.
+    """
+    cover = F.adaptive_avg_pool2d(masks[:, None].float(), grid_hw).flatten(1)
+    best = (cover == cover.amax(1, keepdim=True)) & (cover > 0)
+    first = best & (best.cumsum(1) == 1)
+    return (cover >= 0.5) | first
+
+
+def blocked_pairs(inside: Tensor) -> Tensor:
+    """Who may not attend to whom among one class token, N region tokens and T patches.
+
+    Args:
+        inside: bool (N, T), each region's patches.
+
+    Returns:
+        bool (1 + N + T, 1 + N + T), rows look at columns.
+    """
+    count, patches = inside.shape
+    blocked = torch.zeros(1 + count + patches, 1 + count + patches, dtype=torch.bool)
+    regions = slice(1, 1 + count)
+    blocked[:, regions] = True
+    blocked[regions] = True
+    blocked[regions, regions] = ~torch.eye(count, dtype=torch.bool)
+    blocked[regions, 1 + count :] = ~inside
+    return blocked
+
+
+def _positions(table: Tensor, trained_hw: tuple[int, int], grid_hw: tuple[int, int]) -> Tensor:
+    """The position table (1 + T, width) interpolated to another grid; the class token's stays."""
+    if tuple(trained_hw) == grid_hw:
+        return table
+    patches = table[1:].unflatten(0, tuple(trained_hw)).permute(2, 0, 1)[None]
+    resized = F.interpolate(patches.float(), grid_hw, mode="bicubic", align_corners=False)
+    return torch.cat([table[:1], resized[0].flatten(1).T.to(table.dtype)])
 
 
 def cut_out(
@@ -114,7 +229,8 @@ def cut_out(
     """Regions of a picture as squares, painted over outside the mask, in their proportions.
 
     Args:
-        image: float32 (H, W, 3). masks: bool (N, H, W); an empty one gives only surround.
+        image: float32 (H, W, 3).
+        masks: bool (N, H, W); an empty one gives only surround.
         size: side of the squares in pixels.
         surround: "black", "mean" (of the picture) or "blur" (the picture itself, blurred).
         margin: share by which the box is widened.

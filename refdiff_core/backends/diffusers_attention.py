@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..attention import heat_map, resize, word_weights
+from ..attention import attention_map, word_weights
 from ..capture import Capture, PassComplete
+from ..images import resize_picture
 from ..settings import AttentionSettings
-from ..values import AttentionMap, Expression, Image, Word
+from ..values import AttentionMap, Expression, Image
 from .checkpoints import StableDiffusion, load_stable_diffusion
 from .families import Family
 from .tokens import stack_layouts, tokenize, words_to_read
@@ -66,8 +67,11 @@ class DiffusersAttention:
             self._denoise(latents, text, conditions)
         size_hw = (image.shape[0], image.shape[1])
         return [
-            _attention_map([word for word, _ in found], maps, size_hw)
-            for found, maps in zip(words, capture.word_maps(), strict=True)
+            # the batch is as wide as its longest expression
+            attention_map(expression, [word for word, _ in found], maps[: len(found)], size_hw)
+            for expression, found, maps in zip(
+                expressions, words, capture.word_maps(), strict=True
+            )
         ]
 
     def _encode_text(self, tokens: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
@@ -88,9 +92,10 @@ class DiffusersAttention:
         """Latents (1, 4, h, w), the autoencoder's mean: no draw, so no seed needed."""
         vae = self.model.vae
         size = working_size((image.shape[0], image.shape[1]), self.model.family, self.settings)
-        pixels = resize_image(image, size).to(vae.device, vae.dtype)
+        pixels = resize_picture(image, size).to(vae.device, vae.dtype)
         latents = vae.encode(pixels * 2 - 1).latent_dist.mode() * vae.config.scaling_factor
-        return latents.to(self.model.unet.device, self.model.unet.dtype)  # type: ignore[no-any-return]
+        moved: Tensor = latents.to(self.model.unet.device, self.model.unet.dtype)
+        return moved
 
     def _denoise(self, latents: Tensor, text: Tensor, pooled: Tensor | None) -> None:
         timestep = self.settings.timestep
@@ -127,14 +132,6 @@ def working_size(
     return side(resolution * aspect), side(resolution / aspect)
 
 
-def resize_image(image: Image, size_hw: tuple[int, int]) -> Tensor:
-    """A picture (H, W, 3) as (1, 3, h, w), resampled with antialiasing."""
-    planes = image.permute(2, 0, 1)[None]
-    return nn.functional.interpolate(
-        planes, size=size_hw, mode="bicubic", align_corners=False, antialias=True
-    ).clamp(0, 1)
-
-
 def add_noise(latents: Tensor, timestep: int, seed: int) -> Tensor:
     """x_t of the schedule that all Stable Diffusion families share ("scaled_linear").
 
@@ -143,7 +140,8 @@ def add_noise(latents: Tensor, timestep: int, seed: int) -> Tensor:
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
     signal = float((1 - betas).cumprod(0)[timestep])
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
-    return signal**0.5 * latents + (1 - signal) ** 0.5 * noise.to(latents)
+    noisy: Tensor = signal**0.5 * latents + (1 - signal) ** 0.5 * noise.to(latents)
+    return noisy
 
 
 def _with_inpainting_channels(noisy: Tensor, latents: Tensor, channels: int) -> Tensor:
@@ -151,13 +149,6 @@ def _with_inpainting_channels(noisy: Tensor, latents: Tensor, channels: int) -> 
     if channels == noisy.shape[1]:
         return noisy
     return torch.cat([noisy, torch.zeros_like(noisy[:, :1]), latents], 1)
-
-
-def _attention_map(
-    words: Sequence[Word], maps: Tensor, size_hw: tuple[int, int]
-) -> AttentionMap:
-    word_maps = maps[: len(words)]  # the batch is as wide as its longest expression
-    return AttentionMap(heat_map(word_maps, size_hw), tuple(words), word_maps)
 
 
 def layers_on(unet: nn.Module, factor: int) -> list[str]:

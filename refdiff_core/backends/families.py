@@ -114,9 +114,7 @@ SD1 = Family(
     context=768,
     unet={"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},
     vae=_VAE,
-    text_encoders=(
-        TextEncoder("cond_stage_model.transformer.", "text_encoder", _CLIP_L),
-    ),
+    text_encoders=(TextEncoder("cond_stage_model.transformer.", "text_encoder", _CLIP_L),),
     resolution=512,
     multiple=64,
     grid_factor=4,
@@ -179,13 +177,13 @@ DEMO = Family(
     channels=demo.DENOISER_CONFIG["block_out_channels"][0],
     context=demo.DENOISER_CONFIG["cross_attention_dim"],
     unet=demo.DENOISER_CONFIG,
-    vae=demo.AUTOENCODER_CONFIG,
+    vae={**demo.AUTOENCODER_CONFIG, "scaling_factor": demo.SCALING_FACTOR},
     text_encoders=(
         TextEncoder("cond_stage_model.transformer.", "text_encoder", demo.TEXT_ENCODER_CONFIG),
     ),
     resolution=128,
     multiple=16,
-    grid_factor=1,
+    grid_factor=2,
 )
 
 FAMILIES = (SD1, SD2, SDXL, DEMO)
@@ -218,7 +216,8 @@ def family_of(channels: int, context: int, source: str) -> Family:
         if (family.channels, family.context) == (channels, context):
             return family
     raise ModelError(
-        f"'{source}' is of an unknown family: {channels} channels, text of width {context}. {_KNOWN}"
+        f"'{source}' is of an unknown family: {channels} channels, text of width {context}. "
+        + _KNOWN
     )
 
 

@@ -49,6 +49,9 @@ class SamSettings:
 AUTOMATIC = SamSettings(points_per_side=32, peaks=0)
 """The grid of the package's SamAutomaticMaskGenerator."""
 
+DEMO = SamSettings(points_per_side=8, peaks=16, min_predicted_iou=0.7, min_stability=0.8)
+"""For the bundled SAM, whose small decoder is less sure of itself than the real one."""
+
 
 class SamProposer:
     """A `MaskProposer` over a `segment_anything.modeling.Sam`.
@@ -74,14 +77,15 @@ class SamProposer:
         return cls(load_sam(path).to(device), settings)
 
     @torch.inference_mode()
-    def propose(
-        self, image: Image, attention: Sequence[AttentionMap | None]
-    ) -> list[Proposals]:
-        """See `MaskProposer.propose`. The grid's masks serve all expressions, each map's peaks
-        only its own, so that an answer never depends on what else was asked."""
+    def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
+        """See `MaskProposer.propose`.
+
+        The grid's masks serve all expressions, each map's peaks only its own, so that an answer
+        never depends on what else was asked.
+        """
         peaks = [self._peaks(each) for each in attention]
-        frame = _Frame.of(image, self.sam.image_encoder.img_size)
-        embedding = self._embed(image, frame)
+        frame = self._frame(image)
+        embedding = self.embed(image)
         self._done, self._total = 0, self.settings.points_per_side**2 + sum(map(len, peaks))
         grid = self._decode(embedding, frame, _grid(self.settings.points_per_side))
         found = [_join(grid, self._decode(embedding, frame, points)) for points in peaks]
@@ -92,12 +96,17 @@ class SamProposer:
             return torch.zeros(0, 2)
         return find_peaks(attention.heat, self.settings.peaks)
 
-    def _embed(self, image: Image, frame: _Frame) -> Tensor:
+    def _frame(self, image: Image) -> _Frame:
+        decoder_side = self.sam.prompt_encoder.mask_input_size[0]
+        return _Frame.of(image, self.sam.image_encoder.img_size, decoder_side)
+
+    def embed(self, image: Image) -> Tensor:
+        """The picture's embedding (1, C, h, w), which serves any number of prompts."""
         import numpy as np
         from PIL.Image import Resampling
 
         # Pillow's bilinear resize of 8-bit values, as the package's ResizeLongestSide does it
-        picture = to_pil(image).resize(frame.input_hw[::-1], Resampling.BILINEAR)
+        picture = to_pil(image).resize(self._frame(image).input_hw[::-1], Resampling.BILINEAR)
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
         embedding: Tensor = self.sam.image_encoder(
             self.sam.preprocess(pixels.to(self.sam.device, torch.float32))
@@ -146,7 +155,7 @@ class SamProposer:
         masks = masks.select(distinct(low, masks.quality, self.settings.duplicate_iou))
         if not len(masks.quality):
             return Proposals.of(torch.zeros(0, *frame.size_hw, dtype=torch.bool))
-        whole = torch.zeros(len(masks.logits), 1, *frame.decoder_hw)
+        whole = torch.zeros(len(masks.logits), 1, frame.decoder_side, frame.decoder_side)
         whole[:, 0, : frame.low_hw[0], : frame.low_hw[1]] = masks.logits
         full = self.sam.postprocess_masks(whole, frame.input_hw, frame.size_hw)[:, 0]
         return Proposals(full > self.sam.mask_threshold, masks.quality.clamp(0, 1))
@@ -158,20 +167,22 @@ class _Frame:
 
     size_hw: tuple[int, int]
     input_hw: tuple[int, int]
-    decoder_hw: tuple[int, int]
+    stride: int
+    decoder_side: int
 
     @classmethod
-    def of(cls, image: Image, encoder_size: int) -> _Frame:
+    def of(cls, image: Image, encoder_side: int, decoder_side: int) -> _Frame:
         height, width = image.shape[0], image.shape[1]
-        scale = encoder_size / max(height, width)
+        scale = encoder_side / max(height, width)
         # at least one pixel, for a strip of 1 x 4000
         input_hw = (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5)))
-        return cls((height, width), input_hw, (encoder_size // 4, encoder_size // 4))
+        # pixels of the input per cell of a mask: 4 for the real ones, 2 for the demo's patches of 8
+        return cls((height, width), input_hw, encoder_side // decoder_side, decoder_side)
 
     @property
     def low_hw(self) -> tuple[int, int]:
         """The part of the decoder's grid that shows the picture; the rest is padding."""
-        return -(-self.input_hw[0] // 4), -(-self.input_hw[1] // 4)
+        return -(-self.input_hw[0] // self.stride), -(-self.input_hw[1] // self.stride)
 
 
 @dataclass(frozen=True)

@@ -61,21 +61,23 @@ def tokenize(text: str) -> Tokens:
 
 
 def words_to_read(expression: Expression, tokens: Tokens) -> list[tuple[Word, tuple[int, ...]]]:
-    """The words that name the thing, each with the positions of its tokens.
+    """The words that name the thing, then other things', each with the positions of its tokens.
 
-    Where the expression names nothing ("second from left"), all of its text stands in.
+    Where the expression names nothing ("second from left"), all of its text stands in. Which of
+    the words the map is made of says `refdiff_core.attention.attention_map`.
 
     Raises:
         ExpressionError: no token is left, such as for text of control characters only.
     """
     words = expression.target_words or (Word(expression.text, 0, len(expression.text)),)
     found = [(word, tokens.positions(word)) for word in words]
-    found = [(word, positions) for word, positions in found if positions]
-    if not found:
+    if not any(positions for _, positions in found):
         raise ExpressionError(
             f"Nothing in '{expression.text}' can be read as words. Describe the thing in words."
         )
-    return found
+    others = [word for relation in expression.relations for word in relation.words]
+    found += [(word, tokens.positions(word)) for word in dict.fromkeys(others) if word not in words]
+    return [(word, positions) for word, positions in found if positions]
 
 
 def stack_layouts(tokens: Sequence[Tokens], pad: int) -> Tensor:

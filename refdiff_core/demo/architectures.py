@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from open_clip import CLIP
     from segment_anything.modeling import Sam
 
 Config = dict[str, Any]
@@ -29,6 +30,9 @@ AUTOENCODER_CONFIG: Config = {
     "norm_num_groups": 32,
     "sample_size": 128,
 }
+
+SCALING_FACTOR = 0.46407276098079325
+"""Brings the autoencoder's latents to unit variance; part of the shipped weights."""
 
 DENOISER_CONFIG: Config = {
     "in_channels": 4,
@@ -115,11 +119,43 @@ def build_sam() -> Sam:
         ),
         mask_decoder=MaskDecoder(
             num_multimask_outputs=3,
-            transformer=TwoWayTransformer(
-                depth=2, embedding_dim=width, mlp_dim=256, num_heads=4
-            ),
+            transformer=TwoWayTransformer(depth=2, embedding_dim=width, mlp_dim=256, num_heads=4),
             transformer_dim=width,
             iou_head_depth=3,
             iou_head_hidden_dim=width,
         ),
     )
+
+
+CLIP_IMAGE_SIZE = 64
+CLIP_MEAN = (0.45, 0.45, 0.45)
+CLIP_STD = (0.27, 0.27, 0.27)
+# Keyword arguments of ``open_clip.CLIP``.
+CLIP_CONFIG: Config = {
+    "embed_dim": 64,
+    "quick_gelu": False,
+    "vision_cfg": {
+        "image_size": CLIP_IMAGE_SIZE,
+        "patch_size": 8,
+        "layers": 4,
+        "width": 96,
+        "head_width": 24,
+        "mlp_ratio": 3.0,
+    },
+    "text_cfg": {
+        "context_length": CONTEXT_LENGTH,
+        "vocab_size": VOCABULARY,
+        "layers": 2,
+        "width": 64,
+        "heads": 4,
+    },
+}
+
+
+def build_clip(vocabulary: int = VOCABULARY) -> CLIP:
+    """``open_clip``'s own ``CLIP`` at the demo's size, with fresh weights."""
+    from open_clip import CLIP, CLIPTextCfg, CLIPVisionCfg
+
+    text = CLIPTextCfg(**{**CLIP_CONFIG["text_cfg"], "vocab_size": vocabulary})
+    vision = CLIPVisionCfg(**CLIP_CONFIG["vision_cfg"])
+    return CLIP(CLIP_CONFIG["embed_dim"], vision, text, quick_gelu=CLIP_CONFIG["quick_gelu"])

@@ -8,12 +8,14 @@ on seeds below ``HELD_OUT_SEED`` and have never seen one from there on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+
+from .wording import expressions_of, name_all, relate_two
 
 COLORS: dict[str, tuple[int, int, int]] = {
     "red": (215, 40, 40),
@@ -38,8 +40,6 @@ CROWDED_RADII = (20.0, 25.0)
 SIZE_BORDER = 19.0
 # Corners reach 1.15 radii from the centre.
 REACH = 1.15
-# A position or a relation counts as visible from this many pixels on.
-CLEAR_PIXELS = 14.0
 # Halves the size of a pixel while drawing, so that borders come out anti-aliased.
 SUPERSAMPLING = 2
 
@@ -128,7 +128,7 @@ def expressions(scene: Scene) -> list[SceneExpression]:
     return [
         SceneExpression(text, target, kind)
         for target in range(len(scene.objects))
-        for kind, text in _expressions_of(scene.objects, target)
+        for kind, text in expressions_of(scene.objects, target)
     ]
 
 
@@ -136,12 +136,12 @@ def caption(scene: Scene, rng: Random) -> str:
     """A training caption: all objects (42 %), a relation (15 %) or a referring expression."""
     draw = rng.random()
     if draw < 0.42:
-        return _name_all(scene.objects, rng)
+        return name_all(scene.objects, rng)
     if draw < 0.57:
-        return _relate_two(scene.objects, rng) or _name_all(scene.objects, rng)
+        return relate_two(scene.objects, rng) or name_all(scene.objects, rng)
     found = [e for e in expressions(scene) if e.kind not in ("order", "relation")]
     if not found:
-        return _name_all(scene.objects, rng)
+        return name_all(scene.objects, rng)
     # By kind first: otherwise the many positions would drown colours and shapes.
     kind = rng.choice(sorted({e.kind for e in found}))
     return str(rng.choice([e.text for e in found if e.kind == kind]))
@@ -222,7 +222,7 @@ def _background(rng: Random, size_hw: tuple[int, int]) -> Floats:
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None]
     across = np.linspace(-1, 1, width, dtype=np.float32)[None, :, None]
     slope_y, slope_x = (float(v) for v in rng.uniform(-20, 20, 2))
-    picture = tint + down * slope_y + across * slope_x + _clouds(rng, size_hw)
+    picture: Floats = tint + down * slope_y + across * slope_x + _clouds(rng, size_hw)
     if rng.random() < 0.3:
         picture += _stripes(rng, size_hw)
     return picture
@@ -234,20 +234,24 @@ def _clouds(rng: Random, size_hw: tuple[int, int]) -> Floats:
     noise = 0.8 * noise.mean(-1, keepdims=True) + 0.3 * noise
     planes = [Image.fromarray(noise[..., i]) for i in range(3)]
     smooth = [np.asarray(p.resize(size_hw[::-1], Image.Resampling.BICUBIC)) for p in planes]
-    return np.stack(smooth, -1) * np.float32(rng.uniform(3, 14))
+    clouds: Floats = np.stack(smooth, -1) * np.float32(rng.uniform(3, 14))
+    return clouds
 
 
 def _stripes(rng: Random, size_hw: tuple[int, int]) -> Floats:
     distance = _distance_along(rng.uniform(0, math.pi), size_hw)
-    wave = np.sin(distance * np.float32(rng.uniform(0.2, 0.9)))
-    return (wave * np.float32(rng.uniform(3, 12)))[..., None]
+    wave: Floats = np.sin(distance * np.float32(rng.uniform(0.2, 0.9)))
+    wave *= np.float32(rng.uniform(3, 12))
+    return wave[..., None]
 
 
 def _paint(rng: Random, item: SceneObject, size_hw: tuple[int, int]) -> Floats:
     """The object's colour with a slight tint and a slight gradient, float32 (H, W, 3)."""
     color = np.array(COLORS[item.color], np.float32) + rng.normal(0, 9, 3).astype(np.float32)
     distance = _distance_along(rng.uniform(0, 2 * math.pi), size_hw, item.center_xy)
-    return color + (distance * np.float32(rng.uniform(0, 14) / item.radius))[..., None]
+    slope = np.float32(rng.uniform(0, 14) / item.radius)
+    paint: Floats = color + (distance * slope)[..., None]
+    return paint
 
 
 def _distance_along(
@@ -256,7 +260,8 @@ def _distance_along(
     """Signed distance of every pixel from the origin along a direction, float32 (H, W)."""
     y = np.arange(size_hw[0], dtype=np.float32)[:, None] - np.float32(origin_xy[1])
     x = np.arange(size_hw[1], dtype=np.float32)[None, :] - np.float32(origin_xy[0])
-    return x * np.float32(math.cos(angle)) + y * np.float32(math.sin(angle))
+    distance: Floats = x * np.float32(math.cos(angle)) + y * np.float32(math.sin(angle))
+    return distance
 
 
 def _coverage(item: SceneObject, size_hw: tuple[int, int]) -> Floats:
@@ -273,122 +278,32 @@ def _coverage(item: SceneObject, size_hw: tuple[int, int]) -> Floats:
     else:
         draw.polygon([(x + radius * u, y + radius * v) for u, v in _outline(item)], fill=255)
     smaller = canvas.resize(size_hw[::-1], Image.Resampling.BOX)
-    return np.asarray(smaller, np.float32) / np.float32(255)
+    coverage: Floats = np.asarray(smaller, np.float32) / np.float32(255)
+    return coverage
+
+
+# Number of corners, and the first one's direction in turns.
+_POLYGONS = {"square": (4, 0.125), "triangle": (3, -0.25), "star": (10, -0.25)}
+_CROSS_ARM = 0.36
+_STAR_WAIST = 0.5
 
 
 def _outline(item: SceneObject) -> Iterator[tuple[float, float]]:
     """Corners in units of the radius, around the centre."""
     if item.shape == "cross":
-        arm = 0.36
-        corner = ((arm, 1.0), (arm, arm), (1.0, arm))
         cos, sin = math.cos(item.angle), math.sin(item.angle)
-        for turn in range(4):
-            for u, v in corner if turn % 2 == 0 else corner[::-1]:
-                u, v = ((u, v), (u, -v), (-u, -v), (-u, v))[turn]
-                yield u * cos - v * sin, u * sin + v * cos
+        for u, v in _cross_corners():
+            yield u * cos - v * sin, u * sin + v * cos
         return
-    corners, first = {"square": (4, 0.25), "triangle": (3, -0.25), "star": (10, -0.25)}[item.shape]
+    corners, first = _POLYGONS[item.shape]
     for i in range(corners):
-        reach = 0.5 if item.shape == "star" and i % 2 else REACH
-        turn_by = item.angle + 2 * math.pi * (first / (1 if corners != 4 else 2) + i / corners)
-        yield reach * math.cos(turn_by), reach * math.sin(turn_by)
+        reach = _STAR_WAIST if item.shape == "star" and i % 2 else REACH
+        direction = item.angle + 2 * math.pi * (first + i / corners)
+        yield reach * math.cos(direction), reach * math.sin(direction)
 
 
-# --- words -----------------------------------------------------------------------------
-
-# How far the first lies in a direction from the second, in pixels.
-_DIRECTIONS: dict[str, Callable[[SceneObject, SceneObject], float]] = {
-    "left": lambda a, b: b.center_xy[0] - a.center_xy[0],
-    "right": lambda a, b: a.center_xy[0] - b.center_xy[0],
-    "top": lambda a, b: b.center_xy[1] - a.center_xy[1],
-    "bottom": lambda a, b: a.center_xy[1] - b.center_xy[1],
-}
-_POSITION_PHRASES = {
-    "left": ("the left {}", "the {} on the left"),
-    "right": ("the right {}", "the {} on the right"),
-    "top": ("the top {}", "the {} at the top"),
-    "bottom": ("the bottom {}", "the {} at the bottom"),
-}
-_RELATION_PHRASES = {
-    "left": ("left of", "to the left of"),
-    "right": ("right of", "to the right of"),
-    "top": ("above",),
-    "bottom": ("below",),
-}
-
-
-def _expressions_of(objects: tuple[SceneObject, ...], target: int) -> Iterator[tuple[str, str]]:
-    item = objects[target]
-    others = [o for i, o in enumerate(objects) if i != target]
-    if all(o.name != item.name for o in others):
-        yield "attribute", f"the {item.name}"
-    if all(o.shape != item.shape for o in others):
-        yield "shape", f"the {item.shape}"
-    if all(o.color != item.color for o in others):
-        yield "color", f"the {item.color} shape"
-    for name in (item.shape, item.name):
-        rivals = [o for o in others if name in (o.shape, o.name)]
-        if rivals:
-            yield from _told_apart(item, rivals, name)
-        yield from _by_relation(item, rivals, others, name)
-
-
-def _told_apart(
-    item: SceneObject, rivals: list[SceneObject], name: str
-) -> Iterator[tuple[str, str]]:
-    """What sets an object apart from others of the same name: size, position, order."""
-    if all(o.size != item.size for o in rivals):
-        yield "size", f"the {item.size} {name}"
-    for side, distance in _DIRECTIONS.items():
-        if all(distance(item, o) > CLEAR_PIXELS for o in rivals):
-            for phrase in _POSITION_PHRASES[side]:
-                yield "position", phrase.format(name)
-    if len(rivals) < 2:
-        return
-    for side in ("left", "right"):
-        if [_DIRECTIONS[side](item, o) > CLEAR_PIXELS for o in rivals].count(False) == 1 and all(
-            abs(_DIRECTIONS[side](item, o)) > CLEAR_PIXELS for o in rivals
-        ):
-            yield "order", f"the second {name} from the {side}"
-
-
-def _by_relation(
-    item: SceneObject, rivals: list[SceneObject], others: list[SceneObject], name: str
-) -> Iterator[tuple[str, str]]:
-    for anchor in others:
-        if anchor.name == item.name or any(o is not anchor and o.name == anchor.name for o in others):
-            continue
-        side = _main_side(item, anchor)
-        distance = _DIRECTIONS[side]
-        # A rival on the same side would make it ambiguous, however far it is.
-        if distance(item, anchor) > CLEAR_PIXELS and all(
-            o is anchor or distance(o, anchor) < -CLEAR_PIXELS for o in rivals
-        ):
-            yield "relation", f"the {name} {_RELATION_PHRASES[side][-1]} the {anchor.name}"
-
-
-def _main_side(item: SceneObject, anchor: SceneObject) -> str:
-    return max(_DIRECTIONS, key=lambda side: _DIRECTIONS[side](item, anchor))
-
-
-def _with_article(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
-
-
-def _name_all(objects: tuple[SceneObject, ...], rng: Random) -> str:
-    names = [
-        _with_article(f"{o.size} {o.name}" if rng.random() < 0.25 else o.name)
-        for o in (objects[i] for i in rng.permutation(len(objects)))
-    ]
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def _relate_two(objects: tuple[SceneObject, ...], rng: Random) -> str | None:
-    if len(objects) < 2:
-        return None
-    first, second = (objects[i] for i in rng.choice(len(objects), 2, replace=False))
-    side = _main_side(first, second)
-    if _DIRECTIONS[side](first, second) <= CLEAR_PIXELS:
-        return None
-    relation = rng.choice(_RELATION_PHRASES[side])
-    return f"{_with_article(first.name)} {relation} {_with_article(second.name)}"
+def _cross_corners() -> Iterator[tuple[float, float]]:
+    quarter = [(_CROSS_ARM, 1.0), (_CROSS_ARM, _CROSS_ARM), (1.0, _CROSS_ARM)]
+    for _ in range(4):
+        yield from quarter
+        quarter = [(v, -u) for u, v in quarter]

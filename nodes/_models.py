@@ -1,0 +1,177 @@
+"""SAM and CLIP under ComfyUI's memory management, and where their files lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import comfy.model_patcher
+import folder_paths
+import numpy as np
+from torch import nn
+
+from ..refdiff_core.backends.clip_scorer import ClipModel, load_clip
+from ..refdiff_core.backends.sam_proposer import load_sam
+from ..refdiff_core.errors import ModelError
+
+SAMS, CLIPS = "sams", "open_clip"
+ARCHITECTURES = (
+    "ViT-B-32", "ViT-B-32-quickgelu", "ViT-B-16", "ViT-B-16-quickgelu", "ViT-L-14",
+    "ViT-L-14-quickgelu", "ViT-L-14-336-quickgelu", "ViT-H-14", "ViT-bigG-14",
+)  # fmt: skip
+BY_NAME = "from the file's name"
+DEMO_NAME = "refdiff_demo"
+
+
+def register_folders() -> None:
+    """Make models/sams and models/open_clip known; a folder that is known keeps its places."""
+    for name in (SAMS, CLIPS):
+        place = str(Path(folder_paths.models_dir) / name)
+        if name in folder_paths.folder_names_and_paths:
+            folder_paths.add_model_folder_path(name, place)
+        else:
+            known = set(folder_paths.supported_pt_extensions)
+            folder_paths.folder_names_and_paths[name] = ([place], known)
+
+
+def list_files(name: str) -> list[str]:
+    """Files of one kind; where there are none, the list says what to do."""
+    register_folders()
+    return folder_paths.get_filename_list(name) or [_nothing(name)]
+
+
+def find_file(name: str, file: str) -> str:
+    """The path of a file from `list_files`.
+
+    Raises:
+        ModelError: there is none.
+    """
+    path = folder_paths.get_full_path(name, file)
+    if path is None:
+        raise ModelError(f"There is no '{file}' in models/{name}. Put a model file there.")
+    return path
+
+
+def _nothing(name: str) -> str:
+    return f"(none: put a file into models/{name})"
+
+
+@dataclass(frozen=True)
+class HostClip:
+    """REFDIFF_CLIP: an open_clip model and what places it on the device."""
+
+    clip: ClipModel
+    patcher: Any
+
+    def on_device(self) -> ClipModel:
+        """The model, where ComfyUI wants it to run."""
+        comfy.model_management.load_models_gpu([self.patcher], force_full_load=True)
+        return self.clip
+
+
+def hold_clip(clip: ClipModel) -> HostClip:
+    return HostClip(clip, hold(clip.model))
+
+
+def load_host_clip(file: str, architecture: str) -> HostClip:
+    """A CLIP from models/open_clip, named or told by the file's name up to its first dot."""
+    path = find_file(CLIPS, file)
+    name = Path(path).name.partition(".")[0] if architecture == BY_NAME else architecture
+    return hold_clip(load_clip(f"{name}:{path}"))
+
+
+def load_host_sam(file: str) -> nn.Module:
+    """A Segment Anything model from models/sams, as SAM_MODEL."""
+    return hold_sam(load_sam(find_file(SAMS, file)), file)
+
+
+def hold_sam(sam: nn.Module, name: str) -> nn.Module:
+    """A Sam with what other packs look for on it: ``model_name``, ``sam_wrapper``."""
+    sam.model_name = Path(name).stem
+    sam.sam_wrapper = SamWrapper(sam, hold(sam))
+    return sam
+
+
+class Held(nn.Module):
+    """A model by another name: a patcher sets ``device``, which is read-only on a Sam."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+
+def hold(model: nn.Module) -> Any:
+    """A patcher that brings a model to the device and away again as ComfyUI needs the room."""
+    return comfy.model_patcher.ModelPatcher(
+        Held(model),
+        load_device=comfy.model_management.get_torch_device(),
+        offload_device=comfy.model_management.unet_offload_device(),
+    )
+
+
+class SamWrapper:
+    """What Impact Pack's nodes call on a SAM_MODEL."""
+
+    def __init__(self, sam: nn.Module, patcher: Any) -> None:
+        self.model = sam
+        self.patcher = patcher
+
+    def prepare_device(self) -> None:
+        """Bring the model to the device."""
+        comfy.model_management.load_models_gpu([self.patcher], force_full_load=True)
+
+    def release_device(self) -> None:
+        """Nothing to do: ComfyUI takes the model away when it needs the room."""
+
+    def predict(
+        self, image: np.ndarray, points: Any, plabs: Any, bbox: Any, threshold: float
+    ) -> list[np.ndarray]:
+        """Masks bool (H, W) that reach the threshold, or else the best one.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            points: XY in pixels, or nothing. plabs: 1 for inside, 0 for outside.
+            bbox: XYXY in pixels, or None.
+            threshold: of the predicted IoU.
+        """
+        from segment_anything import SamPredictor
+
+        predictor = SamPredictor(self.model)
+        predictor.set_image(image, "RGB")
+        masks, scores, _ = predictor.predict(
+            point_coords=np.array(points) if points else None,
+            point_labels=np.array(plabs) if plabs else None,
+            box=None if bbox is None else np.array([bbox]),
+        )
+        good = [mask for mask, score in zip(masks, scores, strict=True) if score >= threshold]
+        return good or [masks[int(scores.argmax())]]
+
+
+@contextmanager
+def sam_on_device(sam: Any) -> Iterator[Any]:
+    """The Sam of a SAM_MODEL, ours or another pack's, on the device while the block runs.
+
+    Raises:
+        ModelError: it is not a Segment Anything model of the first generation.
+    """
+    if not (hasattr(sam, "image_encoder") and hasattr(sam, "prompt_encoder")):
+        raise ModelError(
+            f"This SAM_MODEL ({type(sam).__name__}) is not a Segment Anything model of the first "
+            "generation. Use the Load SAM node of Ref-Diff, Impact Pack or storyicon's pack with "
+            "a sam_vit file; masks of SAM 2 and 3 go straight into Fuse Masks."
+        )
+    wrapper = getattr(sam, "sam_wrapper", None)
+    if isinstance(wrapper, SamWrapper):
+        wrapper.prepare_device()
+        yield sam
+        return
+    home = next(sam.parameters()).device
+    try:
+        yield sam.to(comfy.model_management.get_torch_device())
+    finally:
+        sam.to(home)
+

@@ -1,0 +1,124 @@
+"""ComfyUI's prompt syntax: which tokens of a prompt belong to which words of an expression."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+from comfy.sd1_clip import escape_important, token_weights, unescape_important
+
+from ..refdiff_core.backends.tokens import tokenize
+from ..refdiff_core.errors import ExpressionError, UnavailableError
+from ..refdiff_core.expression import parse
+from ..refdiff_core.values import Expression, Word
+
+Chunks = list[list[tuple[Any, float]]]
+
+_NOT = re.compile(r"\s*not\b\s*:?\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class PromptedExpression(Expression):
+    """An expression with the prompt that it was written as.
+
+    prompt: as the text encoder gets it, with weights, embeddings and escaped brackets.
+    """
+
+    prompt: str = ""
+
+
+def read_lines(text: str) -> tuple[PromptedExpression, ...]:
+    """One expression a line, in ComfyUI's prompt syntax; blank lines are skipped."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise ExpressionError(
+            "There is no expression. Write at least one line that says what to find, "
+            "such as 'the red cup on the left'."
+        )
+    return tuple(read_line(line) for line in lines)
+
+
+def read_line(line: str) -> PromptedExpression:
+    """One line: its plain words are parsed, its prompt is kept for the text encoder."""
+    expression = parse(plain_text(line))
+    prompt = _NOT.sub("", line, count=1) if expression.negative else line
+    prompt = prompt.replace("[", "").replace("]", "")
+    return PromptedExpression(**vars(expression), prompt=prompt)
+
+
+def plain_text(prompt: str) -> str:
+    """A prompt without weights and escapes; an embedding leaves its name."""
+    segments = token_weights(escape_important(prompt), 1.0)
+    text = "".join(unescape_important(segment) for segment, _ in segments)
+    return text.replace("embedding:", "")
+
+
+@dataclass(frozen=True)
+class PromptTokens:
+    """One expression as the host's tokens.
+
+    chunks: by text encoder, chunks of 77 (token, weight) pairs.
+    places: for each of the core's tokens of the expression's text, the positions that stand
+        for it among the chunks * 77 tokens that the denoiser reads.
+    spans: the same tokens' characters.
+    """
+
+    chunks: dict[str, Chunks]
+    places: tuple[tuple[int, ...], ...]
+    spans: tuple[tuple[int, int], ...]
+
+    def positions(self, word: Word) -> tuple[int, ...]:
+        """Where a word's pieces stand; the whole embedding where its name is the word."""
+        hit = {
+            position
+            for (start, end), positions in zip(self.spans, self.places, strict=True)
+            if start < word.end and end > word.start
+            for position in positions
+        }
+        return tuple(sorted(hit))
+
+
+def tokenize_prompt(clip: Any, expression: Expression) -> PromptTokens:
+    """The host's own tokens of an expression, matched with its words.
+
+    Raises:
+        UnavailableError: the text encoder is not a CLIP that reads chunks of 77 tokens.
+    """
+    prompt = getattr(expression, "prompt", "") or expression.text
+    groups = clip.tokenize(prompt, return_word_ids=True)
+    key = next((name for name in ("l", "h", "g") if name in groups), next(iter(groups)))
+    if any(len(chunk) != 77 for chunk in groups[key]):
+        raise UnavailableError(
+            "This text encoder does not read chunks of 77 tokens as CLIP does. "
+            "Use the CLIP of a Stable Diffusion 1.x, 2.x or XL checkpoint."
+        )
+    own = tokenize(expression.text)
+    chunks = {
+        name: [[(token[0], token[1]) for token in chunk] for chunk in value]
+        for name, value in groups.items()
+    }
+    return PromptTokens(chunks, _match(own.ids, groups[key]), own.spans)
+
+
+def _match(ids: Sequence[int], chunks: Sequence[Any]) -> tuple[tuple[int, ...], ...]:
+    """For each id, the positions of the tokens that stand for it.
+
+    Where the two disagree, as at an embedding, whose name is several ids and whose tokens are
+    vectors, all of one side's stand for all of the other's.
+    """
+    flat = [token for chunk in chunks for token in chunk]
+    # word id 0: start, end and padding
+    at = [index for index, token in enumerate(flat) if token[2] != 0]
+    found = [flat[index][0] if isinstance(flat[index][0], int) else None for index in at]
+    places: list[tuple[int, ...]] = [()] * len(ids)
+    matcher = SequenceMatcher(None, list(ids), found, autojunk=False)
+    for kind, i0, i1, j0, j1 in matcher.get_opcodes():
+        for index in range(i0, i1):
+            if kind == "equal":
+                places[index] = (at[j0 + index - i0],)
+            elif kind == "replace":
+                places[index] = tuple(at[j0:j1])
+    return tuple(places)

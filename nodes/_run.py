@@ -1,0 +1,183 @@
+"""The method on a batch: what the nodes call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from ..refdiff_core.attention import sharpen_map
+from ..refdiff_core.backends.clip_scorer import ClipScorer
+from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer, SamSettings
+from ..refdiff_core.errors import MaskError, RefDiffError
+from ..refdiff_core.pipeline import Models, segment
+from ..refdiff_core.proposals import AttentionProposer
+from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
+from ..refdiff_core.settings import AttentionSettings, Settings
+from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
+from ._attention import ComfyAttention
+from ._host import check_sizes, images, masks, progress, proposals
+from ._memo import PictureMemo
+from ._models import DEMO_NAME, HostClip, sam_on_device
+from ._values import (
+    AttentionBatch,
+    GivenAttention,
+    GivenProposals,
+    GivenScores,
+    ProposalBatch,
+    ResultBatch,
+    ScoreBatch,
+    blank,
+)
+
+Checkpoint = tuple[Any, Any, Any]
+"""MODEL, CLIP and VAE."""
+
+
+class HostProposer:
+    """A `MaskProposer` over SAM_MODEL, which is on the device only while it works."""
+
+    def __init__(self, sam: Any, memo: PictureMemo, settings: SamSettings | None = None) -> None:
+        self.sam = sam
+        self.memo = memo
+        self.settings = settings or own_settings(sam)
+
+    def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
+        with sam_on_device(self.sam) as model:
+            sam = _MemoSam(model, self.settings, progress())
+            sam.memo = self.memo
+            return sam.propose(image, attention)
+
+
+def own_settings(sam: Any) -> SamSettings:
+    """How this very model is best asked."""
+    return DEMO if getattr(sam, "model_name", None) == DEMO_NAME else SamSettings()
+
+
+class _MemoSam(SamProposer):
+    """Embeds an unchanged picture once, whatever is asked of it."""
+
+    memo: PictureMemo
+
+    def embed(self, image: Image) -> Tensor:
+        return self.memo.once("sam", self.sam, (), lambda: super(_MemoSam, self).embed(image))
+
+
+class HostScorer:
+    """An `ImageTextScorer` over REFDIFF_CLIP, which is on the device only while it works."""
+
+    def __init__(self, clip: HostClip) -> None:
+        self.clip = clip
+
+    def score(
+        self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
+    ) -> list[Tensor]:
+        scorer = ClipScorer(self.clip.on_device(), progress=progress())
+        return scorer.score(image, expressions, proposals)
+
+
+def read_attention(
+    checkpoint: Checkpoint,
+    image: Tensor,
+    expressions: Sequence[Expression],
+    settings: AttentionSettings,
+    sharpen: float,
+) -> AttentionBatch:
+    """The words' maps in every picture."""
+    pictures, maps = images(image), []
+    for index, picture in enumerate(pictures):
+        source = ComfyAttention(*checkpoint, settings, PictureMemo(image, index))
+        found = source.read(picture, expressions)
+        maps.append(tuple(sharpen_map(each, picture, sharpen) for each in found))
+    return AttentionBatch(tuple(pictures), tuple(expressions), tuple(maps))
+
+
+def propose(
+    sam: Any, image: Tensor, attention: AttentionBatch | None, settings: SamSettings
+) -> ProposalBatch:
+    """SAM's masks in every picture: one set each, or one per expression where maps guide it."""
+    pictures, sets = images(image), []
+    for index, picture in enumerate(pictures):
+        maps = attention.maps_of(index) if attention else (None,)
+        proposer = HostProposer(sam, PictureMemo(image, index), settings)
+        sets.append(tuple(proposer.propose(picture, maps)))
+    return ProposalBatch(tuple(sets))
+
+
+def score(
+    clip: HostClip, image: Tensor, expressions: Sequence[Expression], given: Any
+) -> ScoreBatch:
+    """CLIP's view of every candidate in every picture."""
+    pictures, batch = images(image), proposals(given)
+    check_sizes(pictures, batch)
+    scorer, count = HostScorer(clip), len(expressions)
+    scores = [
+        tuple(scorer.score(picture, expressions, batch.of(index, count)))
+        for index, picture in enumerate(pictures)
+    ]
+    return ScoreBatch(tuple(pictures), tuple(expressions), tuple(scores))
+
+
+def segment_batch(
+    checkpoint: Checkpoint,
+    image: Tensor,
+    expressions: Sequence[Expression],
+    sam: Any,
+    clip: HostClip | None,
+    attention: AttentionSettings,
+    settings: Settings,
+) -> ResultBatch:
+    """Everything at once."""
+    pictures, results = images(image), []
+    for index, picture in enumerate(pictures):
+        memo = PictureMemo(image, index)
+        source = ComfyAttention(*checkpoint, attention, memo)
+        proposer = None if sam is None else HostProposer(sam, memo)
+        scorer = None if clip is None else HostScorer(clip)
+        results += segment(picture, expressions, Models(source, proposer, scorer), settings)
+    return ResultBatch(tuple(pictures), tuple(results))
+
+
+def fuse_batch(
+    attention: Any, given: Any, scores: ScoreBatch | None, image: Tensor | None, settings: Settings
+) -> ResultBatch:
+    """Rank candidates by what is connected; without candidates they come from the attention."""
+    maps = _attention(attention, scores)
+    told = maps or scores
+    if told is None or (maps is None and given is None):
+        raise RefDiffError(
+            "Nothing to rank by. Connect the attention, or both proposals and scores."
+        )
+    pictures = tuple(images(image)) if image is not None else told.images
+    batch = None if given is None else proposals(given)
+    if batch is not None:
+        check_sizes(pictures, batch)
+    results = []
+    for index, picture in enumerate(pictures):
+        models = _given(maps, batch, scores, index, len(told.expressions))
+        results += segment(picture, told.expressions, models, settings)
+    return ResultBatch(pictures, tuple(results))
+
+
+def _attention(value: Any, scores: ScoreBatch | None) -> AttentionBatch | None:
+    if not isinstance(value, Tensor):
+        return value
+    return AttentionBatch.of_masks(masks(value), scores.expressions if scores else None)
+
+
+def _given(
+    maps: AttentionBatch | None,
+    batch: ProposalBatch | None,
+    scores: ScoreBatch | None,
+    index: int,
+    count: int,
+) -> Models:
+    """The pipeline's parts for one picture, of values that are there already."""
+    proposer: MaskProposer = AttentionProposer()
+    if batch is not None:
+        proposer = GivenProposals(batch.of(index, count))
+    scorer: ImageTextScorer | None = None
+    if scores is not None:
+        scorer = GivenScores(scores.of(index))
+    return Models(GivenAttention(maps.maps_of(index)) if maps else None, proposer, scorer)

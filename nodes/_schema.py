@@ -1,0 +1,212 @@
+"""What all nodes' schemas share, and the words that ComfyUI 0.3.64 does not know yet."""
+
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from comfy_api.latest import io
+
+from ..refdiff_core.settings import AttentionSettings, Settings
+
+CATEGORY = "Ref-Diff"
+LOADERS = "Ref-Diff/loaders"
+
+Attention = io.Custom("REFDIFF_ATTENTION")
+Proposals = io.Custom("REFDIFF_PROPOSALS")
+Scores = io.Custom("REFDIFF_SCORES")
+Candidates = io.Custom("REFDIFF_CANDIDATES")
+Clip = io.Custom("REFDIFF_CLIP")
+Sam = io.Custom("SAM_MODEL")
+Segs = io.Custom("SEGS")
+BoundingBox = io.Custom("BOUNDING_BOX")
+
+Widget = TypeVar("Widget", bound=io.Input)
+
+_KNOWN = {field.name for field in fields(io.Schema)}
+
+
+def schema(**values: Any) -> io.Schema:
+    """A schema without the fields that this ComfyUI does not know, such as search_aliases."""
+    return io.Schema(**{key: value for key, value in values.items() if key in _KNOWN})
+
+
+def advanced(widget: Widget) -> Widget:
+    """Mark an input as rarely used, where this ComfyUI knows the word."""
+    if hasattr(widget, "advanced"):
+        widget.advanced = True
+    return widget
+
+
+def model_inputs() -> list[io.Input]:
+    return [
+        io.Model.Input(
+            "model",
+            tooltip="Stable Diffusion 1.x, 2.x or XL, inpainting or not, with its LoRAs. "
+            "Its attention is read; it is not changed.",
+        ),
+        io.Clip.Input("clip", tooltip="The text encoder that belongs to the model."),
+        io.Vae.Input("vae", tooltip="The autoencoder that belongs to the model."),
+    ]
+
+
+def image_input(optional: bool = False, note: str = "") -> io.Input:
+    tooltip = "The picture to look at; a batch gives masks for every picture." + note
+    return io.Image.Input("image", optional=optional, tooltip=tooltip)
+
+
+def expressions_input() -> io.Input:
+    return io.String.Input(
+        "expressions",
+        multiline=True,
+        default="the red circle on the left",
+        tooltip="What to find, in plain English, one a line; every line gives its own mask. "
+        "'not: ...' says what to leave out, [brackets] which word names the thing. "
+        "ComfyUI's (weights:1.2) and embeddings work as in any prompt.",
+    )
+
+
+def attention_inputs() -> list[io.Input]:
+    default = AttentionSettings()
+    return [
+        advanced(
+            io.Int.Input(
+                "timestep",
+                default=default.timestep,
+                min=0,
+                max=999,
+                tooltip="How noisy the picture is when the model looks at it, out of 1000 steps. "
+                "Low values see the picture as it is.",
+            )
+        ),
+        advanced(
+            io.Int.Input(
+                "resolution",
+                default=0,
+                min=0,
+                max=2048,
+                step=64,
+                tooltip="Side of the square whose area the picture is brought to, in pixels. "
+                "0 takes what the model was trained at.",
+            )
+        ),
+        advanced(
+            io.Int.Input(
+                "seed",
+                default=default.seed,
+                min=0,
+                max=0xFFFFFFFF,
+                control_after_generate=False,
+                tooltip="Of the little noise that is added; the same seed gives the same map.",
+            )
+        ),
+        advanced(
+            io.Float.Input(
+                "sharpen",
+                default=Settings().sharpen,
+                min=0.0,
+                max=8.0,
+                step=0.1,
+                tooltip="How far, in cells of the model's own grid, the map may follow "
+                "the picture's edges. 0 leaves it as it is.",
+            )
+        ),
+    ]
+
+
+def alpha_input() -> io.Input:
+    return io.Float.Input(
+        "alpha",
+        default=Settings().alpha,
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        tooltip="Weight of the attention against CLIP: 1 looks at attention alone, 0 at CLIP "
+        "alone. Without CLIP it does nothing.",
+    )
+
+
+def mask_inputs() -> list[io.Input]:
+    default = Settings()
+    return [
+        io.Int.Input(
+            "grow",
+            default=default.grow,
+            min=-512,
+            max=512,
+            tooltip="Pixels to grow the mask by; negative values shrink it.",
+        ),
+        io.Int.Input(
+            "feather",
+            default=default.feather,
+            min=0,
+            max=512,
+            tooltip="Pixels over which the mask's edge fades out, to each side.",
+        ),
+        io.Boolean.Input("fill", default=default.fill, tooltip="Fill holes in the mask."),
+        io.Boolean.Input("invert", default=default.invert, tooltip="Mask everything else."),
+        advanced(
+            io.Int.Input(
+                "union",
+                default=default.union,
+                min=1,
+                max=64,
+                tooltip="The mask is the best so many candidates together.",
+            )
+        ),
+        advanced(
+            io.Float.Input(
+                "smallest",
+                default=default.smallest,
+                min=0.0,
+                max=1.0,
+                step=0.0001,
+                round=False,
+                tooltip="Candidates that cover a smaller share of the picture are left out.",
+            )
+        ),
+        advanced(
+            io.Float.Input(
+                "largest",
+                default=default.largest,
+                min=0.0,
+                max=1.0,
+                step=0.01,
+                tooltip="Candidates that cover a larger share of the picture are left out.",
+            )
+        ),
+        advanced(
+            io.Float.Input(
+                "size_exponent",
+                default=default.size_exponent,
+                min=0.0,
+                max=2.0,
+                step=0.05,
+                tooltip="How much masks that are neither tiny nor huge are favoured. "
+                "0 is the paper's score.",
+            )
+        ),
+    ]
+
+
+def result_outputs() -> list[io.Output]:
+    return [
+        io.Mask.Output(
+            "mask",
+            display_name="mask",
+            tooltip="One mask per picture and expression: all of the first picture's, "
+            "then the second's. Nothing found is an empty mask.",
+        ),
+        Candidates.Output(
+            "candidates", display_name="candidates", tooltip="All candidates, for Ref-Diff Pick."
+        ),
+        # ComfyUI 0.3.64 wants ids that no input has
+        io.String.Output(
+            "ranking", display_name="scores", tooltip="What was found and how it scored, as JSON."
+        ),
+        BoundingBox.Output(
+            "bboxes",
+            display_name="bboxes",
+            tooltip="The masks' boxes with score and label: one list per picture.",
+        ),
+        Segs.Output("segs", display_name="SEGS", tooltip="The masks for Impact Pack's nodes."),
+        io.Image.Output("overlay", display_name="overlay", tooltip="The masks on the picture."),
+    ]

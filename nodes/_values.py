@@ -1,0 +1,151 @@
+"""What travels between our nodes: the core's values for B pictures and E expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from ..refdiff_core.errors import MaskError
+from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals, Segmentation
+
+Held = TypeVar("Held")
+
+
+@dataclass(frozen=True)
+class AttentionBatch:
+    """REFDIFF_ATTENTION. images: B pictures, or blank ones; maps: of each, E."""
+
+    images: tuple[Image, ...]
+    expressions: tuple[Expression, ...]
+    maps: tuple[tuple[AttentionMap, ...], ...]
+
+    @classmethod
+    def of_masks(cls, masks: Tensor, expressions: Sequence[Expression] | None) -> AttentionBatch:
+        """Soft masks (E, H, W) as the maps of one picture, such as a painted hint."""
+        asked = tuple(expressions or [Expression("the painted thing")] * len(masks))
+        if len(asked) != len(masks):
+            raise MaskError(
+                f"{len(masks)} masks stand in for the attention of {len(asked)} expressions. "
+                "Give one mask per expression."
+            )
+        maps = tuple(AttentionMap(mask.clamp(0, 1)) for mask in masks)
+        return cls((blank(masks.shape[1:]),), asked, (maps,))
+
+
+    def maps_of(self, picture: int) -> tuple[AttentionMap, ...]:
+        """One map per expression."""
+        return _of(self.maps, picture, "attention")
+
+    @property
+    def pairs(self) -> list[tuple[Image, AttentionMap]]:
+        """Each map with its picture, image-major."""
+        rows = zip(self.images, self.maps, strict=True)
+        return [(picture, each) for picture, row in rows for each in row]
+
+
+@dataclass(frozen=True)
+class ProposalBatch:
+    """REFDIFF_PROPOSALS. sets: for each of B pictures, E sets, or one for all expressions."""
+
+    sets: tuple[tuple[Proposals, ...], ...]
+
+    def of(self, picture: int, count: int) -> list[Proposals]:
+        """One set per expression; a single picture's sets serve every picture."""
+        found = self.sets[0] if len(self.sets) == 1 else _of(self.sets, picture, "proposals")
+        if len(found) not in (1, count):
+            raise MaskError(
+                f"The proposals were made for {len(found)} expressions, but there are {count} "
+                "here. Connect the same attention to SAM Proposals and to Fuse Masks."
+            )
+        return list(found) * count if len(found) == 1 else list(found)
+
+
+@dataclass(frozen=True)
+class ScoreBatch:
+    """REFDIFF_SCORES. scores: for each of B pictures and E expressions, float32 (N,)."""
+
+    images: tuple[Image, ...]
+    expressions: tuple[Expression, ...]
+    scores: tuple[tuple[Tensor, ...], ...]
+
+    def of(self, picture: int) -> tuple[Tensor, ...]:
+        """One tensor per expression."""
+        return _of(self.scores, picture, "scores")
+
+
+@dataclass(frozen=True)
+class ResultBatch:
+    """REFDIFF_CANDIDATES. results: B * E, image-major; images: B."""
+
+    images: tuple[Image, ...]
+    results: tuple[Segmentation, ...]
+
+    @property
+    def rows(self) -> list[tuple[Image, tuple[Segmentation, ...]]]:
+        """Each picture with its results, one per expression."""
+        each = len(self.results) // len(self.images)
+        return [
+            (picture, self.results[at * each : (at + 1) * each])
+            for at, picture in enumerate(self.images)
+        ]
+
+    @property
+    def pairs(self) -> list[tuple[Image, Segmentation]]:
+        """Each result with its picture."""
+        return [(picture, result) for picture, row in self.rows for result in row]
+
+
+def _of(batch: tuple[Held, ...], picture: int, what: str) -> Held:
+    if picture >= len(batch):
+        raise MaskError(
+            f"There are more pictures than the {len(batch)} that the {what} were made for. "
+            "Connect the same IMAGE everywhere."
+        )
+    return batch[picture]
+
+
+class GivenAttention:
+    """An `AttentionSource` of maps that are there already."""
+
+    def __init__(self, maps: Sequence[AttentionMap]) -> None:
+        self.maps = maps
+
+    def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
+        return list(self.maps)
+
+
+class GivenProposals:
+    """A `MaskProposer` of sets that are there already, one per expression."""
+
+    def __init__(self, sets: Sequence[Proposals]) -> None:
+        self.sets = sets
+
+    def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
+        return list(self.sets)
+
+
+class GivenScores:
+    """An `ImageTextScorer` of scores that are there already, one tensor per expression."""
+
+    def __init__(self, scores: Sequence[Tensor]) -> None:
+        self.scores = scores
+
+    def score(
+        self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
+    ) -> list[Tensor]:
+        for scores, candidates in zip(self.scores, proposals, strict=True):
+            if len(scores) != len(candidates):
+                raise MaskError(
+                    f"CLIP scored {len(scores)} candidates, but there are {len(candidates)} here. "
+                    "Connect the same proposals to CLIP Score and to Fuse Masks."
+                )
+        return list(self.scores)
+
+
+def blank(size_hw: Sequence[int]) -> Image:
+    """A grey picture, where only a size is known."""
+    return torch.full((int(size_hw[0]), int(size_hw[1]), 3), 0.5)

@@ -1,0 +1,52 @@
+"""How well each candidate fits the words, by CLIP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ._prompt import read_lines
+from ._run import score
+from ._schema import (
+    CATEGORY,
+    Clip,
+    Proposals,
+    Scores,
+    Segs,
+    expressions_input,
+    image_input,
+    schema,
+)
+
+
+class RefDiffCLIPScore(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="RefDiffCLIPScore",
+            display_name="CLIP Score",
+            category=CATEGORY,
+            description="Scores every candidate by how well it fits the words, cut out and in "
+            "its place, with a CLIP that sees pictures.",
+            search_aliases=["clip similarity", "rank masks", "text image score"],
+            inputs=[
+                Clip.Input("refdiff_clip", tooltip="From Load CLIP for Scoring."),
+                image_input(),
+                io.MultiType.Input(
+                    "proposals",
+                    [Proposals, io.Mask, Segs],
+                    tooltip="The candidates: from SAM Proposals, any batch of masks, or SEGS. "
+                    "Masks and SEGS are candidates in every picture of the batch.",
+                ),
+                expressions_input(),
+            ],
+            outputs=[Scores.Output("scores", display_name="scores")],
+        )
+
+    @classmethod
+    def execute(
+        cls, refdiff_clip: Any, image: Tensor, proposals: Any, expressions: str
+    ) -> io.NodeOutput:
+        return io.NodeOutput(score(refdiff_clip, image, read_lines(expressions), proposals))

@@ -1,0 +1,84 @@
+"""All of it in one node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..refdiff_core.settings import AttentionSettings, Settings
+from ._host import answer
+from ._prompt import read_lines
+from ._run import segment_batch
+from ._schema import (
+    CATEGORY,
+    Clip,
+    Sam,
+    alpha_input,
+    attention_inputs,
+    expressions_input,
+    image_input,
+    mask_inputs,
+    model_inputs,
+    result_outputs,
+    schema,
+)
+
+
+class RefDiffSegment(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="RefDiffSegment",
+            display_name="Ref-Diff Segment",
+            category=CATEGORY,
+            description="Say which one, get its mask, from the checkpoint that is loaded already: "
+            "'the left cup', 'the player in white', 'the dog behind the bench'. SAM sharpens the "
+            "mask's edges, CLIP helps to choose; both may be left out.",
+            search_aliases=[
+                "text to mask", "referring segmentation", "mask by text", "grounding", "clipseg",
+                "segment by text", "ref-diff",
+            ],
+            inputs=[
+                *model_inputs(),
+                image_input(),
+                expressions_input(),
+                Sam.Input(
+                    "sam_model",
+                    optional=True,
+                    tooltip="From Load SAM, Impact Pack's or storyicon's loader. Without it, "
+                    "candidates are parts of the attention and their edges are rough.",
+                ),
+                Clip.Input(
+                    "refdiff_clip",
+                    optional=True,
+                    tooltip="From Load CLIP for Scoring; helps to choose among candidates.",
+                ),
+                alpha_input(),
+                *mask_inputs(),
+                *attention_inputs(),
+            ],
+            outputs=result_outputs(),
+            hidden=[io.Hidden.unique_id],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls,
+        model: Any,
+        clip: Any,
+        vae: Any,
+        image: Tensor,
+        expressions: str,
+        timestep: int,
+        resolution: int,
+        seed: int,
+        sam_model: Any = None,
+        refdiff_clip: Any = None,
+        **settings: Any,
+    ) -> io.NodeOutput:
+        look = AttentionSettings(timestep, resolution or None, seed)
+        lines, checkpoint, shape = read_lines(expressions), (model, clip, vae), Settings(**settings)
+        found = segment_batch(checkpoint, image, lines, sam_model, refdiff_clip, look, shape)
+        return answer(found, cls.hidden.unique_id)

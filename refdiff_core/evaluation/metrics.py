@@ -1,0 +1,64 @@
+"""The field's metrics of referring segmentation, as LAVT's test script sums them (METHOD.md 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One expression of one picture.
+
+    intersection, union: pixels. chosen, target: indices of proposals, None where the proposals
+    are not the true masks. chance: of picking the target blindly.
+    """
+
+    text: str
+    group: str
+    intersection: int
+    union: int
+    chosen: int | None = None
+    target: int | None = None
+    chance: float = 0.0
+
+    @property
+    def iou(self) -> float:
+        """Intersection over union, 0 where both are empty."""
+        return self.intersection / self.union if self.union else 0.0
+
+
+def overlap(mask: Tensor, truth: Tensor) -> tuple[int, int]:
+    """Intersection and union in pixels of a mask float (H, W), cut at .5, and a boolean one."""
+    found = mask > 0.5
+    return int((found & truth).sum()), int((found | truth).sum())
+
+
+def mean_iou(records: Sequence[Record]) -> float:
+    """mIoU: the mean of IoU over expressions."""
+    return sum(record.iou for record in records) / max(len(records), 1)
+
+
+def overall_iou(records: Sequence[Record]) -> float:
+    """Overall IoU (oIoU): summed intersections over summed unions; large things count more."""
+    union = sum(record.union for record in records)
+    return sum(record.intersection for record in records) / max(union, 1)
+
+
+def precision_at(records: Sequence[Record], threshold: float) -> float:
+    """Pr@X: the share of expressions with an IoU of at least X."""
+    return sum(record.iou >= threshold for record in records) / max(len(records), 1)
+
+
+def selection(records: Sequence[Record]) -> float:
+    """The share of expressions whose own proposal won, among true masks as proposals."""
+    return sum(record.chosen == record.target for record in records) / max(len(records), 1)
+
+
+def chance(records: Sequence[Record]) -> float:
+    """What `selection` would be by drawing lots."""
+    return sum(record.chance for record in records) / max(len(records), 1)

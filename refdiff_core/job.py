@@ -1,0 +1,159 @@
+"""What `refdiff segment` does, between its options and `refdiff_core.batch`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import torch
+from torch import Tensor
+
+from .backends.sam_proposer import SamProposer
+from .batch import (
+    Answer,
+    answer_picture,
+    describe,
+    file_names,
+    open_folder,
+    write_mask,
+    write_previews,
+)
+from .console import Work
+from .errors import ImageError, MaskError
+from .expression import parse_lines
+from .library import find_clip, find_model
+from .loading import load_demo, load_models
+from .masks import load_masks
+from .pipeline import Models
+from .proposals import FixedProposals
+from .settings import AttentionSettings
+from .values import Proposals
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `refdiff segment` was asked for, one field per option."""
+
+    images: tuple[Path, ...]
+    expressions: tuple[str, ...]
+    demo: bool
+    checkpoint: str | None
+    sam: str | None
+    clip: str | None
+    masks: Path | None
+    variant: str | None
+    out: Path
+    seed: int
+    device: str
+    previews: bool
+    as_json: bool
+
+    def check(self) -> None:
+        """Make sure that the options go together.
+
+        Raises:
+            click.UsageError: they do not.
+        """
+        named = [name for name in ("checkpoint", "sam", "clip") if getattr(self, name) is not None]
+        if self.demo and named:
+            raise click.UsageError(f"--demo brings its own models. Leave out --{named[0]}.")
+        if not self.demo and not named:
+            raise click.UsageError("Name the models: --checkpoint FILE, or --demo to try it out.")
+        if self.masks is not None and self.sam is not None:
+            raise click.UsageError("--masks stands in for --sam. Leave one of them out.")
+        if self.masks is not None and self.variant == "g":
+            raise click.UsageError("Variant g makes its own proposals. Leave out --masks.")
+
+
+def run_job(job: Job, work: Work) -> bool:
+    """Do what was asked for, picture by picture; a bad one does not keep the others from it.
+
+    Args:
+        job: the options.
+        work: shows how far it is, and prints results and troubles.
+
+    Returns:
+        Whether every picture was done.
+
+    Raises:
+        click.UsageError: options that do not go together.
+        RefDiffError: bad input that concerns all pictures.
+    """
+    job.check()
+    expressions = [each for text in job.expressions for each in parse_lines(text)]
+    for expression in expressions:
+        work.notes(expression)
+    open_folder(job.out)
+    masks = None if job.masks is None else load_masks(job.masks)
+    models = _load(job, masks, work)
+    failed: list[Path] = []
+    for path, name in zip(job.images, file_names([path.stem for path in job.images]), strict=True):
+        work.step(path.name)
+        try:
+            answers = answer_picture(path, expressions, models, masks)
+        except (ImageError, MaskError) as error:
+            failed.append(path)
+            work.trouble(str(error))
+        else:
+            _hand_out(answers, path, job.out / name, models.variant, job, work)
+    if failed and len(job.images) > 1:
+        done = len(job.images) - len(failed)
+        listed = ", ".join(f"'{path}'" for path in failed)
+        work.trouble(f"{done} of {len(job.images)} pictures done; not done: {listed}")
+    return not failed
+
+
+def _load(job: Job, masks: Tensor | None, work: Work) -> Models:
+    device, settings = _device(job.device), AttentionSettings(seed=job.seed)
+    proposer = None if masks is None else FixedProposals(Proposals.of(masks))
+    if job.demo:
+        models = load_demo(job.variant or "gsd", settings, device, proposer)
+    else:
+        models = load_models(
+            variant=job.variant,
+            checkpoint=None
+            if job.checkpoint is None
+            else find_model("checkpoints", job.checkpoint),
+            sam=None if job.sam is None else find_model("sams", job.sam),
+            clip=None if job.clip is None else find_clip(job.clip),
+            proposer=proposer,
+            attention=settings,
+            device=device,
+        )
+    if isinstance(models.proposer, SamProposer):
+        models.proposer.progress = work.part
+    return models
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError) as error:  # AssertionError: built without CUDA
+        reason = str(error).splitlines()[0]
+        raise click.UsageError(f"There is no device '{name}' here ({reason}). Try cpu.") from error
+    return name
+
+
+def _hand_out(
+    answers: Sequence[Answer], path: Path, base: Path, variant: str, job: Job, work: Work
+) -> None:
+    """Write one picture's files and print its records."""
+    slugs = file_names([answer.result.expression.text for answer in answers])
+    for answer, slug in zip(answers, slugs, strict=True):
+        mask = write_mask(answer.mask, f"{base}.{slug}")
+        if job.previews:
+            write_previews(answer.picture, answer.result, f"{base}.{slug}")
+        record = describe(answer, path, mask, variant)
+        work.result(json.dumps(record) if job.as_json else _tell(record))
+
+
+def _tell(record: dict[str, object]) -> str:
+    start = f"{record['image']}: {record['expression']}:"
+    if not record["found"]:
+        return f"{start} nothing found, empty mask in {record['mask']}"
+    return f"{start} score {record['score']:.3f}, mask in {record['mask']}"

@@ -1,0 +1,288 @@
+"""Closed word lists of the expression parser: what a word is, and what it stands for.
+
+Each word has one tag, a single letter, so that `expression.py` can match patterns over a line:
+
+    d determiner   k pronoun      c "and"        x filler       g negator     , punctuation
+    s side         h half, corner t "most"       y "far"        o ordinal     # numeral
+    e extreme      f "from"       w "of"         m measure      q frame, viewer
+    i in, on, at   r relation     p other preposition
+    a adjective    v verb form    n noun (every word that is in no list)
+
+A word's value is its canonical form: the side, the kind of relation, the extreme, the index.
+"""
+
+from __future__ import annotations
+
+
+def _list(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_SIDES = {
+    "left": "left lft leftt letf lefthand leftside",
+    "right": "right rt rgt rite rigth righthand rightside",
+    "top": "top upper tp",
+    "bottom": "bottom btm bttm botom bottem lower bot",
+    "middle": "middle center centre mid midle middel central centered middlemost",
+    "front": "front foreground forefront frnt",
+    "back": "back background rear backround bkgd bg distance",
+}
+_RELATIONS = {
+    "above": "above over",
+    "below": "below under underneath beneath",
+    "behind": "behind behing bhind",
+    "near": "near beside besides nearby alongside touching",
+    "between": "between btw betwn",
+    "with": "with w/ having w",
+    "holding": "holding hold holds carrying gripping",
+    "wearing": "wearing wears wear wearin dressed",
+}
+_LEADERS = {"in": "in inside within", "on": "on onto atop upon", "near": "at by"}
+_EXTREMES = {
+    "largest": "largest biggest bigger larger widest fattest longest",
+    "smallest": "smallest littlest tiniest smaller",
+    "tallest": "tallest taller",
+    "shortest": "shortest shorter",
+    "closest": "closest nearest closer",
+    "farthest": "farthest furthest farther further",
+}
+_MOSTS = {
+    "left": "leftmost leftest",
+    "right": "rightmost rightest",
+    "top": "topmost uppermost highest",
+    "bottom": "bottommost lowest lowermost",
+    "front": "frontmost foremost",
+    "back": "backmost rearmost hindmost",
+}
+_ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth"
+_ORDINAL_SLANG = {"2cd": "2", "2n": "2", "secnd": "2", "secound": "2", "thrid": "3", "forth": "4"}
+_NUMERALS = "one two three four five six seven eight nine ten eleven twelve"
+
+_PLAIN = {
+    "d": "the a an this that these those his her its their my your our some each every other "
+    "another both all any thier th teh da",
+    "k": "one ones he she him it they them someone somebody something anything "
+    "everything everyone anyone others",
+    "c": "and & or plus n",
+    "x": "is are was were be being am has have had there here just only also but who whom "
+    "which whose what that's who's it's he's she's please "
+    "me i we can could do does did so too really kinda maybe probably like seems whos thats "
+    "want need if because then now still hey ok okay yes thanks sorry lol oops guess think",
+    "g": "not no without except excluding minus isnt isn't doesnt doesn't dont don't aint nor "
+    "never",
+    "h": "side half corner edge end part portion section area row column region spot quadrant "
+    "line sides halves corners edges rows",
+    "t": "most",
+    "y": "far very extreme extremely way directly almost slightly immediately completely quite "
+    "super more nearly exact exactly closely dead",
+    "f": "from frm",
+    "w": "of",
+    "m": "pair couple group bunch lot kind type sort set pairs bunches groups",
+    "q": "pic picture photo image img screen frame shot view scene photograph pics camera "
+    "viewer us you",
+    "p": "to for than as into toward towards against across around along through off out down "
+    "about after before during per via where while when up together apart away ahead overhead "
+    "outside",
+    "a": "red blue green yellow orange pink purple black white gray grey brown tan beige "
+    "silver gold golden maroon navy teal turquoise violet magenta cyan cream khaki "
+    "lavender burgundy blk wht blu grn yel ylw brwn colored coloured multicolored "
+    "colorful reddish bluish greenish whitish blackish yellowish brownish pinkish whitest "
+    "darkest brightest dark light bright pale big small large little tall short long tiny "
+    "huge giant high low wide narrow thin thick fat skinny slim heavy mini medium full "
+    "empty half-eaten whole entire old young older younger oldest youngest elderly new "
+    "bald blond blonde brunette bearded hairy striped stripped plaid checkered checked "
+    "spotted dotted patterned floral solid plain shiny blurry blurred fuzzy faded clear "
+    "visible hidden partial partially wooden metal metallic plastic leather furry fluffy "
+    "woolen open closed broken cut sliced cooked burnt raw fresh ripe round rectangular "
+    "triangular circular curved straight flat hot cold wet dry dirty clean messy male "
+    "female asian african indian american chubby pretty cute happy sad angry smiley "
+    "shirtless topless barefoot naked nude haired darker lighter asleep alone same "
+    "different single double main visable seated bent parked turned crouched kneeled "
+    "raised folded crossed covered stacked tilted upright sideways upside blank lit unlit "
+    "own actual real fake tallish biggish good bad best nice sat stood lying laid hatless",
+}
+
+PERSONS = _list(
+    "person people man men woman women guy guys girl girls boy boys kid kids child children "
+    "baby babies toddler infant lady ladies dude dudes bro gal chick fella fellow gentleman "
+    "gentlemen mom mother dad father mum parent son daughter brother sister grandma grandpa "
+    "grandmother grandfather bride groom bridesmaid groomsman couple player players batter "
+    "catcher umpire ump pitcher referee ref goalie skier skiers surfer surfers snowboarder "
+    "skater skateboarder rider biker cyclist chef cook waiter waitress bartender officer cop "
+    "policeman police soldier student teacher worker driver passenger coach fan fans spectator "
+    "crowd audience adult teen teenager human ppl peeps persn womn womam wman gurl grl fielder "
+    "runner hitter singer dancer musician model tourist pedestrian customer businessman cowboy "
+    "clown santa photographer vendor farmer fisherman jockey performer prsn preson"
+)
+GARMENTS = _list(
+    "shirt shirts tshirt tee t-shirt jacket coat coats sweater sweatshirt hoodie vest blouse "
+    "dress skirt gown robe suit suits tux tuxedo uniform jersey outfit clothes clothing "
+    "costume pants jeans shorts trousers slacks leggings khakis overalls sweats apron kimono "
+    "sari bikini swimsuit trunks wetsuit pajamas pjs hat hats cap caps helmet helmets beanie "
+    "hood visor headband bandana scarf veil crown wig glasses sunglasses shades goggles tie "
+    "ties bowtie necktie necklace earrings bracelet watch gloves glove mitt mittens shoes shoe "
+    "sneakers boots sandals socks belt backpack stripes polo tank tanktop cardigan blazer "
+    "turtleneck hair beard mustache moustache goatee ponytail braid braids bangs dreads afro "
+    "pigtails shrt shirtt top tattoo tattoos"
+)
+THINGS = _list(
+    "thing things object item stuff animal dog dogs puppy cat cats kitten horse horses pony "
+    "cow cows sheep lamb goat bird birds duck goose chicken parrot bear bears teddy elephant "
+    "elephants zebra zebras giraffe giraffes lion tiger monkey fish foal calf bull car cars "
+    "truck trucks bus buses van suv taxi cab train trains plane planes airplane jet boat boats "
+    "ship bike bikes bicycle bicycles motorcycle motorcycles motorbike scooter vehicle wagon "
+    "cart trailer tractor wheel tire engine skateboard snowboard surfboard board boards ski "
+    "skis kite frisbee ball bat racket racquet chair chairs couch sofa loveseat bench seat "
+    "stool table desk counter bed beds pillow blanket towel shelf cabinet drawer oven stove "
+    "fridge refrigerator microwave toaster sink toilet tub mirror window door wall floor "
+    "ceiling lamp rug carpet curtain fence railing cloth tablecloth building house tower sign "
+    "light pole post hydrant meter street road sidewalk grass field tree trees bush plant "
+    "plants flower flowers vase pot rock water ocean beach sand snow sky ground tv television "
+    "monitor laptop laptops computer keyboard mouse remote control phone phones cellphone cell "
+    "book books clock scissors knife fork spoon cup cups mug glass bottle bottles wine beer "
+    "drink can plate plates bowl bowls dish pan tray box boxes bag bags purse handbag suitcase "
+    "suitcases luggage umbrella umbrellas basket bucket container paper toy toys doll pizza "
+    "pizzas slice slices piece pieces cake cakes cupcake donut donuts doughnut sandwich "
+    "sandwiches burger hotdog bun bread bagel toast croissant fries rice soup salad pasta meat "
+    "egg food fruit fruits apple apples banana bananas oranges lemon broccoli carrot carrots "
+    "veggies vegetable vegetables tomato onion cheese cream shape shapes circle circles square "
+    "squares triangle triangles star stars ring rings cross crosses diamond heart hexagon "
+    "pentagon rectangle oval dot sphere cube cone letter word tennis baseball soccer football "
+    "basketball hockey fire stop parking teapot kettle statue hydrants seats pens pen pencil "
+    "lid handle logo flag tent bridge stairs stand case orange lights traffic focus reflection "
+    "shadow picture photo screen frame painting poster bunch group pair set number"
+)
+BODY_PARTS = _list(
+    "hand hands arm arms leg legs foot feet head heads face faces finger fingers thumb knee "
+    "knees elbow shoulder shoulders body tail ear ears nose mouth eye eyes neck butt paw paws "
+    "wing wings trunk back chest stomach hoof horn horns beak"
+)
+KNOWN_NOUNS = PERSONS | GARMENTS | BODY_PARTS | THINGS
+
+ANYBODY = _list("person man woman guy girl boy kid lady dude child gal gentleman")
+"""Persons in no compound: "man bike" is a man with a bike, but "baby bear" is a bear."""
+
+DIRECTED = _list(
+    "facing looking pointing turning turned leaning heading walking running going moving "
+    "reaching swinging faced bending"
+)
+"""Verbs after which a bare side is a direction ("facing left"), not a position."""
+
+NOUNS_IN_ING = _list(
+    "thing ring string king wing ceiling building painting railing awning icing pudding "
+    "dressing wedding morning evening clothing spring earring swing sling stuffing frosting "
+    "filling something anything bling sibling duckling topping landing living dining parking "
+    "crossing lightning being"
+)
+NOUNS_IN_ED = _list(
+    "seaweed bread breed steed moped bobsled forest chest guest priest harvest radish"
+)
+
+PHRASES = {
+    "in front of": ("r", "in front of"),
+    "infront of": ("r", "in front of"),
+    "in frnt of": ("r", "in front of"),
+    "on top of": ("r", "on"),
+    "ontop of": ("r", "on"),
+    "on the top of": ("r", "on"),
+    "in back of": ("r", "behind"),
+    "in between": ("r", "between"),
+    "inside of": ("i", "in"),
+    "next to": ("r", "near"),
+    "next 2": ("r", "near"),
+    "close to": ("r", "near"),
+    "adjacent to": ("r", "near"),
+    "by the side of": ("r", "near"),
+    "dressed in": ("r", "wearing"),
+    "has on": ("r", "wearing"),
+    "but not": ("g", ""),
+    "all the way": ("y", ""),
+    "hand side": ("h", ""),
+    "hand corner": ("h", ""),
+    "left hand side": ("s", "left"),
+    "right hand side": ("s", "right"),
+    "close up": ("s", "front"),
+    "up close": ("s", "front"),
+    "up front": ("s", "front"),
+    "far away": ("s", "back"),
+    "far back": ("s", "back"),
+    "way back": ("s", "back"),
+    "tank top": ("n", "top"),
+    "crop top": ("n", "top"),
+    "out of focus": ("a", ""),
+    "in focus": ("a", ""),
+    "each other": ("x", ""),
+    "at all": ("x", ""),
+}
+"""Runs of words that are one: their tag and value. The longest is taken first."""
+
+COMMANDS = _list(
+    "find segment select show mask mark pick get give choose highlight locate detect track take see"
+)
+"""Verbs that ask for something at the beginning of a line, and are nouns elsewhere."""
+
+VERBS = _list(
+    "sits stands eats rides walks runs plays look looks lays lies sleeps drinks throws catches "
+    "swings jumps faces talks smiles uses sit stand ride walk eat sleep made held worn shown seen "
+    "taken lay goes go pulls pushes ridden eaten leans hits reads hangs hung"
+)
+"""Verb forms other than those in -ing."""
+
+RIDES = _list("riding rides driving straddling")
+"""Verbs whose object is what the thing is on."""
+
+
+def _ordinal_index(word: str) -> str | None:
+    """The index that "third", "3rd" or "3" + suffix stands for."""
+    names = _ORDINALS.split()
+    if word in names:
+        return str(names.index(word) + 1)
+    digits = word[:-2]
+    if word[-2:] in ("st", "nd", "rd", "th") and digits.isascii() and digits.isdigit():
+        return digits if 1 <= int(digits[:4]) <= 99 and len(digits) <= 2 else None
+    return _ORDINAL_SLANG.get(word)
+
+
+def _build() -> dict[str, tuple[str, str]]:
+    table: dict[str, tuple[str, str]] = {}
+    for tag, words in _PLAIN.items():
+        table.update({word: (tag, word) for word in words.split()})
+    valued = (("s", _SIDES), ("r", _RELATIONS), ("i", _LEADERS), ("e", _EXTREMES), ("t", _MOSTS))
+    for tag, groups in valued:
+        for value, words in groups.items():
+            table.update({word: (tag, value) for word in words.split()})
+    for index, word in enumerate(_NUMERALS.split()[1:], start=2):
+        table[word] = ("#", str(index))
+    table["last"] = ("o", "last")
+    return table
+
+
+_TABLE = _build()
+
+
+def look_up(word: str) -> tuple[str, str]:
+    """The tag and the value of one lower-case word; ("n", word) for a word in no list."""
+    word = word.replace("\u2019", "'")
+    if word in _TABLE:
+        return _TABLE[word]
+    if (joined := word.replace("-", "")) in _TABLE:
+        return _TABLE[joined]
+    if index := _ordinal_index(word):
+        return "o", index
+    if word.lstrip("#").isdigit():
+        return "#", word.lstrip("#")
+    return ("v" if is_verb_form(word) else "a" if is_adjective_form(word) else "n"), word
+
+
+def is_verb_form(word: str) -> bool:
+    """Whether the word is a form of a verb: one in -ing, or a listed one."""
+    if word in VERBS:
+        return True
+    return len(word) > 4 and word.endswith(("ing", "in'")) and word not in NOUNS_IN_ING
+
+
+def is_adjective_form(word: str) -> bool:
+    """Whether the word describes, by its ending ("curly-haired", "reddish", "striped")."""
+    if word in KNOWN_NOUNS or word in NOUNS_IN_ED:
+        return False
+    return len(word) > 4 and word.endswith(("ed", "ish", "est", "-looking", "-colored", "less"))

@@ -1,0 +1,145 @@
+"""The passes that settle what the words are, and find the noun that names the thing.
+
+Patterns are over the tags of `lexicon.py`; each pass consumes what it has read.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from .lexicon import ANYBODY, BODY_PARTS, COMMANDS, GARMENTS, KNOWN_NOUNS, PERSONS, look_up
+from .line import Line
+
+_NEGATED = re.compile(
+    r"g[dx]*[irp]*[dx]*(?:[aksve#]*k(?:[ir][dx]*[a#v]*n*)?|[aksve#]*n+|[asve#]+)?"
+)
+
+
+def read_homographs(line: Line) -> None:
+    """Settle words that are one thing or another by their neighbours."""
+    for i, word in enumerate(line.words):
+        before, after = line.tags[:i], line.tags[i + 1 :]
+        if line.tags[i] == "a" and _is_naming(word.text, before, after):
+            line.retag(i, i + 1, "n")
+        elif word.text == "top" and re.search(r"a$", before) and not re.match(r"[san]", after):
+            line.retag(i, i + 1, "n")  # "in a red top": what is worn
+        elif line.tags[i] == "n" and word.text in COMMANDS and not before.strip("x"):
+            line.retag(i, i + 1, "x")
+        elif line.tags[i] == "m" and not after.startswith("w"):
+            line.retag(i, i + 1, "n")
+        elif line.tags[i] == "n" and _is_owner(line, i):
+            line.retag(i, i + 1, "a")
+        elif word.text == "number" and after.startswith("#"):
+            _read_number(line, i)
+
+
+def _is_naming(text: str, before: str, after: str) -> bool:
+    """Whether "orange" is the fruit, "light" the lamp."""
+    if re.match(r"[ank]|ca", after):
+        return False
+    return (
+        text in ("light", "male", "female")
+        or text == "orange"
+        and not re.search(r"[nkN]|[ir][dx]*$", before)
+    )
+
+
+def _is_owner(line: Line, at: int) -> bool:
+    """Whether the word owns what follows: "man's hat", and "guys hat" where it can be worn."""
+    text = line.words[at].text
+    thing = re.compile(r"[as]*(?P<noun>n+)").match(line.tags, at + 1)
+    if not thing:
+        return False
+    if text.endswith(("'s", "\u2019s")):
+        return True
+    owned = line.words[thing.end() - 1].text in GARMENTS | BODY_PARTS
+    return owned and text.endswith("s") and text[:-1] in ANYBODY
+
+
+def _read_number(line: Line, at: int) -> None:
+    """Read "number 12" as a description where something else is named, and of an order."""
+    if line.tags[at + 2 : at + 3] == "f":
+        line.retag(at, at + 1)
+    elif "n" in line.tags[:at] + line.tags[at + 1 :]:
+        line.retag(at, at + 1, "a")
+
+
+def read_negation(line: Line) -> None:
+    """Set aside what a negation inside the line excludes."""
+    for match in line.find(_NEGATED):
+        said = line.quote(*match.span())
+        line.notes.append(f"'{said}' is not used: give what to leave out its own line, 'not: ...'.")
+        line.retag(*match.span())
+
+
+def read_head(line: Line) -> None:
+    """Find the root among the nouns that are left, and what "of" adds to it."""
+    for match in line.find(r"mw(?=[dx]*[a#v]*n)"):
+        line.retag(*match.span())
+    if line.root is None and (head := _head_index(line)) is not None:
+        line.root = line.words[head]
+        start = len(line.tags[:head].rstrip("n"))
+        line.describe(start, head, "n")
+        line.retag(start, head)
+        line.retag(head, head + 1, "N")
+    for match in line.find(r"(?<=[Nn_v])w[dx]*[a#v]*n+"):
+        line.describe(*match.span(), "anv#")
+        line.retag(*match.span())
+
+
+def _head_index(line: Line) -> int | None:
+    """The head of the first noun phrase; a person before what a person wears."""
+    heads = [_head_of_run(line, *match.span()) for match in line.find("n+")]
+    if heads and line.words[heads[0]].text in GARMENTS:
+        return next((head for head in heads if line.words[head].text in PERSONS), heads[0])
+    return heads[0] if heads else None
+
+
+def _head_of_run(line: Line, start: int, end: int) -> int:
+    """The last noun, but of "man hat" the man."""
+    for i in range(start, end - 1):
+        if line.words[i].text in ANYBODY and line.words[i + 1].text not in BODY_PARTS | PERSONS:
+            return i
+    return end - 1
+
+
+def read_leftovers(line: Line) -> None:
+    """Make attributes of what describes, and notes of the rest."""
+    for match in line.find(r"[a#]*n+"):
+        noun = line.words[match.end() - 1]
+        if noun.text not in GARMENTS:
+            said = line.quote(*match.span())
+            line.notes.append(f"'{said}' names another thing; one line describes one.")
+            line.retag(*match.span())
+    line.describe(0, len(line.tags), "anv#")
+    for match in line.find("r"):
+        said = line.words[match.start()].text
+        if said != "over":
+            line.notes.append(f"'{said}' is followed by no other thing; it is not used.")
+    for match in line.find("o"):
+        said = line.words[match.start()].text
+        line.notes.append(f"'{said}': from which side? Write such as '{said} from the left'.")
+
+
+def read_unknown(line: Line) -> None:
+    """Note the words that are in no list, and a line without any."""
+    named = [line.root] if line.root else []
+    named += [*line.attributes, *(relation.noun for relation in line.relations)]
+    unknown = [w.text for w in sorted(named, key=lambda w: w.start) if not _is_known(w.text)]
+    if unknown:
+        said = ", ".join(f"'{text}'" for text in dict.fromkeys(unknown))
+        line.notes.append(f"In no word list, read as a noun: {said}.")
+    signs = [
+        c for c in line.text if not c.isascii() and unicodedata.category(c) in ("So", "Sk", "Co")
+    ]
+    if signs:
+        line.notes.append(f"'{''.join(dict.fromkeys(signs))}' was not read.")
+    if not line.words:
+        line.notes.append(f"'{line.text}' holds no word that could be read.")
+
+
+def _is_known(text: str) -> bool:
+    """Whether the word is in a list, or in the plural of one."""
+    singular = re.sub(r"('s|\u2019s|es|s)$", "", text)
+    return bool({text, text.removesuffix("s"), singular} & KNOWN_NOUNS) or look_up(text)[0] != "n"

@@ -1,0 +1,69 @@
+"""Every checkpoint family at full size with random weights; slow, off by default.
+
+    pytest -m slow tests/core/test_families.py
+"""
+
+import pytest
+import torch
+
+from checkpoints import write_single_file
+from refdiff_core.backends import families
+from refdiff_core.backends.checkpoints import load_stable_diffusion
+from refdiff_core.backends.diffusers_attention import DiffusersAttention, capturing, layers_on
+from refdiff_core.capture import Capture
+from refdiff_core.expression import parse
+from refdiff_core.settings import AttentionSettings
+
+pytestmark = pytest.mark.slow
+
+EXPECTED_LAYERS = {"SD1": 5, "SD2": 5, "SDXL": 50}
+CASES = [("SD1", 4), ("SD1", 9), ("SD2", 4), ("SDXL", 4)]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}ch")
+def checkpoint(request, tmp_path_factory):
+    name, channels = request.param
+    path = tmp_path_factory.mktemp(name) / "model.safetensors"
+    write_single_file(getattr(families, name), path, channels=channels)
+    yield name, load_stable_diffusion(path, dtype=torch.bfloat16)
+    path.unlink()
+
+
+@pytest.mark.parametrize("size_hw", [(512, 512), (384, 640)])
+def test_layers_and_grids_of_square_and_other_pictures(checkpoint, size_hw):
+    name, model = checkpoint
+    source = DiffusersAttention(model, AttentionSettings(resolution=512))
+    image = torch.rand(*size_hw, 3, generator=torch.Generator().manual_seed(1))
+    found = source.read(image, [parse("the red cup"), parse("dog")])
+    h, w = size_hw[0] // 8 // 4, size_hw[1] // 8 // 4
+    # working_size keeps about 512 x 512 pixels: 384 x 640 becomes 384 x 640
+    assert len(source.layers) == EXPECTED_LAYERS[name]
+    assert [each.word_maps.shape for each in found] == [(2, h, w), (1, h, w)]
+    assert all(each.heat.shape == size_hw for each in found)
+    assert all(each.word_maps.isfinite().all() for each in found)
+
+
+def test_capture_leaves_the_output_as_it_was_bit_for_bit(checkpoint):
+    _, model = checkpoint
+    source = DiffusersAttention(model, AttentionSettings(resolution=256))
+    seen = []
+
+    def run(*args, **kwargs):
+        seen.append((args, kwargs))
+        return original(*args, **kwargs)
+
+    original = model.unet.forward
+    model.unet.forward = run
+    try:
+        source.read(torch.rand(256, 320, 3), [parse("the red cup")])
+    finally:
+        del model.unet.forward
+    args, kwargs = seen[0]
+    with torch.inference_mode():
+        before = model.unet(*args, **kwargs).sample
+        weights = torch.zeros(1, args[2].shape[1], 1)
+        with capturing(model.unet, Capture(source.layers, weights, stop=False)):
+            during = model.unet(*args, **kwargs).sample
+        after = model.unet(*args, **kwargs).sample
+    assert torch.equal(before, during) and torch.equal(before, after)
+    assert not layers_on(model.unet, 3)

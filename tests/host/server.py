@@ -1,0 +1,260 @@
+"""A real ComfyUI in a folder of its own, with this pack and no other, driven as its page does.
+
+    COMFYUI_PATH=~/ComfyUI pytest tests/host
+    COMFYUI_PATH=~/ComfyUI-0.25:~/ComfyUI-0.3.64 pytest tests/host     # the whole set on each
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load as load_latent
+
+PACK = Path(__file__).parents[2]
+READY_SECONDS, RUN_SECONDS = 240, 300
+# said by hosts that lack a module that nothing here uses
+HARMLESS = re.compile(r"comfy_extras|Cannot import .*(torchaudio|OpenGL|nodes_glsl)")
+
+
+class GraphError(Exception):
+    """The host refused a graph, or a node of it failed."""
+
+
+@dataclass
+class Run:
+    """What one graph did.
+
+    outputs: by node, what it sent to the page. executed: the nodes that ran, in order.
+    cached: the nodes whose results were there already. texts: what nodes said on themselves.
+    """
+
+    outputs: dict[str, Any] = field(default_factory=dict)
+    executed: list[str] = field(default_factory=list)
+    cached: list[str] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    progress: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Server:
+    """A running ComfyUI."""
+
+    def __init__(self, root: Path, base: Path, port: int) -> None:
+        self.root = root
+        self.base = base
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = base / "server.log"
+        self.client = uuid.uuid4().hex
+        self.version = (root / "comfyui_version.py").read_text().split('"')[1]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = port
+
+    def start(self) -> None:
+        command = [
+            sys.executable, str(self.root / "main.py"), "--cpu", "--port", str(self._port),
+            "--base-directory", str(self.base), "--database-url", "sqlite:///:memory:",
+            "--disable-api-nodes", "--disable-all-custom-nodes",
+            "--whitelist-custom-nodes", "refdiff", *os.environ.get("COMFYUI_FLAGS", "").split(),
+        ]  # fmt: skip
+        environment = {"OMP_NUM_THREADS": "2", **os.environ}
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self.root, env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        self._wait()
+
+    def _wait(self) -> None:
+        assert self._process is not None
+        end = time.monotonic() + READY_SECONDS
+        while time.monotonic() < end:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"ComfyUI ended at once:\n{self.log.read_text()[-4000:]}")
+            try:
+                self.get("/system_stats")
+                return
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.5)
+        raise RuntimeError(f"ComfyUI was not ready:\n{self.log.read_text()[-4000:]}")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    @property
+    def memory(self) -> int:
+        """Resident bytes."""
+        import psutil
+
+        assert self._process is not None
+        return int(psutil.Process(self._process.pid).memory_info().rss)
+
+    def tracebacks(self) -> list[str]:
+        """What the log holds that should not be there."""
+        text = re.sub(r"\x1b\[[0-9;]*m", "", self.log.read_text(errors="replace"))
+        found = re.findall(r"Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*.*\n?", text)
+        return [each for each in found if not HARMLESS.search(each)]
+
+    def get(self, path: str, **query: str) -> Any:
+        address = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            body = answer.read()
+        kind = answer.headers.get("Content-Type", "")
+        return json.loads(body) if "json" in kind else body
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        request = urllib.request.Request(
+            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            raise GraphError(error.read().decode()) from error
+        return json.loads(text) if text else None
+
+    def run(self, graph: dict[str, Any], during: Any = None) -> Run:
+        """Queue a graph and follow it to its end.
+
+        Args:
+            graph: in the API's form; see `Graph`.
+            during: called in a thread of its own when the graph has begun.
+        """
+        import websocket
+
+        socket_url = f"ws://127.0.0.1:{self._port}/ws?clientId={self.client}"
+        events = websocket.create_connection(socket_url, timeout=RUN_SECONDS)
+        try:
+            prompt = self.post("/prompt", {"prompt": graph, "client_id": self.client})["prompt_id"]
+            if during is not None:
+                threading.Thread(target=during, daemon=True).start()
+            return self._follow(events, prompt)
+        finally:
+            events.close()
+
+    def _follow(self, events: Any, prompt: str) -> Run:
+        run = Run()
+        while True:
+            message = events.recv()
+            if not isinstance(message, str):
+                _note_text(message, run)
+                continue
+            event = json.loads(message)
+            kind, data = event["type"], event["data"]
+            if data.get("prompt_id", prompt) != prompt:
+                continue
+            if kind == "executing" and data["node"] is None:
+                return run
+            if kind == "executing":
+                run.executed.append(data["node"])
+            elif kind == "executed":
+                run.outputs[data["node"]] = data["output"]
+            elif kind == "execution_cached":
+                run.cached += data["nodes"]
+            elif kind == "progress":
+                run.progress.append((data["value"], data["max"]))
+            elif kind == "execution_error":
+                raise GraphError(f"{data['exception_type']}: {data['exception_message']}")
+            elif kind == "execution_interrupted":
+                raise GraphError("interrupted")
+
+    def picture(self, run: Run, node: str, index: int = 0) -> np.ndarray:
+        """A picture that a node saved or previews, uint8 (H, W, 3)."""
+        file = run.outputs[node]["images"][index]
+        body = self.get("/view", **{key: file[key] for key in ("filename", "subfolder", "type")})
+        return np.array(Image.open(BytesIO(body)).convert("RGB"))
+
+    def mask(self, run: Run, node: str, index: int = 0) -> np.ndarray:
+        """A mask that was previewed, bool (H, W)."""
+        return self.picture(run, node, index)[..., 0] >= 128
+
+    def latent(self, run: Run, node: str) -> torch.Tensor:
+        """What a SaveLatent node wrote."""
+        file = run.outputs[node]["latents"][0]
+        path = self.base / "output" / file["subfolder"] / file["filename"]
+        return load_latent(path.read_bytes())["latent_tensor"]
+
+    def put_image(self, name: str, pixels: np.ndarray) -> str:
+        """A picture into the input folder."""
+        Image.fromarray(pixels).save(self.base / "input" / name)
+        return name
+
+
+def _note_text(message: bytes, run: Run) -> None:
+    # binary event 3: a text for a node, as length of its id, id, text
+    if int.from_bytes(message[:4], "big") == 3:
+        size = int.from_bytes(message[4:8], "big")
+        run.texts[message[8 : 8 + size].decode()] = message[8 + size :].decode()
+
+
+class Graph:
+    """A graph in the API's form: ``node = graph.add("LoadImage", image="a.png")``; node[0]."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Any] = {}
+
+    def add(self, kind: str, **inputs: Any) -> Node:
+        name = str(len(self.nodes) + 1)
+        self.nodes[name] = {"class_type": kind, "inputs": inputs}
+        return Node(name, self)
+
+
+@dataclass(frozen=True)
+class Node:
+    name: str
+    graph: Graph
+
+    def __getitem__(self, output: int) -> list[Any]:
+        return [self.name, output]
+
+    def set(self, **inputs: Any) -> None:
+        self.graph.nodes[self.name]["inputs"].update(inputs)
+
+
+@contextmanager
+def running(root: Path, base: Path) -> Iterator[Server]:
+    """A server from a ComfyUI folder, in ``base``, ended afterwards."""
+    for folder in ("custom_nodes", "input", "output", "models/checkpoints", "models/embeddings"):
+        (base / folder).mkdir(parents=True, exist_ok=True)
+    link = base / "custom_nodes" / "refdiff"
+    if not link.exists():
+        try:
+            link.symlink_to(PACK, target_is_directory=True)
+        except OSError:  # Windows without the right to make links
+            shutil.copytree(PACK, link, ignore=shutil.ignore_patterns(".git", "tests", ".venv"))
+    server = Server(root, base, _free_port())
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from .errors import OutputError
-from .fusion import finish
 from .images import load_image, save_image, scale_to, shrink
 from .masks import check_masks
 from .pipeline import Models, segment
@@ -52,8 +51,7 @@ def answer_picture(
         path: of the picture. A large one is worked on at `shrink`'s size.
         expressions: what to find.
         models: their proposer gives way to ``masks``.
-        masks: bool (N, H, W), proposals from outside, the size of the picture in its file. A
-            winner among them is handed back as it came, not resized.
+        masks: bool (N, H, W), proposals from outside, the size of the picture in its file.
         settings: see `segment`.
 
     Raises:
@@ -70,18 +68,9 @@ def answer_picture(
         small = scale_to(masks, (picture.shape[0], picture.shape[1]))
         models = replace(models, proposer=FixedProposals(Proposals.of(small)))
     results = segment(picture, expressions, models, settings)
-    found = [_full_mask(result, size_hw, masks, settings) for result in results]
+    found = [scale_to(result.mask, size_hw) >= 0.5 for result in results]
     seconds = (time.perf_counter() - start) / max(1, len(results))
     return [Answer(picture, *pair, seconds) for pair in zip(results, found, strict=True)]
-
-
-def _full_mask(
-    result: Segmentation, size_hw: tuple[int, int], masks: Tensor | None, settings: Settings
-) -> Tensor:
-    if masks is None:
-        return scale_to(result.mask, size_hw) >= 0.5
-    winners = masks[result.ranking[: settings.union]]
-    return finish(winners.any(0), settings) >= 0.5
 
 
 def describe(answer: Answer, image: Path, mask: Path, variant: str) -> dict[str, object]:
@@ -96,7 +85,7 @@ def describe(answer: Answer, image: Path, mask: Path, variant: str) -> dict[str,
     result = answer.result
     return {
         "image": str(image),
-        "expression": result.expression.text,
+        "expression": line_of(result.expression),
         "mask": str(mask),
         "found": result.found,
         "box_xywh": box_xywh(answer.mask),
@@ -107,6 +96,11 @@ def describe(answer: Answer, image: Path, mask: Path, variant: str) -> dict[str,
         "variant": variant,
         "seconds": round(answer.seconds, 3),
     }
+
+
+def line_of(expression: Expression) -> str:
+    """The line that an expression came from, as far as it matters: with its ``not:``."""
+    return f"not: {expression.text}" if expression.negative else expression.text
 
 
 def box_xywh(mask: Tensor) -> list[int] | None:

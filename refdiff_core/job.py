@@ -17,6 +17,7 @@ from .batch import (
     answer_picture,
     describe,
     file_names,
+    line_of,
     open_folder,
     write_mask,
     write_previews,
@@ -143,7 +144,7 @@ def _hand_out(
     answers: Sequence[Answer], path: Path, base: Path, variant: str, job: Job, work: Work
 ) -> None:
     """Write one picture's files and print its records."""
-    slugs = file_names([answer.result.expression.text for answer in answers])
+    slugs = file_names([line_of(answer.result.expression) for answer in answers])
     for answer, slug in zip(answers, slugs, strict=True):
         mask = write_mask(answer.mask, f"{base}.{slug}")
         if job.previews:

@@ -118,14 +118,17 @@ def propose_from_attention(
 
 
 def find_peaks(heat: Tensor, count: int, *, lowest: float = 0.3, grid: int = 32) -> Tensor:
-    """The highest local maxima of a map, as points that a promptable segmenter can be asked at.
+    """The highest places of a map, as points that a promptable segmenter can be asked at.
+
+    Places are taken from the highest down, each at least three cells from those before, so that
+    they spread over a broad or flat region (a painted hint) as well as over several peaks.
 
     Args:
         heat: float32 (H, W) in [0, 1].
         count: at most so many.
-        lowest: maxima below this are left out: they would be prompts on the background.
-        grid: maxima are sought on a grid of so many cells along the longer side, because the
-            map comes from one as coarse and its finer detail is interpolation.
+        lowest: places below this are left out: they would be prompts on the background.
+        grid: cells along the longer side, about as coarse as the grid that the map comes from:
+            its finer detail is interpolation.
 
     Returns:
         float32 (P, 2), XY as shares of the picture, highest first.
@@ -134,11 +137,15 @@ def find_peaks(heat: Tensor, count: int, *, lowest: float = 0.3, grid: int = 32)
     scale = min(1.0, grid / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     coarse = F.adaptive_avg_pool2d(heat[None], size)
-    local = F.max_pool2d(coarse, 3, stride=1, padding=1)
-    rows, columns = ((coarse == local) & (coarse >= lowest))[0].nonzero(as_tuple=True)
-    best = coarse[0, rows, columns].argsort(descending=True, stable=True)[:count]
-    points = torch.stack([columns[best] + 0.5, rows[best] + 0.5], -1)
-    return points / torch.tensor([size[1], size[0]])
+    # smoothed, so that of a flat region its middle comes before its border
+    left = F.avg_pool2d(coarse, 3, stride=1, padding=1, count_include_pad=False)[0]
+    left = left.masked_fill(coarse[0] < lowest, 0)
+    points = []
+    while len(points) < count and left.max() >= lowest:
+        row, column = divmod(int(left.argmax()), size[1])
+        points.append([(column + 0.5) / size[1], (row + 0.5) / size[0]])
+        left[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3] = 0
+    return torch.tensor(points).reshape(-1, 2)
 
 
 class AttentionProposer:

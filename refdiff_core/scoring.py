@@ -55,7 +55,7 @@ def generative_score(heat: Tensor, masks: Tensor, size_exponent: float = 0.0) ->
 def base_score(
     generative: Tensor | None, discriminative: Tensor | None, alpha: float, count: int
 ) -> Tensor:
-    """alpha * generative + (1 - alpha) * discriminative, or the one term that is there.
+    """The weighted sum of both terms, alpha of the generative one; or the one that is there.
 
     Returns:
         float32 (N,), N = ``count``; all zero where there is no term.

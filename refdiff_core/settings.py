@@ -14,11 +14,14 @@ class AttentionSettings:
     resolution: side in pixels of the square whose area the picture is brought to; None takes
         the resolution the checkpoint was trained at.
     seed: of the noise, so that the same picture gives the same map.
+    words: "content" for the mean over the words that name the thing, "root" for its noun alone,
+        as in the paper.
     """
 
     timestep: int = 100
     resolution: int | None = None
     seed: int = 0
+    words: str = "content"
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,8 @@ def side_key(layout: Layout, side: str, match: Tensor) -> Tensor:
     """
     x, y = layout.centers.unbind(1)
     if side == "middle":
-        return (layout.centers - _middle(layout, match)).norm(dim=1)
+        off: Tensor = (layout.centers - _middle(layout, match)).norm(dim=1)
+        return off
     depth = layout.boxes[:, 3] + layout.sides.prod(1).sqrt()
     keys = {"left": x, "right": -x, "top": y, "bottom": -y, "front": -depth, "back": depth}
     return keys[side]
@@ -111,7 +112,8 @@ def position_chance(sides: Sequence[str], layout: Layout, match: Tensor, same: T
 
     In "bottom middle" the middle is the horizontal one.
     """
-    return rank_chance(_position_key(sides, layout, match), match, same)
+    key = _position_key(sides, layout, match)
+    return rank_chance(key, match, same)
 
 
 def _position_key(sides: Sequence[str], layout: Layout, match: Tensor) -> Tensor:
@@ -144,6 +146,9 @@ def position_share(sides: Sequence[str], layout: Layout, match: Tensor) -> Tenso
 
 # --- relations --------------------------------------------------------------------------
 
+Place = tuple[Layout, Tensor]
+"""Where another thing may be: M proposals, and float32 (M,) how well each fits its noun."""
+
 
 def _offset(a: Layout, b: Layout) -> Tensor:
     """From every centre of ``a`` to every one of ``b``: float32 (N, M, 2)."""
@@ -166,7 +171,8 @@ def _inside(a: Layout, b: Layout) -> Tensor:
     """Share of each box of ``a`` that lies in each box of ``b``: float32 (N, M)."""
     low = torch.maximum(a.boxes[:, None, :2], b.boxes[None, :, :2])
     high = torch.minimum(a.boxes[:, None, 2:], b.boxes[None, :, 2:])
-    return (high - low).clamp(min=0).prod(-1) / a.sides.prod(1).clamp(min=1e-9)[:, None]
+    share: Tensor = (high - low).clamp(min=0).prod(-1) / a.sides.prod(1).clamp(min=1e-9)[:, None]
+    return share
 
 
 def _towards(axis: int, sign: int) -> Callable[[Layout, Layout], Tensor]:
@@ -218,7 +224,7 @@ PAIRS: dict[str, Callable[[Layout, Layout], Tensor]] = {
 """Chance (N, M) in [0, 1] that each of N things stands in the relation to each of M others."""
 
 
-def relation_chance(kind: str, layout: Layout, other: Layout, match: Tensor) -> Tensor:
+def relation_chance(kind: str, layout: Layout, other: Place) -> Tensor:
     """The chance (N,) that each stands in the relation to the other thing, wherever that is.
 
     The best of all M places where the other thing may be; nothing is related to itself.
@@ -226,27 +232,26 @@ def relation_chance(kind: str, layout: Layout, other: Layout, match: Tensor) -> 
     Args:
         kind: one of `PAIRS`, or "between" for two of the same.
         layout: of the N proposals.
-        other: of M proposals for the other thing.
-        match: float32 (M,) in [0, 1], how well they fit the other noun.
+        other: where the other thing may be.
     """
     if kind == "between":
-        return between_chance(layout, other, match, other, match)
+        return between_chance(layout, other, other)
+    place, match = other
     if not len(match):
         return torch.zeros(len(layout.boxes))
-    chances = PAIRS[kind](layout, other) * match * ~same_object(layout, other)
+    chances = PAIRS[kind](layout, place) * match * ~same_object(layout, place)
     return chances.amax(1)
 
 
-def between_chance(
-    layout: Layout, a: Layout, match_a: Tensor, b: Layout, match_b: Tensor
-) -> Tensor:
-    """The chance (N,) of lying between the two things; 1 half-way, a seventh at either end.
+def between_chance(layout: Layout, one: Place, two: Place) -> Tensor:
+    """The chance (N,) of lying between two things; 1 half-way, a seventh at either end.
 
     Args:
         layout: of the N proposals.
-        a: of proposals for one of the things. match_a: how well they fit it.
-        b: of proposals for the other thing. match_b: how well they fit it.
+        one: where one of the things may be.
+        two: where the other may be.
     """
+    (a, match_a), (b, match_b) = one, two
     best = torch.zeros(len(layout.boxes))
     self_a, self_b, twins = same_object(layout, a), same_object(layout, b), same_object(a, b)
     # the best eight of each will do: all pairs of a hundred masks are ten thousand
@@ -318,15 +323,13 @@ def spatial_score(
 
 def _all_relations(found: Sequence[tuple[Relation, OtherThing]], layout: Layout) -> Tensor:
     score = torch.ones(len(layout.boxes))
-    layouts = [Layout.of(other.proposals) for _, other in found]
-    ends = [
-        (place, other.match)
-        for place, (relation, other) in zip(layouts, found, strict=True)
-        if relation.kind == "between"
+    places = [
+        (relation.kind, (Layout.of(other.proposals), other.match)) for relation, other in found
     ]
+    ends = [place for kind, place in places if kind == "between"]
     if len(ends) > 1:
-        score = score * between_chance(layout, *ends[0], *ends[1])
-    for place, (relation, other) in zip(layouts, found, strict=True):
-        if relation.kind != "between" or len(ends) == 1:
-            score = score * relation_chance(relation.kind, layout, place, other.match)
+        score = score * between_chance(layout, ends[0], ends[1])
+    for kind, place in places:
+        if kind != "between" or len(ends) == 1:
+            score = score * relation_chance(kind, layout, place)
     return score

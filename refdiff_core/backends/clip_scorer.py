@@ -103,9 +103,13 @@ class ClipScorer:
         """Unit vector float32 (d,): the mean of the sentence and its noun phrase."""
         phrase = " ".join(word.text for word in expression.target_words)
         texts = list(dict.fromkeys(filter(None, (expression.text, phrase))))
-        ids = self.clip.tokenizer([self.settings.template.format(text) for text in texts])
-        vectors = self.clip.model.encode_text(ids.to(self._device)).float().cpu()
-        return F.normalize(F.normalize(vectors, dim=-1).mean(0), dim=-1)
+        said = [self.settings.template.format(text) for text in texts]
+        return F.normalize(self.embed_texts(said).mean(0), dim=-1)
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors float32 (T, d) of texts as they are."""
+        ids = self.clip.tokenizer(list(texts)).to(self._device)
+        return F.normalize(self.clip.model.encode_text(ids).float().cpu(), dim=-1)
 
     def embed_regions(self, image: Image, masks: Tensor) -> Tensor:
         """Unit vectors float32 (N, d) of regions, both branches mixed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ..settings import AttentionSettings
 from ..values import AttentionMap, Expression, Image
 from .checkpoints import StableDiffusion, load_stable_diffusion
 from .families import Family
-from .tokens import stack_layouts, tokenize, words_to_read
+from .tokens import Tokens, stack_layouts, tokenize, words_to_read
 
 
 class DiffusersAttention:
@@ -57,9 +58,11 @@ class DiffusersAttention:
         The picture is resized, not padded, to about the resolution the model was trained at
         (`working_size`); maps come back on the picture's own grid.
         """
+        if self.settings.words == "root":
+            expressions = [root_alone(expression) for expression in expressions]
         tokens = [tokenize(expression.text) for expression in expressions]
         words = [words_to_read(*pair) for pair in zip(expressions, tokens, strict=True)]
-        text, conditions = self._encode_text(tokens)
+        text, conditions = encode_text(self.model, tokens)
         weights = word_weights([[each for _, each in found] for found in words], text.shape[1])
         capture = Capture(self.layers, weights)
         latents = self._encode_image(image)
@@ -69,24 +72,8 @@ class DiffusersAttention:
         return [
             # the batch is as wide as its longest expression
             attention_map(expression, [word for word, _ in found], maps[: len(found)], size_hw)
-            for expression, found, maps in zip(
-                expressions, words, capture.word_maps(), strict=True
-            )
+            for expression, found, maps in zip(expressions, words, capture.word_maps(), strict=True)
         ]
-
-    def _encode_text(self, tokens: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
-        """Text for the denoiser (B, chunks * 77, context) and SDXL's pooled text (B, 1280)."""
-        states, pooled = [], None
-        encoders = zip(self.model.family.text_encoders, self.model.text_encoders, strict=True)
-        for spec, encoder in encoders:
-            ids = stack_layouts(tokens, spec.pad).to(encoder.device)  # (B, chunks, 77)
-            out = encoder(ids.flatten(0, 1), output_hidden_states=spec.hidden != -1)
-            hidden = out.last_hidden_state if spec.hidden == -1 else out.hidden_states[spec.hidden]
-            states.append(hidden.unflatten(0, ids.shape[:2]).flatten(1, 2))
-            if spec.projected:
-                # the pooled text is the first chunk's, as in ComfyUI
-                pooled = out.text_embeds.unflatten(0, ids.shape[:2])[:, 0]
-        return torch.cat(states, -1), pooled
 
     def _encode_image(self, image: Image) -> Tensor:
         """Latents (1, 4, h, w), the autoencoder's mean: no draw, so no seed needed."""
@@ -112,6 +99,34 @@ class DiffusersAttention:
         return {"text_embeds": pooled, "time_ids": ids.to(pooled).expand(len(pooled), -1)}
 
 
+def root_alone(expression: Expression) -> Expression:
+    """The same text with the root as the only word to read; without a root, as it was."""
+    return replace(expression, attributes=()) if expression.root else expression
+
+
+def encode_text(model: StableDiffusion, tokens: Sequence[Tokens]) -> tuple[Tensor, Tensor | None]:
+    """Texts as the denoiser reads them.
+
+    Args:
+        model: whose text encoders are asked.
+        tokens: of B texts.
+
+    Returns:
+        (B, chunks * 77, context), and SDXL's pooled text (B, 1280) or None.
+    """
+    states, pooled = [], None
+    encoders = zip(model.family.text_encoders, model.text_encoders, strict=True)
+    for spec, encoder in encoders:
+        ids = stack_layouts(tokens, spec.pad).to(encoder.device)  # (B, chunks, 77)
+        out = encoder(ids.flatten(0, 1), output_hidden_states=spec.hidden != -1)
+        hidden = out.last_hidden_state if spec.hidden == -1 else out.hidden_states[spec.hidden]
+        states.append(hidden.unflatten(0, ids.shape[:2]).flatten(1, 2))
+        if spec.projected:
+            # the pooled text is the first chunk's, as in ComfyUI
+            pooled = out.text_embeds.unflatten(0, ids.shape[:2])[:, 0]
+    return torch.cat(states, -1), pooled
+
+
 def working_size(
     size_hw: tuple[int, int], family: Family, settings: AttentionSettings
 ) -> tuple[int, int]:
@@ -132,13 +147,18 @@ def working_size(
     return side(resolution * aspect), side(resolution / aspect)
 
 
+def alphas_cumprod() -> Tensor:
+    """float64 (1000,): the share of signal at each timestep; every family has this schedule."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    return (1 - betas).cumprod(0)
+
+
 def add_noise(latents: Tensor, timestep: int, seed: int) -> Tensor:
     """x_t of the schedule that all Stable Diffusion families share ("scaled_linear").
 
     The noise is drawn on the CPU, so that every device gets the same.
     """
-    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
-    signal = float((1 - betas).cumprod(0)[timestep])
+    signal = float(alphas_cumprod()[timestep])
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
     noisy: Tensor = signal**0.5 * latents + (1 - signal) ** 0.5 * noise.to(latents)
     return noisy

@@ -46,7 +46,7 @@ class SamSettings:
     duplicate_iou: float = 0.9
 
 
-AUTOMATIC = SamSettings(points_per_side=32, peaks=0)
+AUTOMATIC = SamSettings(points_per_side=32, peaks=0, duplicate_iou=0.95)
 """The grid of the package's SamAutomaticMaskGenerator."""
 
 DEMO = SamSettings(points_per_side=8, peaks=16, min_predicted_iou=0.7, min_stability=0.8)

@@ -1,6 +1,6 @@
 """The demo benchmark: held-out synthetic scenes whose truth is known.
 
-    python -m refdiff_core.evaluation.demo [--scenes 200] [--write docs/results.md]
+    python -m refdiff_core.evaluation.demo [--scenes 200] [--oracle] [--write docs/results.md]
 
 Two questions, asked apart: does the right proposal win when the true masks are the proposals
 (choosing), and how good is the mask when nothing is given (segmenting)?
@@ -8,98 +8,195 @@ Two questions, asked apart: does the right proposal win when the true masks are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from ..demo.scenes import HELD_OUT_SEED, Scene, expressions, sample_scene
+from ..demo.scenes import HELD_OUT_SEED, Scene, SceneObject
+from ..expression import parse
 from ..loading import load_demo
 from ..pipeline import Models, segment
 from ..proposals import FixedProposals
-from ..settings import Settings
-from ..values import Proposals, Segmentation
+from ..protocols import AttentionSource
+from ..settings import PAPER, Settings
+from ..values import AttentionMap, Expression, Image, Proposals, Segmentation
 from .metrics import Record, chance, mean_iou, overall_iou, overlap, precision_at, selection
+from .questions import GROUPS, Question, held_out_scenes, mirror, mirror_words, questions
 
-UNIQUE, RIVAL = "colour unique", "same-colour rival"
-"""Groups of "the <colour> <shape>": whether another object of the scene has that colour."""
+METHODS = {
+    "both": ("gsd", Settings()),
+    "generative": ("gs", Settings()),
+    "discriminative": ("ds", Settings()),
+    "the paper's": ("gsd", PAPER),
+}
+"""What is compared: the parts of the method, and its settings."""
+
+Answers = dict[str, list[Segmentation]]
 
 
-def held_out_scenes(count: int) -> Iterator[Scene]:
-    """``count`` scenes of 2 to 4 objects that no model was trained on."""
-    return (sample_scene(HELD_OUT_SEED + index) for index in range(count))
+class ReadOnce:
+    """An `AttentionSource` that reads all of one picture's expressions in a single pass.
+
+    Methods that differ in what they make of the maps then cost no further passes.
+    """
+
+    def __init__(self, source: AttentionSource, image: Image, asked: Iterable[Question]) -> None:
+        lines = dict.fromkeys(parse(line) for each in asked for line in each.lines)
+        self.maps = dict(zip(lines, source.read(image, list(lines)), strict=True))
+
+    def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
+        """See `AttentionSource.read`."""
+        return [self.maps[each] for each in expressions]
 
 
-def questions(scene: Scene) -> list[tuple[str, int, str]]:
-    """(text, target, group) of every unambiguous "the <colour> <shape>" in a scene."""
-    colors = [item.color for item in scene.objects]
+class KnownNouns:
+    """An `ImageTextScorer` that knows what every object of a scene is, but not where it lies.
+
+    What is then still chosen wrongly, geometry has to answer for.
+    """
+
+    def __init__(self, objects: Sequence[SceneObject]) -> None:
+        self.objects = objects
+
+    def score(
+        self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
+    ) -> list[Tensor]:
+        """See `ImageTextScorer.score`; the proposals are the objects' own masks."""
+        return [
+            torch.tensor([self._fits(each, item) for item in self.objects]) for each in expressions
+        ]
+
+    def _fits(self, expression: Expression, item: SceneObject) -> float:
+        known = (item.color, item.shape, item.size, "shape")
+        return 1.0 if all(word.text in known for word in expression.target_words) else 1e-6
+
+
+def answer(
+    scene: Scene, asked: Sequence[Question], models: Models, settings: Settings
+) -> list[Segmentation]:
+    """The answers to questions about one scene; negative lines count for their question alone."""
+    image = torch.from_numpy(scene.image).float() / 255
+    plain = [each.text for each in asked if each.without is None]
+    together = iter(segment(image, plain, models, settings) if plain else [])
     return [
-        (each.text, each.target, RIVAL if colors.count(colors[each.target]) > 1 else UNIQUE)
-        for each in expressions(scene)
-        if each.kind == "attribute"
+        next(together) if each.without is None else segment(image, each.lines, models, settings)[0]
+        for each in asked
     ]
 
 
-def evaluate(
-    models: Models, scenes: Sequence[Scene], settings: Settings, *, oracle: bool = False
-) -> list[Record]:
-    """Ask every question of every scene.
+def compare(
+    scenes: Sequence[Scene], methods: dict[str, tuple[str, Settings]], *, oracle: bool = False
+) -> dict[str, list[Record]]:
+    """Ask every method every question of every scene.
 
     Args:
-        models: what looks at the scenes.
         scenes: from `held_out_scenes`.
-        settings: of the ranking.
-        oracle: the true masks are the proposals, in place of the models' own.
+        methods: the variant and the settings of each.
+        oracle: the true masks are the proposals, in place of the models' own; "known nouns" then
+            says what geometry could do at best.
+
+    Returns:
+        The records of each method.
     """
-    records: list[Record] = []
-    for scene in tqdm(scenes, disable=None, leave=False):
-        asked = questions(scene)
-        truth = torch.from_numpy(scene.masks)
-        each = replace(models, proposer=FixedProposals(Proposals.of(truth))) if oracle else models
-        image = torch.from_numpy(scene.image).float() / 255
-        answers = segment(image, [text for text, _, _ in asked], each, settings)
-        for (text, target, group), answer in zip(asked, answers, strict=True):
-            records.append(_record(answer, text, target, group, truth, oracle))
+    loaded = load_demo()
+    records: dict[str, list[Record]] = {name: [] for name in methods}
+    for seed, scene in enumerate(tqdm(scenes, disable=None, leave=False)):
+        asked, truth = questions(scene, seed), torch.from_numpy(scene.masks)
+        models = _read(loaded, scene, asked)
+        if oracle:
+            models = replace(models, proposer=FixedProposals(Proposals.of(truth)))
+            nouns = replace(models, attention=None, scorer=KnownNouns(scene.objects))
+            found = answer(scene, asked, nouns, Settings())
+            _add(records.setdefault("known nouns", []), asked, found, truth, oracle)
+        for name, (variant, settings) in methods.items():
+            found = answer(scene, asked, _variant(models, variant), settings)
+            _add(records[name], asked, found, truth, oracle)
     return records
 
 
-def _record(
-    answer: Segmentation, text: str, target: int, group: str, truth: torch.Tensor, oracle: bool
-) -> Record:
-    intersection, union = overlap(answer.mask, truth[target])
-    known = {"chosen": answer.best, "target": target} if oracle else {}
-    return Record(text, group, intersection, union, chance=1 / len(truth), **known)
+def _read(models: Models, scene: Scene, asked: Sequence[Question]) -> Models:
+    assert models.attention
+    image = torch.from_numpy(scene.image).float() / 255
+    return replace(models, attention=ReadOnce(models.attention, image, asked))
 
 
-def choosing_table(scenes: Sequence[Scene], settings: Settings) -> list[list[str]]:
+def _variant(models: Models, variant: str) -> Models:
+    return replace(
+        models,
+        attention=models.attention if "g" in variant else None,
+        proposer=models.proposer if "s" in variant else None,
+        scorer=models.scorer if "d" in variant else None,
+    )
+
+
+def _add(
+    records: list[Record],
+    asked: Sequence[Question],
+    found: Sequence[Segmentation],
+    truth: Tensor,
+    oracle: bool,
+) -> None:
+    for each, result in zip(asked, found, strict=True):
+        intersection, union = overlap(result.mask, truth[each.target])
+        known = {"chosen": result.best, "target": each.target} if oracle else {}
+        text = "; ".join(each.lines)
+        share = 1 / len(truth)
+        records.append(Record(text, each.group, intersection, union, chance=share, **known))
+
+
+def mirrored(scenes: Sequence[Scene], settings: Settings = Settings()) -> tuple[int, int]:
+    """How often the mirrored picture and words give the same winner among the true masks.
+
+    Returns:
+        The number of same winners, and of questions.
+    """
+    loaded, same, count = load_demo(), 0, 0
+    for seed, scene in enumerate(tqdm(scenes, disable=None, leave=False)):
+        asked = questions(scene, seed)
+        turned = [replace(each, text=mirror_words(each.text)) for each in asked]
+        winners = [
+            [result.best for result in answer(shown, said, _true_masks(loaded, shown), settings)]
+            for shown, said in ((scene, asked), (mirror(scene), turned))
+        ]
+        same += sum(a == b for a, b in zip(*winners, strict=True))
+        count += len(asked)
+    return same, count
+
+
+def _true_masks(models: Models, scene: Scene) -> Models:
+    return replace(models, proposer=FixedProposals(Proposals.of(torch.from_numpy(scene.masks))))
+
+
+def choosing_table(scenes: Sequence[Scene]) -> list[list[str]]:
     """Choosing among the true masks: share of expressions whose object wins."""
-    rows = [["score", UNIQUE, RIVAL, "all"]]
-    for name, variant in (("generative", "gs"), ("discriminative", "ds"), ("both", "gsd")):
-        records = evaluate(load_demo(variant), scenes, settings, oracle=True)
-        rows.append([name, *_by_group(records, selection)])
-    return [*rows, ["chance", *_by_group(records, chance)]]
+    records = compare(scenes, METHODS, oracle=True)
+    rows = [["score", *GROUPS, "all"]]
+    rows += [[name, *by_group(found, selection)] for name, found in records.items()]
+    drawn = records["both"]
+    rows.append(["chance", *by_group(drawn, chance)])
+    counts = [sum(each.group == group for each in drawn) for group in GROUPS]
+    return [*rows, ["expressions", *map(str, (*counts, len(drawn)))]]
 
 
-def segmenting_table(scenes: Sequence[Scene], settings: Settings) -> list[list[str]]:
+def segmenting_table(scenes: Sequence[Scene]) -> list[list[str]]:
     """Segmenting with nothing given: every variant's mIoU by group, oIoU and precision."""
-    rows = [["variant", f"mIoU, {UNIQUE}", f"mIoU, {RIVAL}", "mIoU", "oIoU", "Pr@0.5", "Pr@0.9"]]
-    for variant in ("g", "gs", "ds", "gsd"):
-        records = evaluate(load_demo(variant), scenes, settings)
-        others = (
-            overall_iou(records),
-            precision_at(records, 0.5),
-            precision_at(records, 0.9),
-        )
-        rows.append([variant, *_by_group(records, mean_iou), *(f"{each:.3f}" for each in others)])
+    variants = {name: (name, Settings()) for name in ("g", "gs", "ds", "gsd")}
+    rows = [["variant", *GROUPS, "mIoU", "oIoU", "Pr@0.5", "Pr@0.9"]]
+    for name, found in compare(scenes, variants).items():
+        others = (overall_iou(found), precision_at(found, 0.5), precision_at(found, 0.9))
+        rows.append([name, *by_group(found, mean_iou), *(f"{each:.3f}" for each in others)])
     return rows
 
 
-def _by_group(records: Sequence[Record], figure: Callable[[Sequence[Record]], float]) -> list[str]:
-    parts = [[each for each in records if each.group == group] for group in (UNIQUE, RIVAL)]
-    return [f"{figure(part):.3f}" for part in (*parts, records)]
+def by_group(records: Sequence[Record], figure: Callable[[Sequence[Record]], float]) -> list[str]:
+    """A figure for each of ``GROUPS`` and for all, three decimals; "-" for a group without any."""
+    parts = [[each for each in records if each.group == group] for group in GROUPS]
+    return [f"{figure(part):.3f}" if part else "-" for part in (*parts, list(records))]
 
 
 def to_markdown(rows: Sequence[Sequence[str]]) -> str:
@@ -109,23 +206,35 @@ def to_markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def report(scenes: int, *, oracle: bool = False) -> str:
+    """The benchmark's tables as markdown.
+
+    Args:
+        scenes: how many held-out scenes.
+        oracle: only choose among the true masks.
+    """
+    drawn = list(held_out_scenes(scenes))
+    same, count = mirrored(drawn)
+    parts = [
+        f"{scenes} held-out scenes of 2 to 6 objects (seeds from {HELD_OUT_SEED} on, most of them "
+        f"not square), {count} expressions, each of which means exactly one object.",
+        "### Choosing: the true masks are the proposals",
+        to_markdown(choosing_table(drawn)),
+        f"Mirrored pictures and words give the same winner for {same / max(count, 1):.3f} of the "
+        "expressions.",
+    ]
+    if not oracle:
+        parts += ["### Segmenting: nothing is given", to_markdown(segmenting_table(drawn))]
+    return "\n\n".join(parts)
+
+
 @click.command()
 @click.option("--scenes", default=200, show_default=True, help="How many held-out scenes.")
+@click.option("--oracle", is_flag=True, help="Only choose among the true masks; much faster.")
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the tables here.")
-def main(scenes: int, write: Path | None) -> None:
+def main(scenes: int, oracle: bool, write: Path | None) -> None:
     """Print the demo benchmark's tables."""
-    drawn, settings = list(held_out_scenes(scenes)), Settings()
-    count = sum(len(questions(scene)) for scene in drawn)
-    text = "\n\n".join(
-        [
-            f"{scenes} held-out scenes of 2 to 4 objects (seeds from {HELD_OUT_SEED} on, most of "
-            f'them not square), {count} expressions "the <colour> <shape>".',
-            "### Choosing: the true masks are the proposals",
-            to_markdown(choosing_table(drawn, settings)),
-            "### Segmenting: nothing is given",
-            to_markdown(segmenting_table(drawn, settings)),
-        ]
-    )
+    text = report(scenes, oracle=oracle)
     click.echo(text)
     if write is not None:
         write.write_text(text + "\n")

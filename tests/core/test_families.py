@@ -1,6 +1,6 @@
 """Every checkpoint family at full size with random weights; slow, off by default.
 
-    pytest -m slow tests/core/test_families.py
+pytest -m slow tests/core/test_families.py
 """
 
 import pytest

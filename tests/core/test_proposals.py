@@ -67,13 +67,20 @@ def test_a_map_without_contrast_proposes_nothing():
     assert len(found) == 1 and found[0].masks.shape == (0, 12, 20)
 
 
-def test_peaks_are_the_local_maxima_highest_first():
+def test_peaks_come_highest_first_and_apart():
     heat = torch.zeros(12, 20)
-    heat[2, 15], heat[9, 4], heat[10, 18] = 0.8, 1.0, 0.1
-    peaks = find_peaks(heat, 5)
-    assert torch.allclose(
-        peaks * torch.tensor([20.0, 12.0]), torch.tensor([[4.5, 9.5], [15.5, 2.5]])
-    )
+    heat[1:4, 14:17], heat[8:11, 3:6], heat[10, 18] = 0.8, 1.0, 0.1
+    peaks = find_peaks(heat, 5) * torch.tensor([20.0, 12.0])
+    assert torch.allclose(peaks, torch.tensor([[4.5, 9.5], [15.5, 2.5]]))
+
+
+def test_a_flat_region_is_prompted_inside():
+    heat = torch.zeros(60, 100)
+    heat[10:50, 20:80] = 1
+    peaks = find_peaks(heat, 6) * torch.tensor([100.0, 60.0])
+    assert len(peaks) == 6
+    assert (peaks[:, 0] > 22).all() and (peaks[:, 0] < 78).all()
+    assert (peaks[:, 1] > 12).all() and (peaks[:, 1] < 48).all()
 
 
 def test_peaks_of_a_large_map_are_found_on_a_coarse_grid():

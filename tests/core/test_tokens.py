@@ -23,7 +23,13 @@ def test_known_words_have_clips_own_ids(text, identity):
 
 @pytest.mark.parametrize(
     "text",
-    ["a photo of a cat", "Don't!! 3 dogs' naïve café", "snowboarder  far-right", "日本 🐱 ok", "x" * 40],
+    [
+        "a photo of a cat",
+        "Don't!! 3 dogs' naïve café",
+        "snowboarder  far-right",
+        "日本 🐱 ok",
+        "x" * 40,
+    ],
 )
 def test_ids_equal_open_clips_own_tokenizer(text):
     import open_clip

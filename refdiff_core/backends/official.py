@@ -1,0 +1,203 @@
+"""What the published code computes, for comparison only (METHOD.md 1b, github kodenii/Ref-Diff).
+
+The same seams as our own method, so that one pipeline runs both: attention as logits of two
+guided DDIM steps, the ten largest masks of Segment Anything's grid, bare cosines of CLIP. Where
+the code has a bug that corrupts its input (colours swapped, results of one sentence used for
+another: METHOD.md 1c.1, 1c.2), the intention is computed, not the bug; docs/method.md lists all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image as Pillow
+from torch import Tensor
+
+from ..attention import min_max, word_weights
+from ..capture import Capture
+from ..images import to_pil
+from ..settings import Settings
+from ..values import AttentionMap, Expression, Image, Proposals, Word
+from .checkpoints import StableDiffusion
+from .clip_scorer import ClipModel, ClipScorer, ClipSettings
+from .diffusers_attention import alphas_cumprod, capturing, encode_text, layers_on
+from .sam_proposer import AUTOMATIC, SamProposer
+from .tokens import tokenize
+
+SIDE = 1024
+"""Pixels of the black-padded square."""
+TIMESTEPS = (51, 1)
+"""Of 20 DDIM steps (1, 51, 101, ...), the two that strength .1 leaves. Noise is added for the
+third, 101, although the first call is told 51 (METHOD.md 1b)."""
+NOISE_TIMESTEP = 101
+GUIDANCE = 9.0
+SETTINGS = Settings(
+    alpha=0.05 / 1.05, sharpen=0, size_exponent=0, spatial_weight=0, smallest=0, largest=1
+)
+"""The mix .7 hard + .3 soft + .05 diffusion, whose first two add up to one score."""
+
+
+class OfficialAttention:
+    """An `AttentionSource` as the published code computes it, one expression at a time.
+
+    Args:
+        model: a Stable Diffusion 1.x checkpoint.
+        seed: of the latents and the noise; the published code sets none.
+        side: of the padded square in pixels.
+    """
+
+    def __init__(self, model: StableDiffusion, seed: int = 0, side: int = SIDE) -> None:
+        self.model = model
+        self.seed = seed
+        self.side = side
+        self.layers = layers_on(model.unet, model.family.grid_factor)
+
+    @torch.inference_mode()
+    def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
+        """See `AttentionSource.read`."""
+        return [self._read_one(image, expression) for expression in expressions]
+
+    def _read_one(self, image: Image, expression: Expression) -> AttentionMap:
+        text = expression.text + ", "
+        word = expression.root or Word(text, 0, len(expression.text))
+        tokens = [tokenize(""), tokenize(text)]
+        conditions, _ = encode_text(self.model, tokens)
+        last_piece = tokens[1].positions(word)[-1]
+        # Both rows read the same column: the difference is taken place by place.
+        weights = word_weights([[[last_piece]]] * 2, conditions.shape[1])
+        layers: list[Tensor] = []
+        noisy = self._noisy_latents(image)
+        for timestep, previous in zip(TIMESTEPS, (*TIMESTEPS[1:], 0), strict=True):
+            capture = Capture(self.layers, weights, logits=True, stop=timestep == TIMESTEPS[-1])
+            predicted = None
+            with capturing(self.model.unet, capture):
+                both = noisy.expand(2, -1, -1, -1)
+                predicted = self.model.unet(both, timestep, conditions).sample
+            layers += [guide(maps[0, 0], maps[1, 0]) for maps in capture.layer_maps.values()]
+            if predicted is not None:
+                noisy = ddim_step(noisy, guide(*predicted.split(1)), timestep, previous)
+        merged = torch.stack([min_max(layer) for layer in layers]).mean(0)
+        size_hw = (image.shape[0], image.shape[1])
+        return AttentionMap(unpad(merged, size_hw, self.side), (word,), merged[None])
+
+    def _noisy_latents(self, image: Image) -> Tensor:
+        vae = self.model.vae
+        pixels = pad_to_square(image, self.side).permute(2, 0, 1)[None].to(vae.device, vae.dtype)
+        generator = torch.Generator().manual_seed(self.seed)
+        drawn = vae.encode(pixels * 2 - 1).latent_dist
+        mean, deviation = drawn.mean.cpu().float(), drawn.std.cpu().float()
+        latents = mean + deviation * torch.randn(mean.shape, generator=generator)
+        signal = float(alphas_cumprod()[NOISE_TIMESTEP])
+        noise = torch.randn(mean.shape, generator=generator)
+        noisy = signal**0.5 * latents * vae.config.scaling_factor + (1 - signal) ** 0.5 * noise
+        moved: Tensor = noisy.to(self.model.unet.device, self.model.unet.dtype)
+        return moved
+
+
+def guide(unconditional: Tensor, conditional: Tensor) -> Tensor:
+    """Classifier-free guidance, which the published code applies to the attention too."""
+    return unconditional + GUIDANCE * (conditional - unconditional)
+
+
+def ddim_step(noisy: Tensor, epsilon: Tensor, timestep: int, previous: int) -> Tensor:
+    """One deterministic DDIM step (eta 0) from ``timestep`` to ``previous``."""
+    now, then = (float(alphas_cumprod()[each]) for each in (timestep, previous))
+    clean = (noisy - (1 - now) ** 0.5 * epsilon) / now**0.5
+    stepped: Tensor = then**0.5 * clean + (1 - then) ** 0.5 * epsilon
+    return stepped
+
+
+def pad_to_square(image: Image, side: int) -> Tensor:
+    """A picture (H, W, 3) centred on a black square, then resized with Lanczos."""
+    height, width = image.shape[:2]
+    longer = max(height, width)
+    top, left = (longer - height) // 2, (longer - width) // 2
+    square = torch.zeros(longer, longer, 3)
+    square[top : top + height, left : left + width] = image
+    resized = to_pil(square).resize((side, side), Pillow.Resampling.LANCZOS)
+    return torch.from_numpy(np.array(resized)).float() / 255
+
+
+def unpad(values: Tensor, size_hw: tuple[int, int], side: int) -> Tensor:
+    """A map (h, w) of the square back on the picture's grid, through 8 bits and Lanczos.
+
+    Returns:
+        float32 (H, W) in [0, 1].
+    """
+    height, width = size_hw
+    longer = max(height, width)
+    grey = Pillow.fromarray((min_max(values) * 255).to(torch.uint8).numpy())
+    whole = np.array(grey.resize((longer, longer), Pillow.Resampling.LANCZOS))
+    top, left = (longer - height) // 2, (longer - width) // 2
+    return min_max(torch.from_numpy(whole[top : top + height, left : left + width]).float())
+
+
+class OfficialProposer:
+    """A `MaskProposer`: of the automatic masks the largest ten, none below 10,000 pixels.
+
+    Args:
+        sam: a `segment_anything.modeling.Sam`.
+        smallest: pixels; the published code has 10,000 for RefCOCO and RefCOCO+, 0 for RefCOCOg.
+        count: masks kept.
+    """
+
+    def __init__(self, sam: object, smallest: int = 10_000, count: int = 10) -> None:
+        self.automatic = SamProposer(sam, replace(AUTOMATIC, duplicate_iou=0.7))
+        self.smallest = smallest
+        self.count = count
+
+    def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
+        """See `MaskProposer.propose`; nothing guides it."""
+        (found,) = self.automatic.propose(image, [None])
+        areas = found.masks.flatten(1).sum(1)
+        largest = areas.argsort(descending=True, stable=True)[: self.count]
+        kept = found.select(largest[areas[largest] > self.smallest])
+        return [kept] * len(attention)
+
+
+class OfficialScorer(ClipScorer):
+    """An `ImageTextScorer`: .7 hard + .3 soft, as bare cosines.
+
+    The hard branch hears the sentence and sees a picture darkened along "left" or "right"; the
+    soft one hears half sentence, half root noun.
+    """
+
+    def __init__(self, clip: ClipModel) -> None:
+        super().__init__(clip, ClipSettings(surround="black", margin=0.0))
+
+    @torch.inference_mode()
+    def score(
+        self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
+    ) -> list[Tensor]:
+        """See `ImageTextScorer.score`; values are cosines, in [-1, 1]."""
+        scored = []
+        for expression, candidates in zip(expressions, proposals, strict=True):
+            if not len(candidates):
+                scored.append(torch.zeros(0))
+                continue
+            sentence = self.embed_texts([expression.text])[0]
+            root = self.embed_texts([expression.root.text])[0] if expression.root else sentence
+            darkened = image * position_ramp(expression.text, image.shape[1])[None, :, None]
+            hard = self.embed_hard(darkened, candidates.masks) @ sentence
+            mixed = F.normalize(0.5 * sentence + 0.5 * root, dim=-1)
+            soft = self.embed_soft(image, candidates.masks) @ mixed
+            scored.append(0.7 * hard + 0.3 * soft)
+        return scored
+
+
+def position_ramp(text: str, width: int) -> Tensor:
+    """Brightness of each column: 1 falling to 0 over two thirds of the width, away from the side.
+
+    Only "left" and "right" are known, found as substrings, left first (METHOD.md 1b, Position).
+
+    Returns:
+        float32 (W,) in [0, 1].
+    """
+    ramp = (1 - torch.arange(width) / (width * 2 / 3)).clamp(min=0)
+    if "left" in text:
+        return ramp
+    return ramp.flip(0) if "right" in text else torch.ones(width)

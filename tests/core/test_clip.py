@@ -1,0 +1,159 @@
+"""CLIP as scorer, on the bundled model."""
+
+import pytest
+import torch
+
+from refdiff_core.backends.clip_scorer import (
+    ClipScorer,
+    ClipSettings,
+    blocked_pairs,
+    cut_out,
+    load_clip,
+    patch_coverage,
+    patch_grid,
+    relative_likelihood,
+)
+from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
+from refdiff_core.errors import ModelError
+from refdiff_core.expression import parse
+from refdiff_core.values import Proposals
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return sample_scene(HELD_OUT_SEED + 11, count=4, size_hw=(96, 160))
+
+
+@pytest.fixture(scope="module")
+def image(scene):
+    return torch.from_numpy(scene.image).float() / 255
+
+
+@pytest.fixture(scope="module")
+def masks(scene):
+    return torch.from_numpy(scene.masks)
+
+
+def scorer_of(demo_models, **settings):
+    return ClipScorer(demo_models.scorer.clip, ClipSettings(**settings))
+
+
+@torch.inference_mode()
+def test_all_regions_in_one_pass_equal_one_pass_each(demo_models, image, masks):
+    scorer = scorer_of(demo_models)
+    together = scorer.embed_soft(image, masks)
+    alone = torch.cat([scorer.embed_soft(image, mask[None]) for mask in masks])
+    assert (together - alone).abs().max() < 1e-4
+
+
+@torch.inference_mode()
+def test_batched_crops_equal_one_by_one(demo_models, image, masks):
+    one = scorer_of(demo_models, batch=1).embed_hard(image, masks)
+    many = scorer_of(demo_models, batch=3).embed_hard(image, masks)
+    assert (one - many).abs().max() < 1e-4
+
+
+@torch.inference_mode()
+def test_a_region_of_the_whole_picture_sees_what_the_class_token_sees(demo_models, image):
+    """Of a square picture, whose patches are those the model was built for."""
+    clip = demo_models.scorer.clip
+    square = image[:96, 20:116]
+    whole = torch.ones(1, 96, 96, dtype=torch.bool)
+    region = scorer_of(demo_models).embed_soft(square, whole)
+    pixels = torch.nn.functional.interpolate(
+        square.permute(2, 0, 1)[None], (clip.size, clip.size), mode="bicubic", antialias=True
+    ).clamp(0, 1)
+    pixels = (pixels - torch.tensor(clip.mean)[:, None, None]) / torch.tensor(clip.std)[
+        :, None, None
+    ]
+    expected = torch.nn.functional.normalize(clip.model.encode_image(pixels), dim=-1)
+    # not the same: the class token also attends to itself as everyone sees it, as does ours
+    assert (region - expected).abs().max() < 1e-4
+
+
+def test_the_right_object_scores_best(demo_models):
+    right = total = 0
+    for seed in range(8):
+        scene = sample_scene(HELD_OUT_SEED + 40 + seed, count=3)
+        picture = torch.from_numpy(scene.image).float() / 255
+        names = [f"{each.color} {each.shape}" for each in scene.objects]
+        asked = [(f"the {name}", i) for i, name in enumerate(names) if names.count(name) == 1]
+        candidates = Proposals.of(torch.from_numpy(scene.masks))
+        scores = demo_models.scorer.score(
+            picture, [parse(text) for text, _ in asked], [candidates] * len(asked)
+        )
+        right += sum(int(s.argmax()) == i for s, (_, i) in zip(scores, asked, strict=True))
+        total += len(asked)
+    assert right / total >= 0.9
+
+
+def test_no_proposals_have_no_scores(demo_models, image):
+    empty = Proposals.of(torch.zeros(0, 96, 160, dtype=torch.bool))
+    (scores,) = demo_models.scorer.score(image, [parse("the red circle")], [empty])
+    assert scores.shape == (0,)
+
+
+def test_an_empty_mask_does_not_crash(demo_models, image, masks):
+    candidates = Proposals.of(torch.cat([masks, torch.zeros_like(masks[:1])]))
+    (scores,) = demo_models.scorer.score(image, [parse("the red circle")], [candidates])
+    assert scores.isfinite().all()
+
+
+def test_likelihood_is_relative_to_the_best_whatever_the_number():
+    logits = torch.tensor([1.0, 3.0, 2.0])
+    scores = relative_likelihood(logits)
+    assert scores[1] == 1 and scores[2] == pytest.approx(torch.tensor(-1.0).exp().item())
+    doubled = relative_likelihood(torch.cat([logits, logits]))
+    assert torch.equal(doubled[:3], scores)
+
+
+def test_a_cut_out_shows_the_region_alone_in_its_proportions():
+    image = torch.full((40, 60, 3), 0.5)
+    image[10:20, 30:50] = torch.tensor([1.0, 0, 0])
+    mask = torch.zeros(1, 40, 60, dtype=torch.bool)
+    mask[0, 10:20, 30:50] = True
+    (crop,) = cut_out(image, mask, 20)
+    red = (crop[0] > 0.9) & (crop[1] < 0.1)
+    assert red[6:14].all() and not crop[:, :4].any() and not crop[:, 16:].any()
+    (mean,) = cut_out(image, mask, 20, surround="mean")
+    assert torch.allclose(mean[:, 0, 0], torch.zeros(3), atol=1) and mean[1, 0, 10] > 0.3
+
+
+def test_a_cut_out_at_the_border_reaches_past_the_picture():
+    mask = torch.zeros(1, 40, 60, dtype=torch.bool)
+    mask[0, :4, :30] = True
+    (crop,) = cut_out(torch.ones(40, 60, 3), mask, 30)
+    assert crop[:, 14:16].min() > 0.9 and not crop[:, :12].any()
+
+
+def test_patches_are_those_covered_by_half_and_none_vanishes():
+    masks = torch.zeros(3, 8, 12, dtype=torch.bool)
+    masks[0, :4, :6] = True
+    masks[1, 5, 9] = True
+    inside = patch_coverage(masks, (2, 3))
+    assert inside[0].tolist() == [True, True, False, False, False, False]
+    assert inside[1].tolist() == [False, False, False, False, False, True]
+    assert not inside[2].any()
+
+
+def test_regions_see_their_patches_and_themselves_and_nobody_sees_them():
+    blocked = blocked_pairs(torch.tensor([[True, False], [False, False]]))
+    assert (~blocked).int().tolist() == [
+        [1, 0, 0, 1, 1],
+        [0, 1, 0, 1, 0],
+        [0, 0, 1, 0, 0],
+        [1, 0, 0, 1, 1],
+        [1, 0, 0, 1, 1],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size_hw", "grid"), [((100, 100), (8, 8)), ((96, 160), (8, 13)), ((1, 4000), (8, 32))]
+)
+def test_patches_keep_the_pictures_proportions_within_reason(size_hw, grid):
+    assert patch_grid(size_hw, 8) == grid
+
+
+def test_a_name_that_is_no_model_is_told():
+    with pytest.raises(ModelError, match="names no CLIP model"):
+        load_clip("nothing-of-the-kind")

@@ -1,0 +1,209 @@
+"""Run inside ComfyUI's own Python, without its server: what `test_same_answer.py` starts.
+
+    python inside.py COMFYUI CHECK [ARGUMENT]
+
+Prints one line of JSON. The pack is loaded as ComfyUI loads it, under a name of its own.
+"""
+
+import importlib.util
+import json
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+ROOT, CHECK, *REST = sys.argv[1:]
+PACK = Path(os.environ.get("REFDIFF_PACK", Path(__file__).parents[2]))
+sys.argv = [sys.argv[0], "--cpu"]
+sys.path.insert(0, ROOT)
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import comfy.options  # noqa: E402
+
+comfy.options.enable_args_parsing()
+
+import torch  # noqa: E402
+
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+
+spec = importlib.util.spec_from_file_location(
+    "pack_x_refdiff", PACK / "__init__.py", submodule_search_locations=[str(PACK)]
+)
+pack = importlib.util.module_from_spec(spec)
+sys.modules["pack_x_refdiff"] = pack
+spec.loader.exec_module(pack)
+
+
+def ours(name):
+    return import_module(f"pack_x_refdiff.{name}")
+
+
+EXPRESSIONS = "the red circle\nblue star left of the square\n[thing] in the corner"
+
+
+def picture(size_hw=(96, 160)):
+    scenes = ours("refdiff_core.demo.scenes")
+    scene = scenes.sample_scene(scenes.HELD_OUT_SEED + 3, size_hw=size_hw)
+    return torch.from_numpy(scene.image)[None].float() / 255
+
+
+def load(path):
+    """MODEL, CLIP and VAE; "demo" is the bundled one."""
+    if path == "demo":
+        return ours("nodes._demo").load_demo()
+    import comfy.sd
+
+    return comfy.sd.load_checkpoint_guess_config(path)[:3]
+
+
+def read(checkpoint, text=EXPRESSIONS, image=None, **settings):
+    lines = ours("nodes._prompt").read_lines(text)
+    asked = ours("refdiff_core.settings").AttentionSettings(**settings)
+    image = picture() if image is None else image
+    found = ours("nodes._run").read_attention(checkpoint, image, lines, asked, 0)
+    return lines, found.maps[0]
+
+
+def agreement(path, resolution="0"):
+    """How far ComfyUI's maps and diffusers' lie apart."""
+    settings = {"resolution": int(resolution) or None}
+    lines, host = read(load(path), **settings)
+    diffusers = ours("refdiff_core.backends.diffusers_attention").DiffusersAttention
+    asked = ours("refdiff_core.settings").AttentionSettings(**settings)
+    file = ours("refdiff_core.demo.models").DENOISER_FILE if path == "demo" else path
+    other = diffusers.load(file, asked).read(picture()[0], lines)
+    pairs = list(zip(host, other, strict=True))
+    return {
+        "heat": max(float((a.heat - b.heat).abs().max()) for a, b in pairs),
+        "words": max(
+            float(((a.word_maps - b.word_maps).abs() / b.word_maps.abs().max()).max())
+            for a, b in pairs
+        ),
+        "contrast": min(float(b.heat.max() - b.heat.min()) for _, b in pairs),
+        "count": len(pairs),
+    }
+
+
+def latents(path):
+    """How far the two autoencoders' latents lie apart, relative to their size."""
+    _, _, vae = load(path)
+    image = picture()
+    host = vae.encode(image)
+    module = ours("refdiff_core.backends.diffusers_attention")
+    file = ours("refdiff_core.demo.models").DENOISER_FILE if path == "demo" else path
+    model = ours("refdiff_core.backends.checkpoints").load_stable_diffusion(file)
+    own = module.DiffusersAttention(model)._encode_image(image[0]) / model.vae.config.scaling_factor
+    return {"difference": float((host - own).abs().max()), "largest": float(own.abs().max())}
+
+
+def sample(checkpoint, steps=4):
+    """A KSampler run, as its node makes it."""
+    import nodes
+
+    model, clip, vae = checkpoint
+    encode = nodes.CLIPTextEncode().encode
+    latent = {"samples": vae.encode(picture())}
+    positive, negative = encode(clip, "a red circle")[0], encode(clip, "")[0]
+    args = (model, 7, steps, 4.0, "euler", "normal", positive, negative, latent, 0.8)
+    return nodes.KSampler().sample(*args)[0]["samples"]
+
+
+def traces(path="demo"):
+    """Whether the same picture is made before and after, also after an error and a stop."""
+    import comfy.model_management as management
+
+    checkpoint = load(path)
+    before = sample(checkpoint)
+    options = repr(checkpoint[0].model_options)
+    same = {}
+    read(checkpoint)
+    same["read"] = torch.equal(before, sample(checkpoint))
+
+    attention = ours("nodes._attention")
+    capture = attention.Capture
+    for name, error in (("error", RuntimeError), ("stop", management.InterruptProcessingException)):
+
+        class Broken(capture):
+            def record(self, *args, error=error, **kwargs):
+                raise error
+
+        attention.Capture = Broken
+        try:
+            read(checkpoint)
+            same[name] = False
+        except error:
+            same[name] = True
+        attention.Capture = capture
+        same[name] &= torch.equal(before, sample(checkpoint))
+    same["options"] = options == repr(checkpoint[0].model_options)
+    return same
+
+
+def words(_=None):
+    """Which tokens stand for which words, in the host's prompt syntax."""
+    prompt = ours("nodes._prompt")
+    _, clip, _ = load("demo")
+    found = {}
+    for line in json.loads(REST[0]):
+        expression = prompt.read_line(line)
+        tokens = prompt.tokenize_prompt(clip, expression)
+        flat = [token for chunk in tokens.chunks["l"] for token in chunk]
+        vocabulary = clip.tokenizer.clip_l.inv_vocab
+        found[line] = {
+            "text": expression.text,
+            "words": {
+                word.text: [
+                    vocabulary[flat[at][0]] if isinstance(flat[at][0], int) else "embedding"
+                    for at in tokens.positions(word)
+                ]
+                for word in expression.target_words
+            },
+        }
+    return found
+
+
+def patched(_=None):
+    """Maps with other packs' patches present: they do their work and nothing is lost."""
+    model, clip, vae = load("demo")
+    lines, plain = read((model, clip, vae))
+    seen = []
+
+    def attn2(q, k, v, extra):
+        seen.append("attn2")
+        return ours("nodes._attention")._attend(q, k, v, extra)
+
+    def override(func, *args, **kwargs):
+        seen.append("override")
+        return func(*args, **kwargs)
+
+    other = model.clone()
+    for layer in (("input", 4), ("output", 1)):
+        other.set_model_attn2_replace(attn2, *layer)
+    other.model_options["transformer_options"]["optimized_attention_override"] = override
+    other.set_model_attn2_patch(lambda n, context, value, extra: (n, context, value))
+    _, found = read((other, clip, vae))
+    difference = max(
+        float((a.heat - b.heat).abs().max()) for a, b in zip(plain, found, strict=True)
+    )
+    return {"difference": difference, "seen": sorted(set(seen))}
+
+
+def shapes(_=None):
+    """Grids of as many places as the text has tokens, many expressions, odd pictures."""
+    checkpoint = load("demo")
+    found = {}
+    for name, size_hw, text in (
+        ("77 places", (56, 88), "the red circle"),
+        ("strip", (16, 400), "the red circle"),
+        ("tiny", (1, 1), "circle"),
+        ("forty", (96, 96), "\n".join(f"the red circle number {n}" for n in range(40))),
+        ("long", (96, 96), "a blue square " * 60 + "and the red [circle]"),
+    ):
+        image = torch.rand(1, *size_hw, 3, generator=torch.Generator().manual_seed(0))
+        _, maps = read(checkpoint, text, image)
+        found[name] = [len(maps), list(maps[0].heat.shape), list(maps[0].word_maps.shape[-2:])]
+    return found
+
+
+with torch.inference_mode():
+    print(json.dumps(globals()[CHECK](*REST)))

@@ -14,8 +14,8 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, UNetModel
 from comfy.model_base import ModelType
 from torch import Tensor, nn
 
-from ..refdiff_core.attention import heat_map, word_weights
-from ..refdiff_core.backends.diffusers_attention import working_size
+from ..refdiff_core.attention import attention_map, word_weights
+from ..refdiff_core.backends.diffusers_attention import noise_timestep, root_alone, working_size
 from ..refdiff_core.backends.families import SD2, Family, family_of
 from ..refdiff_core.backends.tokens import words_to_read
 from ..refdiff_core.capture import Capture, PassComplete
@@ -63,6 +63,8 @@ class ComfyAttention:
 
     def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
         """See `AttentionSource.read`."""
+        if self.settings.words == "root":
+            expressions = [root_alone(each) for each in expressions]
         latents = self._encode_image(image)
         size_hw = (image.shape[0], image.shape[1])
         rows = [expressions[at : at + ROWS] for at in range(0, len(expressions), ROWS)]
@@ -78,12 +80,8 @@ class ComfyAttention:
         weights = word_weights([[each for _, each in found] for found in words], text.shape[1])
         maps = self._denoise(latents, text, extra, weights)
         return [
-            AttentionMap(
-                heat_map(grid[: len(found)], size_hw),
-                tuple(word for word, _ in found),
-                grid[: len(found)],
-            )
-            for found, grid in zip(words, maps, strict=True)
+            attention_map(each, [word for word, _ in found], grid[: len(found)], size_hw)
+            for each, found, grid in zip(expressions, words, maps, strict=True)
         ]
 
     def _encode_image(self, image: Image) -> Tensor:
@@ -135,7 +133,7 @@ class ComfyAttention:
         seen = {"concat_latent_image": latents, "concat_mask": torch.zeros_like(latents[:, :1])}
         guider.inner_set_conds({"positive": [[text, {**extra, **seen}]]})
         sampling = self.model.get_model_object("model_sampling")
-        sigma = sampling.sigmas[self.settings.timestep].float().cpu()
+        sigma = sampling.sigmas[noise_timestep(self.family, self.settings)].float().cpu()
         generator = torch.Generator().manual_seed(self.settings.seed)
         noise = torch.randn(latents.shape, generator=generator)
         guider.sample(
@@ -218,7 +216,11 @@ def layers_on(unet: nn.Module, factor: int) -> list[Layer]:
     """The transformers whose grid is the latent grid divided by ``factor``."""
     layers: list[Layer] = []
     scale = 1
-    sides = {"input": unet.input_blocks, "middle": [unet.middle_block], "output": unet.output_blocks}
+    sides = {
+        "input": unet.input_blocks,
+        "middle": [unet.middle_block],
+        "output": unet.output_blocks,
+    }
     for side, blocks in sides.items():
         for number, block in enumerate(blocks):
             for part in block:

@@ -83,7 +83,9 @@ def _clip(weights: dict[str, Any]) -> Any:
 
 def _vae(weights: dict[str, Any]) -> Any:
     own = comfy.utils.state_dict_prefix_replace(dict(weights), {VAE: ""}, filter_keys=True)
-    vae = comfy.sd.VAE(sd=own, config={"params": {"ddconfig": autoencoder_config(), "embed_dim": 4}})
+    vae = comfy.sd.VAE(
+        sd=own, config={"params": {"ddconfig": autoencoder_config(), "embed_dim": 4}}
+    )
     vae.downscale_ratio = vae.upscale_ratio = downscale()
     return vae
 

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from ..refdiff_core.errors import ImageError, MaskError
 from ..refdiff_core.images import check_image
-from ..refdiff_core.previews import overlay
+from ..refdiff_core.previews import heat_picture, overlay
 from ..refdiff_core.proposals import mask_boxes
 from ..refdiff_core.values import Image, Proposals, Segmentation
-from ._values import ProposalBatch, ResultBatch
+from ._values import AttentionBatch, ProposalBatch, ResultBatch
 
 SEG = namedtuple(
     "SEG",
@@ -148,6 +148,17 @@ def to_scores(batch: ResultBatch, most: int = 20) -> str:
 def to_overlays(batch: ResultBatch) -> Tensor:
     """IMAGE: each mask on its picture."""
     return to_host([overlay(picture, result.mask) for picture, result in batch.pairs])
+
+
+def heats(batch: AttentionBatch) -> tuple[Tensor, Tensor]:
+    """MASK of all maps and IMAGE of the same over their pictures, image-major."""
+    seen = [
+        (picture, each.heat)
+        for index, picture in enumerate(batch.images)
+        for each in batch.sharpened(index)
+    ]
+    shown = [heat_picture(picture, heat) for picture, heat in seen]
+    return to_host([heat for _, heat in seen]), to_host(shown)
 
 
 def message(batch: ResultBatch) -> str:

@@ -174,4 +174,3 @@ def sam_on_device(sam: Any) -> Iterator[Any]:
         yield sam.to(comfy.model_management.get_torch_device())
     finally:
         sam.to(home)
-

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
-from ..refdiff_core.attention import sharpen_map
 from ..refdiff_core.backends.clip_scorer import ClipScorer
 from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer, SamSettings
-from ..refdiff_core.errors import MaskError, RefDiffError
+from ..refdiff_core.errors import RefDiffError
+from ..refdiff_core.phrases import find_phrases
 from ..refdiff_core.pipeline import Models, segment
 from ..refdiff_core.proposals import AttentionProposer
 from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
@@ -25,6 +26,7 @@ from ._values import (
     GivenAttention,
     GivenProposals,
     GivenScores,
+    PhraseScores,
     ProposalBatch,
     ResultBatch,
     ScoreBatch,
@@ -88,9 +90,8 @@ def read_attention(
     pictures, maps = images(image), []
     for index, picture in enumerate(pictures):
         source = ComfyAttention(*checkpoint, settings, PictureMemo(image, index))
-        found = source.read(picture, expressions)
-        maps.append(tuple(sharpen_map(each, picture, sharpen) for each in found))
-    return AttentionBatch(tuple(pictures), tuple(expressions), tuple(maps))
+        maps.append(tuple(source.read(picture, expressions)))
+    return AttentionBatch(tuple(pictures), tuple(expressions), tuple(maps), sharpen)
 
 
 def propose(
@@ -99,7 +100,7 @@ def propose(
     """SAM's masks in every picture: one set each, or one per expression where maps guide it."""
     pictures, sets = images(image), []
     for index, picture in enumerate(pictures):
-        maps = attention.maps_of(index) if attention else (None,)
+        maps = attention.sharpened(index) if attention else [None]
         proposer = HostProposer(sam, PictureMemo(image, index), settings)
         sets.append(tuple(proposer.propose(picture, maps)))
     return ProposalBatch(tuple(sets))
@@ -111,12 +112,30 @@ def score(
     """CLIP's view of every candidate in every picture."""
     pictures, batch = images(image), proposals(given)
     check_sizes(pictures, batch)
-    scorer, count = HostScorer(clip), len(expressions)
-    scores = [
-        tuple(scorer.score(picture, expressions, batch.of(index, count)))
-        for index, picture in enumerate(pictures)
-    ]
+    scores = []
+    for index, picture in enumerate(pictures):
+        sets = batch.of(index, len(expressions))
+        scores.append(_score_phrases(HostScorer(clip), picture, expressions, sets))
     return ScoreBatch(tuple(pictures), tuple(expressions), tuple(scores))
+
+
+def _score_phrases(
+    scorer: HostScorer,
+    picture: Image,
+    expressions: Sequence[Expression],
+    sets: Sequence[Proposals],
+) -> tuple[PhraseScores, ...]:
+    """Scores for the words with their places left to geometry, and for the words as they are."""
+    unread = [None] * len(expressions)
+    asked = [find_phrases(expressions, unread, spatial=spatial) for spatial in (True, False)]
+    flat = [phrase for phrases in asked for phrase in phrases]
+    words = [phrase.words for phrase in flat]
+    found = scorer.score(picture, words, [sets[phrase.owner] for phrase in flat])
+    count = len(asked[0])
+    return (
+        PhraseScores(tuple(each.text for each in words[:count]), tuple(found[:count])),
+        PhraseScores(tuple(each.text for each in words[count:]), tuple(found[count:])),
+    )
 
 
 def segment_batch(
@@ -143,27 +162,31 @@ def fuse_batch(
     attention: Any, given: Any, scores: ScoreBatch | None, image: Tensor | None, settings: Settings
 ) -> ResultBatch:
     """Rank candidates by what is connected; without candidates they come from the attention."""
-    maps = _attention(attention, scores)
+    maps = _attention(attention, scores, image)
     told = maps or scores
     if told is None or (maps is None and given is None):
         raise RefDiffError(
             "Nothing to rank by. Connect the attention, or both proposals and scores."
         )
-    pictures = tuple(images(image)) if image is not None else told.images
+    pictures, shape = told.images, replace(settings, sharpen=maps.sharpen if maps else 0)
     batch = None if given is None else proposals(given)
     if batch is not None:
         check_sizes(pictures, batch)
     results = []
     for index, picture in enumerate(pictures):
         models = _given(maps, batch, scores, index, len(told.expressions))
-        results += segment(picture, told.expressions, models, settings)
+        results += segment(picture, told.expressions, models, shape)
     return ResultBatch(pictures, tuple(results))
 
 
-def _attention(value: Any, scores: ScoreBatch | None) -> AttentionBatch | None:
+def _attention(
+    value: Any, scores: ScoreBatch | None, image: Tensor | None
+) -> AttentionBatch | None:
     if not isinstance(value, Tensor):
         return value
-    return AttentionBatch.of_masks(masks(value), scores.expressions if scores else None)
+    soft = masks(value)
+    picture = blank(soft.shape[1:]) if image is None else images(image)[0]
+    return AttentionBatch.of_masks(soft, picture, scores.expressions if scores else None)
 
 
 def _given(

@@ -64,17 +64,22 @@ def expressions_input() -> io.Input:
     )
 
 
+def look_of(timestep: int, resolution: int, seed: int, words: str) -> AttentionSettings:
+    """The settings of `attention_inputs`, whose -1 and 0 leave the choice to the model."""
+    return AttentionSettings(None if timestep < 0 else timestep, resolution or None, seed, words)
+
+
 def attention_inputs() -> list[io.Input]:
     default = AttentionSettings()
     return [
         advanced(
             io.Int.Input(
                 "timestep",
-                default=default.timestep,
-                min=0,
+                default=-1,
+                min=-1,
                 max=999,
                 tooltip="How noisy the picture is when the model looks at it, out of 1000 steps. "
-                "Low values see the picture as it is.",
+                "Low values see the picture as it is; -1 takes what suits the model.",
             )
         ),
         advanced(
@@ -107,6 +112,15 @@ def attention_inputs() -> list[io.Input]:
                 step=0.1,
                 tooltip="How far, in cells of the model's own grid, the map may follow "
                 "the picture's edges. 0 leaves it as it is.",
+            )
+        ),
+        advanced(
+            io.Combo.Input(
+                "words",
+                options=["content", "root"],
+                default=default.words,
+                tooltip="Which words make the map: all that describe the thing, or its noun "
+                "alone, as in the paper.",
             )
         ),
     ]
@@ -143,6 +157,17 @@ def mask_inputs() -> list[io.Input]:
         ),
         io.Boolean.Input("fill", default=default.fill, tooltip="Fill holes in the mask."),
         io.Boolean.Input("invert", default=default.invert, tooltip="Mask everything else."),
+        advanced(
+            io.Float.Input(
+                "spatial_weight",
+                default=default.spatial_weight,
+                min=0.0,
+                max=1.0,
+                step=0.01,
+                tooltip="How much 'left', 'largest' or 'behind the bench' count, by the "
+                "candidates' own places. 0 leaves that to the models, as the paper does.",
+            )
+        ),
         advanced(
             io.Int.Input(
                 "union",

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from ..refdiff_core.attention import sharpen_map
 from ..refdiff_core.errors import MaskError
 from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals, Segmentation
 
@@ -17,14 +18,23 @@ Held = TypeVar("Held")
 
 @dataclass(frozen=True)
 class AttentionBatch:
-    """REFDIFF_ATTENTION. images: B pictures, or blank ones; maps: of each, E."""
+    """REFDIFF_ATTENTION.
+
+    images: B pictures, or blank ones.
+    expressions: E.
+    maps: for each picture, E maps as the model gave them.
+    sharpen: how far they are to follow the picture's edges; see `Settings.sharpen`.
+    """
 
     images: tuple[Image, ...]
     expressions: tuple[Expression, ...]
     maps: tuple[tuple[AttentionMap, ...], ...]
+    sharpen: float = 0
 
     @classmethod
-    def of_masks(cls, masks: Tensor, expressions: Sequence[Expression] | None) -> AttentionBatch:
+    def of_masks(
+        cls, masks: Tensor, picture: Image, expressions: Sequence[Expression] | None
+    ) -> AttentionBatch:
         """Soft masks (E, H, W) as the maps of one picture, such as a painted hint."""
         asked = tuple(expressions or [Expression("the painted thing")] * len(masks))
         if len(asked) != len(masks):
@@ -32,19 +42,22 @@ class AttentionBatch:
                 f"{len(masks)} masks stand in for the attention of {len(asked)} expressions. "
                 "Give one mask per expression."
             )
+        if masks.shape[1:] != picture.shape[:2]:
+            raise MaskError(
+                f"The mask for the attention is {masks.shape[2]} x {masks.shape[1]} pixels, but "
+                f"the picture is {picture.shape[1]} x {picture.shape[0]}. Resize one of them."
+            )
         maps = tuple(AttentionMap(mask.clamp(0, 1)) for mask in masks)
-        return cls((blank(masks.shape[1:]),), asked, (maps,))
-
+        return cls((picture,), asked, (maps,))
 
     def maps_of(self, picture: int) -> tuple[AttentionMap, ...]:
         """One map per expression."""
         return _of(self.maps, picture, "attention")
 
-    @property
-    def pairs(self) -> list[tuple[Image, AttentionMap]]:
-        """Each map with its picture, image-major."""
-        rows = zip(self.images, self.maps, strict=True)
-        return [(picture, each) for picture, row in rows for each in row]
+    def sharpened(self, picture: int) -> list[AttentionMap]:
+        """One map per expression, with the picture's edges."""
+        maps, image = self.maps_of(picture), self.images[picture]
+        return [sharpen_map(each, image, self.sharpen) for each in maps]
 
 
 @dataclass(frozen=True)
@@ -65,15 +78,28 @@ class ProposalBatch:
 
 
 @dataclass(frozen=True)
+class PhraseScores:
+    """Scores of phrases in the pipeline's order: texts, and for each float32 (N,)."""
+
+    texts: tuple[str, ...]
+    scores: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
 class ScoreBatch:
-    """REFDIFF_SCORES. scores: for each of B pictures and E expressions, float32 (N,)."""
+    """REFDIFF_SCORES.
+
+    images: B pictures.
+    expressions: E.
+    scores: for each picture, what `GivenScores` takes.
+    """
 
     images: tuple[Image, ...]
     expressions: tuple[Expression, ...]
-    scores: tuple[tuple[Tensor, ...], ...]
+    scores: tuple[tuple[PhraseScores, ...], ...]
 
-    def of(self, picture: int) -> tuple[Tensor, ...]:
-        """One tensor per expression."""
+    def of(self, picture: int) -> tuple[PhraseScores, ...]:
+        """The scores of one picture."""
         return _of(self.scores, picture, "scores")
 
 
@@ -129,21 +155,28 @@ class GivenProposals:
 
 
 class GivenScores:
-    """An `ImageTextScorer` of scores that are there already, one tensor per expression."""
+    """An `ImageTextScorer` of scores that are there already.
 
-    def __init__(self, scores: Sequence[Tensor]) -> None:
+    Args:
+        scores: of several lists of phrases; the one that is asked for is taken.
+    """
+
+    def __init__(self, scores: Sequence[PhraseScores]) -> None:
         self.scores = scores
 
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
     ) -> list[Tensor]:
-        for scores, candidates in zip(self.scores, proposals, strict=True):
-            if len(scores) != len(candidates):
-                raise MaskError(
-                    f"CLIP scored {len(scores)} candidates, but there are {len(candidates)} here. "
-                    "Connect the same proposals to CLIP Score and to Fuse Masks."
-                )
-        return list(self.scores)
+        texts = tuple(each.text for each in expressions)
+        found = next((each.scores for each in self.scores if each.texts == texts), None)
+        counts = [len(each) for each in proposals]
+        if found is None or [len(each) for each in found] != counts:
+            raise MaskError(
+                "CLIP scored other expressions or other candidates than these. Connect the same "
+                "proposals to CLIP Score and Fuse Masks, and give CLIP Score the same expressions "
+                "as Ref-Diff Attention."
+            )
+        return list(found)
 
 
 def blank(size_hw: Sequence[int]) -> Image:

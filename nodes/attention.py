@@ -7,9 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..refdiff_core.previews import heat_picture
-from ..refdiff_core.settings import AttentionSettings
-from ._host import to_host
+from ._host import heats
 from ._prompt import read_lines
 from ._run import read_attention
 from ._schema import (
@@ -18,6 +16,7 @@ from ._schema import (
     attention_inputs,
     expressions_input,
     image_input,
+    look_of,
     model_inputs,
     schema,
 )
@@ -59,10 +58,9 @@ class RefDiffAttention(io.ComfyNode):
         resolution: int,
         seed: int,
         sharpen: float,
+        words: str,
     ) -> io.NodeOutput:
-        settings = AttentionSettings(timestep, resolution or None, seed)
+        settings = look_of(timestep, resolution, seed, words)
         lines = read_lines(expressions)
         found = read_attention((model, clip, vae), image, lines, settings, sharpen)
-        shown = [heat_picture(picture, each.heat) for picture, each in found.pairs]
-        heats = [each.heat for _, each in found.pairs]
-        return io.NodeOutput(found, to_host(heats), to_host(shown))
+        return io.NodeOutput(found, *heats(found))

@@ -53,7 +53,10 @@ class RefDiffFuseMasks(io.ComfyNode):
                 Scores.Input(
                     "scores", optional=True, tooltip="From CLIP Score, for the same proposals."
                 ),
-                image_input(optional=True, note=" Here it is needed for the overlay only."),
+                image_input(
+                    optional=True,
+                    note=" Needed here only when a mask stands in for the attention, for the overlay.",
+                ),
                 alpha_input(),
                 *mask_inputs(),
             ],
@@ -70,6 +73,5 @@ class RefDiffFuseMasks(io.ComfyNode):
         image: Tensor | None = None,
         **settings: Any,
     ) -> io.NodeOutput:
-        # the maps are sharpened where they are read
-        shape = Settings(sharpen=0, **settings)
-        return answer(fuse_batch(attention, proposals, scores, image, shape), cls.hidden.unique_id)
+        found = fuse_batch(attention, proposals, scores, image, Settings(**settings))
+        return answer(found, cls.hidden.unique_id)

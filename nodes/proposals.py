@@ -89,7 +89,8 @@ class RefDiffSAMProposals(io.ComfyNode):
         own = own_settings(sam_model)
         settings = replace(
             own,
-            points_per_side=points_per_side or (AUTOMATIC if attention is None else own).points_per_side,
+            points_per_side=points_per_side
+            or (AUTOMATIC if attention is None else own).points_per_side,
             min_predicted_iou=min_quality or own.min_predicted_iou,
             duplicate_iou=duplicate_iou,
         )

@@ -7,7 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..refdiff_core.settings import AttentionSettings, Settings
+from ..refdiff_core.settings import Settings
 from ._host import answer
 from ._prompt import read_lines
 from ._run import segment_batch
@@ -19,6 +19,7 @@ from ._schema import (
     attention_inputs,
     expressions_input,
     image_input,
+    look_of,
     mask_inputs,
     model_inputs,
     result_outputs,
@@ -74,11 +75,12 @@ class RefDiffSegment(io.ComfyNode):
         timestep: int,
         resolution: int,
         seed: int,
+        words: str,
         sam_model: Any = None,
         refdiff_clip: Any = None,
         **settings: Any,
     ) -> io.NodeOutput:
-        look = AttentionSettings(timestep, resolution or None, seed)
+        look = look_of(timestep, resolution, seed, words)
         lines, checkpoint, shape = read_lines(expressions), (model, clip, vae), Settings(**settings)
         found = segment_batch(checkpoint, image, lines, sam_model, refdiff_clip, look, shape)
         return answer(found, cls.hidden.unique_id)

@@ -41,13 +41,13 @@ def generative_score(heat: Tensor, masks: Tensor, size_exponent: float = 0.0) ->
         )
     if not len(masks):
         return torch.zeros(0)
-    flat = masks.flatten(1).float()
-    inside = flat.sum(1)
-    outside = flat.shape[1] - inside
-    sum_inside = flat @ heat.flatten()
+    inside = masks.flatten(1).sum(1)
+    outside = heat.numel() - inside
+    # mask by mask: as floats, all masks of a large picture would fill gigabytes
+    sum_inside = torch.stack([heat[mask].sum() for mask in masks])
     sum_outside = heat.sum() - sum_inside
     score = sum_inside / inside.clamp(min=1) - sum_outside / outside.clamp(min=1)
-    share = inside / flat.shape[1]
+    share = inside / heat.numel()
     score = score * (4 * share * (1 - share)) ** size_exponent
     return score.where(inside > 0, torch.tensor(-1.0))
 

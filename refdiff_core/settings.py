@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class AttentionSettings:
     """How attention is read from a diffusion model.
 
-    timestep: where on the noise schedule, 0 to 999. 100 is the paper's t = 2 of 20 steps
-        (METHOD.md 1b: t = 101); the noise and the model are told the same step.
+    timestep: where on the noise schedule, 0 to 999; None takes the family's own
+        (`refdiff_core.backends.families`). The noise and the model are told the same step.
     resolution: side in pixels of the square whose area the picture is brought to; None takes
         the resolution the checkpoint was trained at.
     seed: of the noise, so that the same picture gives the same map.
@@ -18,7 +18,7 @@ class AttentionSettings:
         as in the paper.
     """
 
-    timestep: int = 100
+    timestep: int | None = None
     resolution: int | None = None
     seed: int = 0
     words: str = "content"

@@ -153,7 +153,9 @@ class Proposals:
     @property
     def areas(self) -> Tensor:
         """float32 (N,): the share of the picture that each mask covers, in [0, 1]."""
-        return self.masks.flatten(1).float().mean(1) if len(self) else torch.zeros(0)
+        return (
+            self.masks.flatten(1).sum(1) / self.masks[:1].numel() if len(self) else torch.zeros(0)
+        )
 
     def select(self, keep: Tensor) -> Proposals:
         """The proposals that ``keep`` names, by boolean mask or by indices."""

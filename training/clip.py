@@ -33,6 +33,7 @@ log = logging.getLogger("refdiff.training")
 NAMES = tuple(f"{color} {shape}" for color in COLORS for shape in SHAPES)
 TEMPLATES = ("a {}", "the {}", "a photo of a {}", "{}", "an image of the {}", "a picture of a {}")
 SHORT = 32
+CAPTION_SHARE = 0.12
 KINDS = ("attribute", "shape", "color", "size", "position")
 
 
@@ -113,14 +114,15 @@ def _fill(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
 class Losses:
     """The three kinds of batches, each with its contrastive loss."""
 
-    def __init__(self, model: CLIP, pool: Pool, words: Words) -> None:
+    def __init__(self, model: CLIP, pool: Pool, words: Words, masked_share: float) -> None:
         self.model, self.pool, self.encode_texts = model, pool, TextSide(model, words)
+        self.shares = (1 - CAPTION_SHARE - masked_share, masked_share, CAPTION_SHARE)
         self.colors = torch.arange(len(NAMES)) // len(SHAPES)
         self.shapes = torch.arange(len(NAMES)) % len(SHAPES)
 
     def draw(self, rng: np.random.Generator) -> tuple[str, Tensor]:
         """One batch's kind and loss."""
-        kind = ("crops", "masked", "captions")[rng.choice(3, p=(0.7, 0.18, 0.12))]
+        kind = ("crops", "masked", "captions")[rng.choice(3, p=self.shares)]
         return kind, getattr(self, f"_{kind}")(rng)
 
     def _crops(self, rng: np.random.Generator) -> Tensor:
@@ -248,27 +250,30 @@ def _train(model: CLIP, losses: Losses, options: argparse.Namespace) -> None:
     mean, progress = RunningMean(parameters, 0.998), Progress(100)
     for step in range(options.steps):
         rng = np.random.default_rng((options.seed, step))
-        set_learning_rate(optimizer, learning_rate(step, options.steps, options.rate))
+        rate = learning_rate(step, options.steps, options.rate, decay=options.decay)
+        set_learning_rate(optimizer, rate)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             kind, loss = losses.draw(rng)
         descend(loss, optimizer, parameters)
         mean.update()
         progress.add(step, **{kind: float(loss.detach())})
-        if (step + 1) % 1_000 == 0 and step + 1 < options.steps:
-            torch.save(model.state_dict(), options.work / "clip-running.pt")
-            log_report(model, losses.encode_texts)
-            model.train()
+    # Without the running mean: what a further run may start from.
+    torch.save(model.state_dict(), options.work / "clip-running.pt")
     mean.swap()
 
 
 def main() -> None:
     """Train the demo CLIP."""
-    options = arguments(main.__doc__, steps=2_000, rate=1e-3, seed=0)
+    options = arguments(
+        main.__doc__, start="", steps=1_500, decay=600, rate=1e-3, masked=0.18, seed=0
+    )
     torch.manual_seed(options.seed)
     buckets = load_buckets(options.work)
     words = clip_words(buckets)
     model = new_model(words).train()
-    losses = Losses(model, Pool.of(buckets), words)
+    if options.start:
+        model.load_state_dict(torch.load(options.start, weights_only=True))
+    losses = Losses(model, Pool.of(buckets), words, options.masked)
     _train(model, losses, options)
     torch.save({"model": model.state_dict(), "ids": words.ids}, options.work / "clip.pt")
     log_report(model, losses.encode_texts)

@@ -85,7 +85,7 @@ class DiffusersAttention:
         return moved
 
     def _denoise(self, latents: Tensor, text: Tensor, pooled: Tensor | None) -> None:
-        timestep = self.settings.timestep
+        timestep = noise_timestep(self.model.family, self.settings)
         noisy = add_noise(latents, timestep, self.settings.seed)
         batch = _with_inpainting_channels(noisy, latents, self.model.unet.config.in_channels)
         batch = batch.expand(len(text), -1, -1, -1)
@@ -145,6 +145,11 @@ def working_size(
         return max(1, steps) * family.multiple
 
     return side(resolution * aspect), side(resolution / aspect)
+
+
+def noise_timestep(family: Family, settings: AttentionSettings) -> int:
+    """Where on the noise schedule attention is read: as set, or the family's own."""
+    return family.timestep if settings.timestep is None else settings.timestep
 
 
 def alphas_cumprod() -> Tensor:

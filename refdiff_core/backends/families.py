@@ -50,6 +50,8 @@ class Family:
     resolution: side in pixels of the square that the model was trained at.
     multiple: sides of a picture are brought to multiples of this many pixels, so that every
         level of autoencoder and denoiser halves evenly.
+    timestep: where attention is read. 100 is the paper's t = 2 of 20 steps (METHOD.md 1b: 101);
+        the demo's is the one that chooses best (docs/results.md).
     grid_factor: the layers read lie on the latent grid divided by this. 4 is the published
         code's choice for SD 1.x (METHOD.md 1b: "ds=4"), and the one that carries most meaning
         (METHOD.md 3c, idea 7).
@@ -64,6 +66,7 @@ class Family:
     resolution: int
     multiple: int
     grid_factor: int
+    timestep: int = 100
     size_conditioning: bool = field(default=False)
 
 
@@ -184,6 +187,7 @@ DEMO = Family(
     resolution=128,
     multiple=16,
     grid_factor=2,
+    timestep=400,
 )
 
 FAMILIES = (SD1, SD2, SDXL, DEMO)

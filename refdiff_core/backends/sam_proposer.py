@@ -157,8 +157,13 @@ class SamProposer:
             return Proposals.of(torch.zeros(0, *frame.size_hw, dtype=torch.bool))
         whole = torch.zeros(len(masks.logits), 1, frame.decoder_side, frame.decoder_side)
         whole[:, 0, : frame.low_hw[0], : frame.low_hw[1]] = masks.logits
-        full = self.sam.postprocess_masks(whole, frame.input_hw, frame.size_hw)[:, 0]
-        return Proposals(full > self.sam.mask_threshold, masks.quality.clamp(0, 1))
+        # a few at a time: as floats, all masks of a large picture would fill gigabytes
+        full = [
+            self.sam.postprocess_masks(part, frame.input_hw, frame.size_hw)[:, 0]
+            > self.sam.mask_threshold
+            for part in whole.split(8)
+        ]
+        return Proposals(torch.cat(full), masks.quality.clamp(0, 1))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ..values import Image, Segmentation
 from .scenes import HELD_OUT_SEED, Scene, SceneExpression, expressions, sample_scene
 
 SEED = 0
-"""A scene in landscape format where two things share a colour and two a shape."""
+"""A scene in landscape format with two things of one shape."""
 
 KINDS = ("attribute", "attribute", "color", "position", "size", "relation", "order", "shape")
 """Which kinds of expression are asked, in the order of preference."""

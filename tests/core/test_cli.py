@@ -372,6 +372,8 @@ def test_demo_writes_pictures_and_tells_the_truth(tmp_path, capsys):
     assert "coloured shapes and nothing else" in out
     masks = re.findall(r"\S+\.mask\.png", out)
     assert len(masks) == 4
+    rows = [line for line in out.splitlines() if line.endswith(".mask.png")]
+    assert all(float(row.split()[-2]) > 0.5 for row in rows)  # IoU with the drawn shapes
     for mask in masks:
         read_mask(mask)
         for kind in ("overlay", "heat", "candidates"):

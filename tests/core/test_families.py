@@ -5,8 +5,8 @@ pytest -m slow tests/core/test_families.py
 
 import pytest
 import torch
-
 from checkpoints import write_single_file
+
 from refdiff_core.backends import families
 from refdiff_core.backends.checkpoints import load_stable_diffusion
 from refdiff_core.backends.diffusers_attention import DiffusersAttention, capturing, layers_on

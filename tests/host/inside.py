@@ -23,6 +23,7 @@ import comfy.options  # noqa: E402
 comfy.options.enable_args_parsing()
 
 import torch  # noqa: E402
+import utils.extra_config  # noqa: E402, F401 - as main.py does, before nodes.py hides "utils"
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 

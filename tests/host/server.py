@@ -1,7 +1,7 @@
 """A real ComfyUI in a folder of its own, with this pack and no other, driven as its page does.
 
-    COMFYUI_PATH=~/ComfyUI pytest tests/host
-    COMFYUI_PATH=~/ComfyUI-0.25:~/ComfyUI-0.3.64 pytest tests/host     # the whole set on each
+COMFYUI_PATH=~/ComfyUI pytest tests/host
+COMFYUI_PATH=~/ComfyUI-0.25:~/ComfyUI-0.3.64 pytest tests/host     # the whole set on each
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ have, so the classes are filled by hand; the list itself is left alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import comfy.latent_formats
@@ -44,7 +45,7 @@ class DemoModel(comfy.supported_models.SD15):
 class DemoClip(sd1_clip.SD1ClipModel):
     """The demo's small text encoder; the tokenizer is CLIP's own."""
 
-    def __init__(self, device: Any = "cpu", dtype: Any = None, model_options: Any = {}) -> None:
+    def __init__(self, device: Any, dtype: Any, model_options: Mapping[str, Any]) -> None:
         config = {"clip_l_model_config": dict(demo.TEXT_ENCODER_CONFIG)}
         super().__init__(device, dtype, {**model_options, **config})
 
@@ -83,9 +84,8 @@ def _clip(weights: dict[str, Any]) -> Any:
 
 def _vae(weights: dict[str, Any]) -> Any:
     own = comfy.utils.state_dict_prefix_replace(dict(weights), {VAE: ""}, filter_keys=True)
-    vae = comfy.sd.VAE(
-        sd=own, config={"params": {"ddconfig": autoencoder_config(), "embed_dim": 4}}
-    )
+    params = {"ddconfig": autoencoder_config(), "embed_dim": 4}
+    vae = comfy.sd.VAE(sd=own, config={"params": params})
     vae.downscale_ratio = vae.upscale_ratio = downscale()
     return vae
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ..refdiff_core.backends.clip_scorer import ClipScorer
-from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer, SamSettings
+from ..refdiff_core.backends.sam_proposer import AUTOMATIC, DEMO, SamProposer, SamSettings
 from ..refdiff_core.errors import RefDiffError
 from ..refdiff_core.phrases import find_phrases
 from ..refdiff_core.pipeline import Models, segment
@@ -55,6 +55,20 @@ class HostProposer:
 def own_settings(sam: Any) -> SamSettings:
     """How this very model is best asked."""
     return DEMO if getattr(sam, "model_name", None) == DEMO_NAME else SamSettings()
+
+
+def asked_settings(
+    sam: Any, points_per_side: int, min_quality: float, duplicate_iou: float, *, guided: bool
+) -> SamSettings:
+    """The model's own settings but for what is asked for; 0 leaves a figure to us."""
+    own = own_settings(sam)
+    points = own.points_per_side if guided else AUTOMATIC.points_per_side
+    return replace(
+        own,
+        points_per_side=points_per_side or points,
+        min_predicted_iou=min_quality or own.min_predicted_iou,
+        duplicate_iou=duplicate_iou,
+    )
 
 
 class _MemoSam(SamProposer):

@@ -55,7 +55,7 @@ class RefDiffFuseMasks(io.ComfyNode):
                 ),
                 image_input(
                     optional=True,
-                    note=" Needed here only when a mask stands in for the attention, for the overlay.",
+                    note=" Only needed where a mask stands in for the attention, for the overlay.",
                 ),
                 alpha_input(),
                 *mask_inputs(),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..refdiff_core.backends.sam_proposer import AUTOMATIC, SamSettings
+from ..refdiff_core.backends.sam_proposer import SamSettings
 from ._host import candidate_masks
-from ._run import own_settings, propose
+from ._run import asked_settings, propose
 from ._schema import CATEGORY, Attention, Proposals, Sam, advanced, image_input, schema
 
 
@@ -86,13 +85,8 @@ class RefDiffSAMProposals(io.ComfyNode):
         duplicate_iou: float,
         attention: Any = None,
     ) -> io.NodeOutput:
-        own = own_settings(sam_model)
-        settings = replace(
-            own,
-            points_per_side=points_per_side
-            or (AUTOMATIC if attention is None else own).points_per_side,
-            min_predicted_iou=min_quality or own.min_predicted_iou,
-            duplicate_iou=duplicate_iou,
+        settings = asked_settings(
+            sam_model, points_per_side, min_quality, duplicate_iou, guided=attention is not None
         )
         found = propose(sam_model, image, attention, settings)
         return io.NodeOutput(found, candidate_masks(found, image))

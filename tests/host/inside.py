@@ -163,6 +163,36 @@ def words(_=None):
     return found
 
 
+def embedding(line):
+    """An embedding of three vectors, "test-cat", in a prompt."""
+    import tempfile
+
+    import folder_paths
+    from safetensors.torch import save_file
+
+    prompt = ours("nodes._prompt")
+    with tempfile.TemporaryDirectory() as folder:
+        # of the width that CLIP's tokenizer wants to see
+        save_file({"clip_l": torch.ones(3, 768)}, f"{folder}/test-cat.safetensors")
+        folder_paths.add_model_folder_path("embeddings", folder)
+        _, clip, _ = load("demo")
+        expression = prompt.read_line(line)
+        tokens = prompt.tokenize_prompt(clip, expression)
+    vocabulary = clip.tokenizer.clip_l.inv_vocab
+    flat = [token for chunk in tokens.chunks["l"] for token in chunk]
+
+    def read(word):
+        ids = [flat[at][0] for at in tokens.positions(word)]
+        return [vocabulary[each] if isinstance(each, int) else "embedding" for each in ids]
+
+    others = [word for relation in expression.relations for word in relation.words]
+    return {
+        "text": expression.text,
+        "words": {word.text: read(word) for word in expression.target_words},
+        "relation": {word.text: read(word) for word in others},
+    }
+
+
 def patched(_=None):
     """Maps with other packs' patches present: they do their work and nothing is lost."""
     model, clip, vae = load("demo")
@@ -207,4 +237,4 @@ def shapes(_=None):
 
 
 with torch.inference_mode():
-    print(json.dumps(globals()[CHECK](*REST)))
+    sys.stdout.write(json.dumps(globals()[CHECK](*REST)) + "\n")

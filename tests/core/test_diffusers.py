@@ -1,0 +1,241 @@
+"""Attention from a checkpoint through diffusers, on the bundled model."""
+
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from refdiff_core.backends.checkpoints import load_stable_diffusion, read_state_dict
+from refdiff_core.backends.diffusers_attention import (
+    DiffusersAttention,
+    add_noise,
+    capturing,
+    noise_timestep,
+    working_size,
+)
+from refdiff_core.backends.families import DEMO, SD1, SDXL
+from refdiff_core.capture import Capture
+from refdiff_core.demo.models import DENOISER_FILE
+from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
+from refdiff_core.errors import ModelError
+from refdiff_core.expression import parse
+from refdiff_core.settings import AttentionSettings
+
+
+@pytest.fixture(scope="module")
+def source():
+    return DiffusersAttention.load(DENOISER_FILE)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return sample_scene(HELD_OUT_SEED + 2, count=3, size_hw=(96, 160))
+
+
+@pytest.fixture(scope="module")
+def image(scene):
+    return torch.from_numpy(scene.image).float() / 255
+
+
+@pytest.fixture
+def denoise(source):
+    """The denoiser on one fixed input: (12 x 20 latents, 77 tokens)."""
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(1, 4, 24, 40, generator=generator)
+    text = torch.randn(1, 77, DEMO.context, generator=generator)
+
+    def run():
+        with torch.inference_mode():
+            return source.model.unet(latents, 100, text).sample
+
+    return run
+
+
+def hooks_of(unet):
+    return [m for m in unet.modules() if m._forward_hooks or m._forward_pre_hooks]
+
+
+def test_the_hottest_place_is_on_the_thing_that_was_named(source):
+    hits = total = 0
+    for seed in range(12):
+        scene = sample_scene(HELD_OUT_SEED + 60 + seed, count=3)
+        colors = [each.color for each in scene.objects]
+        asked = [(i, o) for i, o in enumerate(scene.objects) if colors.count(o.color) == 1]
+        texts = [parse(f"the {each.color} {each.shape}") for _, each in asked]
+        maps = source.read(torch.from_numpy(scene.image).float() / 255, texts) if texts else []
+        for (index, _), found in zip(asked, maps, strict=True):
+            hits += bool(scene.masks[index].flatten()[int(found.heat.argmax())])
+            total += 1
+    assert hits / total > 0.75
+
+
+def test_maps_lie_on_the_pictures_grid_whatever_its_proportions(source):
+    for size_hw in [(96, 160), (161, 97), (1, 1), (5, 400)]:
+        (found,) = source.read(torch.rand(*size_hw, 3), [parse("the red circle")])
+        assert found.heat.shape == size_hw and found.heat.isfinite().all()
+
+
+def test_reading_leaves_the_denoiser_as_it_was_bit_for_bit(source, image, denoise):
+    before = denoise()
+    source.read(image, [parse("the red circle")])
+    assert torch.equal(before, denoise())
+    assert not hooks_of(source.model.unet)
+
+
+def test_recording_does_not_change_the_pass_that_it_watches(source, denoise):
+    before = denoise()
+    capture = Capture(source.layers, torch.zeros(1, 77, 1), stop=False)
+    with capturing(source.model.unet, capture):
+        during = denoise()
+    assert torch.equal(before, during) and not capture.pending
+
+
+def test_an_error_inside_the_pass_leaves_nothing_behind(source, image, denoise, monkeypatch):
+    before = denoise()
+
+    def fail(*_, **__):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Capture, "record", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        source.read(image, [parse("the red circle")])
+    assert not hooks_of(source.model.unet) and torch.equal(before, denoise())
+
+
+def test_the_pass_ends_after_the_last_layer_that_is_read(source, image, monkeypatch):
+    seen = []
+    last = source.model.unet.conv_out
+    handle = last.register_forward_hook(lambda *_: seen.append("conv_out"))
+    try:
+        source.read(image, [parse("the red circle")])
+    finally:
+        handle.remove()
+    assert not seen
+
+
+def test_expressions_of_one_batch_do_not_change_one_another(source, image):
+    texts = ["the red circle", "a large square", "the star left of the purple ring"]
+    together = source.read(image, [parse(text) for text in texts])
+    for text, found in zip(texts, together, strict=True):
+        (alone,) = source.read(image, [parse(text)])
+        assert (alone.heat - found.heat).abs().max() < 1e-3
+        assert [word.text for word in alone.words] == [word.text for word in found.words]
+
+
+def test_the_same_seed_gives_the_same_map_and_another_seed_another(source, image):
+    def heat(seed):
+        reader = DiffusersAttention(source.model, AttentionSettings(seed=seed))
+        return reader.read(image, [parse("the red circle")])[0].heat
+
+    assert torch.equal(heat(0), heat(0)) and not torch.equal(heat(0), heat(1))
+
+
+def test_root_alone_is_read_where_asked(source, image):
+    reader = DiffusersAttention(source.model, AttentionSettings(words="root"))
+    (found,) = reader.read(image, [parse("the red circle")])
+    assert [word.text for word in found.words] == ["circle"]
+
+
+def test_an_expression_longer_than_the_text_encoder_is_read_to_its_end(source, image):
+    text = "the " + "very " * 90 + "red circle"
+    (found,) = source.read(image, [parse(text)])
+    assert {"red", "circle"} <= {word.text for word in found.words}
+
+
+def test_working_size_keeps_proportions_and_area():
+    look = AttentionSettings()
+    assert working_size((480, 640), SD1, look) == (448, 576)
+    assert working_size((1080, 1920), SDXL, look) == (768, 1376)
+    assert working_size((1, 4000), SD1, look) == (64, 2048)
+    assert working_size((96, 160), DEMO, AttentionSettings(resolution=256)) == (192, 336)
+
+
+def test_noise_is_that_of_the_librarys_schedule():
+    from diffusers import DDPMScheduler
+
+    schedule = DDPMScheduler(1000, 0.00085, 0.012, "scaled_linear")
+    latents = torch.randn(1, 4, 3, 5)
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(7))
+    expected = schedule.add_noise(latents, noise, torch.tensor([250]))
+    assert torch.allclose(add_noise(latents, 250, seed=7), expected, atol=1e-5)
+
+
+def test_each_family_has_a_timestep_that_settings_override():
+    assert noise_timestep(SD1, AttentionSettings()) == 100
+    assert noise_timestep(SD1, AttentionSettings(timestep=0)) == 0
+
+
+def test_a_diffusers_folder_gives_the_same_map_as_the_single_file(source, image, tmp_path):
+    for name, part in (("unet", source.model.unet), ("vae", source.model.vae)):
+        part.save_pretrained(tmp_path / name)
+    source.model.text_encoders[0].save_pretrained(tmp_path / "text_encoder")
+    folder = DiffusersAttention.load(tmp_path)
+    expressions = [parse("the red circle")]
+    assert torch.allclose(
+        folder.read(image, expressions)[0].heat, source.read(image, expressions)[0].heat, atol=1e-4
+    )
+    shutil.rmtree(tmp_path / "vae")
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_stable_diffusion(tmp_path)
+
+
+def test_ckpt_files_of_weights_are_read_and_pickled_code_is_not(tmp_path, source, image):
+    state = load_file(DENOISER_FILE)
+    torch.save({"state_dict": state, "global_step": 3}, tmp_path / "model.ckpt")
+    loaded = DiffusersAttention.load(tmp_path / "model.ckpt")
+    expressions = [parse("the red circle")]
+    assert torch.equal(
+        loaded.read(image, expressions)[0].heat, source.read(image, expressions)[0].heat
+    )
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "written"), "w"))
+
+    torch.save({"state_dict": Evil()}, tmp_path / "evil.ckpt")
+    with pytest.raises(ModelError, match="cannot be read"):
+        read_state_dict(tmp_path / "evil.ckpt")
+    assert not (tmp_path / "written").exists()
+
+
+def without(prefix):
+    return {k: v for k, v in load_file(DENOISER_FILE).items() if not k.startswith(prefix)}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: {"a.weight": torch.zeros(2)}, "not a Stable Diffusion checkpoint"),
+        (lambda: without("first_stage_model.decoder"), "AutoencoderKL|lacks"),
+        (lambda: without("cond_stage_model"), "CLIPTextModel"),
+        (lambda: without("model.diffusion_model.output_blocks.1."), "UNet2DConditionModel|lacks"),
+    ],
+    ids=["another model", "no decoder", "no text encoder", "half a denoiser"],
+)
+def test_a_checkpoint_that_is_not_one_or_not_whole_is_told(make, message, tmp_path):
+    save_file(make(), tmp_path / "model.safetensors")
+    with pytest.raises(ModelError, match=message):
+        load_stable_diffusion(tmp_path / "model.safetensors")
+
+
+def test_missing_truncated_and_foreign_files_are_told(tmp_path):
+    with pytest.raises(ModelError, match="no model file"):
+        load_stable_diffusion(tmp_path / "nowhere.safetensors")
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(DENOISER_FILE.read_bytes()[:100_000])
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_stable_diffusion(cut)
+    text = tmp_path / "notes.ckpt"
+    text.write_text("not a model")
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_stable_diffusion(text)
+    with pytest.raises(ModelError, match="no diffusers folder"):
+        load_stable_diffusion(tmp_path)
+    unknown = {
+        "model.diffusion_model.input_blocks.0.0.weight": torch.zeros(48, 4, 3, 3),
+        "model.diffusion_model.input_blocks.1.1.attn2.to_k.weight": torch.zeros(48, 99),
+    }
+    save_file(unknown, tmp_path / "odd.safetensors")
+    with pytest.raises(ModelError, match="unknown family: 48 channels, text of width 99"):
+        load_stable_diffusion(tmp_path / "odd.safetensors")

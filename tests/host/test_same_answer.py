@@ -1,0 +1,100 @@
+"""What is asked inside ComfyUI's own process: the same maps as diffusers, and no traces left."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+INSIDE = Path(__file__).with_name("inside.py")
+
+
+@pytest.fixture
+def ask(comfy_root):
+    def run(check, *arguments):
+        command = [sys.executable, str(INSIDE), str(comfy_root), check, *arguments]
+        environment = {"OMP_NUM_THREADS": "1", **os.environ}
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, timeout=1200
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run
+
+
+def test_the_demo_checkpoint_gives_the_map_that_diffusers_gives(ask):
+    found = ask("agreement", "demo")
+    assert found["count"] == 3
+    assert found["contrast"] > 0.5  # or equal maps would say nothing
+    assert found["heat"] <= 1e-3
+
+
+def test_latents_are_the_ones_that_diffusers_gives(ask):
+    found = ask("latents", "demo")
+    assert found["difference"] <= 1e-4 * found["largest"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", [4, 9])
+def test_a_full_size_checkpoint_gives_the_map_that_diffusers_gives(ask, tmp_path, channels):
+    import torch
+
+    sys.path.append(str(Path(__file__).parents[1] / "core"))
+    from checkpoints import write_single_file
+    from refdiff_core.backends.families import SD1
+
+    file = write_single_file(SD1, tmp_path / "sd1.safetensors", torch.float16, channels)
+    found = ask("agreement", str(file), "256")
+    assert found["contrast"] > 0.5
+    assert found["heat"] <= 1e-3
+    file.unlink()
+
+
+def test_the_same_picture_is_made_before_and_after_also_after_an_error_and_a_stop(ask):
+    assert ask("traces", "demo") == {"read": True, "error": True, "stop": True, "options": True}
+
+
+def test_patches_of_other_packs_stay_in_place_and_do_their_work(ask):
+    found = ask("patched")
+    assert found == {"difference": 0.0, "seen": ["attn2", "override"]}
+
+
+def test_grids_of_any_shape_and_texts_of_any_length(ask):
+    found = ask("shapes")
+    # 12 x 20 and 4 x 64 places: the picture's proportions at the model's own area
+    assert found["77 places"] == [1, [56, 88], [12, 20]]
+    assert found["strip"] == [1, [16, 400], [4, 64]]
+    assert found["tiny"] == [1, [1, 1], [16, 16]]
+    assert found["forty"][0] == 40
+    assert found["long"] == [1, [96, 96], [16, 16]]
+
+
+LONG = "and the yellow star " * 24
+PROMPTS = {
+    "the red circle": {"red": ["red</w>"], "circle": ["circle</w>"]},
+    "the (red:1.2) circle": {"red": ["red</w>"], "circle": ["circle</w>"]},
+    "((red)) [circle] (on the left:0.8)": {"red": ["red</w>"], "circle": ["circle</w>"]},
+    r"red circle \(large\)": {"red": ["red</w>"], "circle": ["circle</w>"]},
+    "not: the purple tennisball": {"purple": ["purple</w>"], "tennisball": ["tennis", "ball</w>"]},
+    LONG + "beside the red [circle]": {"circle": ["circle</w>"]},
+}
+
+
+def test_words_are_found_in_the_hosts_prompt_syntax(ask):
+    found = ask("words", json.dumps(list(PROMPTS)))
+    for line, words in PROMPTS.items():
+        read = found[line]["words"]
+        assert {word: read[word] for word in words} == words, line
+        assert "(" not in found[line]["text"] or "\\(" in line
+    assert "1.2" not in found["the (red:1.2) circle"]["text"]
+
+
+def test_an_embedding_stands_for_its_name(ask):
+    line = "the embedding:test-cat on the left of a (blue:1.3) square"
+    found = ask("embedding", line)
+    assert found["text"].startswith("the test-cat on the left")
+    assert found["words"]["test-cat"] == ["embedding"] * 3
+    assert found["relation"]["square"] == ["square</w>"]

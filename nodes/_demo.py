@@ -17,11 +17,14 @@ import comfy.sd
 import comfy.supported_models
 import comfy.utils
 import folder_paths
+import torch
 from comfy import sd1_clip
 from safetensors.torch import load_file
+from torch import Tensor
 
 from ..refdiff_core.demo import architectures as demo
 from ..refdiff_core.demo.models import DENOISER_FILE
+from ..refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 
@@ -54,6 +57,13 @@ def load_demo() -> tuple[Any, Any, Any]:
     """MODEL, CLIP and VAE from the weights in the package."""
     weights = load_file(DENOISER_FILE)
     return _model(weights), _clip(weights), _vae(weights)
+
+
+def demo_picture(number: int) -> Tensor:
+    """IMAGE: one of the scenes that the demo models know but have never seen."""
+    scene = sample_scene(HELD_OUT_SEED + number)
+    picture = torch.from_numpy(scene.image)[None].float() / 255
+    return picture.to(comfy.model_management.intermediate_device())
 
 
 def _model(weights: dict[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..refdiff_core.backends.clip_scorer import ClipModel
 from ..refdiff_core.demo.models import load_clip, load_sam
-from ._demo import load_demo
+from ._demo import demo_picture, load_demo
 from ._models import (
     ARCHITECTURES,
     BY_NAME,
@@ -33,21 +33,32 @@ class RefDiffLoadDemo(io.ComfyNode):
             "download. They know coloured shapes on plain backgrounds (red circle, blue star, ...) "
             "and nothing else: for real pictures, load a real checkpoint.",
             search_aliases=["demo", "example models", "refdiff"],
-            inputs=[],
+            inputs=[
+                io.Int.Input(
+                    "scene",
+                    default=0,
+                    min=0,
+                    max=9999,
+                    tooltip="Which of the made-up pictures to hand out; the models have seen "
+                    "none of them.",
+                )
+            ],
             outputs=[
                 io.Model.Output("model", display_name="MODEL"),
                 io.Clip.Output("clip", display_name="CLIP"),
                 io.Vae.Output("vae", display_name="VAE"),
                 Sam.Output("sam_model", display_name="SAM_MODEL"),
                 Clip.Output("refdiff_clip", display_name="REFDIFF_CLIP"),
+                io.Image.Output(
+                    "image", display_name="IMAGE", tooltip="A made-up picture to try them on."
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls) -> io.NodeOutput:
-        clip = load_clip()
-        scorer = hold_clip(ClipModel(*clip))
-        return io.NodeOutput(*load_demo(), hold_sam(load_sam(), DEMO_NAME), scorer)
+    def execute(cls, scene: int) -> io.NodeOutput:
+        sam, clip = hold_sam(load_sam(), DEMO_NAME), hold_clip(ClipModel(*load_clip()))
+        return io.NodeOutput(*load_demo(), sam, clip, demo_picture(scene))
 
 
 class RefDiffLoadSAM(io.ComfyNode):

@@ -55,10 +55,10 @@ def fuse(
         discriminative,
     )
     if settings.spatial_weight:
-        match = match_chance(generative, discriminative, admissible)
+        match = match_chance(generative, discriminative, settings.alpha, admissible)
         scores = replace(scores, spatial=spatial_score(expression, proposals, match, others))
     if scores.spatial is not None:
-        scores = replace(scores, total=_placed(scores, admissible, settings.spatial_weight))
+        scores = replace(scores, total=_placed(scores, admissible, settings))
     total = scores.total.masked_fill(~admissible, -torch.inf)
     return _choose(
         Segmentation(
@@ -78,15 +78,19 @@ def locate(
     generative: Tensor | None,
     discriminative: Tensor | None,
     settings: Settings,
-) -> OtherThing:
-    """Where a noun that a relation names may be."""
+) -> OtherThing | None:
+    """Where a noun that a relation names may be; None where nothing was asked about it."""
+    if generative is None and discriminative is None:
+        return None
     admissible = within_limits(proposals, settings.smallest, settings.largest)
-    return OtherThing(proposals, match_chance(generative, discriminative, admissible))
+    match = match_chance(generative, discriminative, settings.alpha, admissible)
+    return OtherThing(proposals, match)
 
 
-def _placed(scores: Scores, admissible: Tensor, weight: float) -> Tensor:
+def _placed(scores: Scores, admissible: Tensor, settings: Settings) -> Tensor:
     """The chance (N,) of matching the noun and lying where the words say."""
-    match = match_chance(scores.generative, scores.discriminative, admissible)
+    match = match_chance(scores.generative, scores.discriminative, settings.alpha, admissible)
+    weight = settings.spatial_weight
     return match if scores.spatial is None else match * (1 - weight + weight * scores.spatial)
 
 
@@ -133,7 +137,7 @@ def _without(
     admissible = scores.total > -torch.inf
     excluded = torch.stack([_excluded(result.proposals, each, settings) for each in negative])
     excluded = excluded.amax(0)
-    total = _placed(scores, admissible, settings.spatial_weight) * (1 - excluded)
+    total = _placed(scores, admissible, settings) * (1 - excluded)
     total = total.masked_fill(~admissible, -torch.inf)
     cut = torch.stack([each.proposals.masks[each.ranking[0]] for each in negative]).any(0)
     changed = replace(result, scores=replace(scores, total=total, excluded=excluded))
@@ -144,7 +148,7 @@ def _excluded(proposals: Proposals, negative: Segmentation, settings: Settings) 
     """The chance (N,) of each proposal of being, or being part of, what a negative line names."""
     best = negative.ranking[:16]
     admissible = negative.scores.total > -torch.inf
-    chance = _placed(negative.scores, admissible, settings.spatial_weight)[best]
+    chance = _placed(negative.scores, admissible, settings)[best]
     covered = covered_share(Layout.of(proposals), Layout.of(negative.proposals.select(best)))
     return (covered * chance).amax(1)
 

@@ -96,7 +96,8 @@ def segment(
     looks = list(zip(attention, proposals, generative, discriminative, strict=True))
     others: list[list[OtherThing]] = [[] for _ in asked]
     for phrase, look in list(zip(phrases, looks, strict=True))[len(asked) :]:
-        others[phrase.owner].append(locate(*look[1:], settings))
+        place = locate(*look[1:], settings)
+        others[phrase.owner] += [place] if place else []
     results = [
         fuse(each, *look, settings, others=related)
         for each, look, related in zip(asked, looks, others, strict=False)

@@ -71,12 +71,13 @@ def base_score(
 
 
 MATCH_BIAS, MATCH_GENERATIVE, MATCH_DISCRIMINATIVE = 3.0, 8.0, 1.0
-"""Log-odds that the best proposal matches, and what a unit less of either score takes from them:
-a logistic fit over what the demo's objects are, on scenes that are not in the benchmark."""
+"""Log-odds that the best proposal matches, and what falling behind it by 1 (of the generative
+score) or by a factor of e (of the discriminative one) takes from them: about a logistic fit over
+what the demo's objects are, on scenes that are not in the benchmark."""
 
 
 def match_chance(
-    generative: Tensor | None, discriminative: Tensor | None, admissible: Tensor
+    generative: Tensor | None, discriminative: Tensor | None, alpha: float, admissible: Tensor
 ) -> Tensor:
     """How likely each proposal is a thing of the kind that the words name.
 
@@ -86,17 +87,25 @@ def match_chance(
     Args:
         generative: float32 (N,) or None.
         discriminative: float32 (N,), likelihoods relative to the best, or None.
+        alpha: weight of the generative score against the discriminative one, where both are there.
         admissible: bool (N,); what is not has no chance.
 
     Returns:
         float32 (N,) in [0, 1].
     """
-    odds = torch.full(admissible.shape, MATCH_BIAS)
     if not admissible.any():
         return torch.zeros(admissible.shape)
+    both = generative is not None and discriminative is not None
+    odds = torch.full(admissible.shape, MATCH_BIAS)
     if generative is not None:
-        odds = odds + MATCH_GENERATIVE * (generative - generative[admissible].max())
+        weight = alpha if both else 1.0
+        odds = odds + weight * MATCH_GENERATIVE * _behind_best(generative, admissible)
     if discriminative is not None:
-        likelihood = discriminative.clamp(min=1e-9).log()
-        odds = odds + MATCH_DISCRIMINATIVE * (likelihood - likelihood[admissible].max())
+        weight = 1 - alpha if both else 1.0
+        logarithm = discriminative.clamp(min=1e-9).log()
+        odds = odds + weight * MATCH_DISCRIMINATIVE * _behind_best(logarithm, admissible)
     return odds.sigmoid() * admissible
+
+
+def _behind_best(score: Tensor, admissible: Tensor) -> Tensor:
+    return score - score[admissible].max()

@@ -182,7 +182,8 @@ def _towards(axis: int, sign: int) -> Callable[[Layout, Layout], Tensor]:
         offset = _offset(a, b)
         ahead = sign * offset[..., axis]
         straight = ahead.clamp(min=0) / offset.norm(dim=-1).clamp(min=1e-6)
-        return torch.sigmoid(ahead / STEP) * (1 + straight**2) / 2
+        towards: Tensor = torch.sigmoid(ahead / STEP) * (1 + straight**2) / 2
+        return towards
 
     return chance
 

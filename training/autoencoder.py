@@ -30,7 +30,7 @@ from training.loop import (
 log = logging.getLogger("refdiff.training")
 
 CROP = 64
-PEAK_RATE = {"joint": 2e-3, "decoder": 1e-3}
+PEAK_RATE = {"joint": 2e-3, "decoder": 5e-4}
 
 
 def load_autoencoder(path: Path) -> AutoencoderKL:

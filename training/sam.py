@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +31,6 @@ from training.loop import (
 log = logging.getLogger("refdiff.training")
 
 BOX_SHARE, TWO_POINT_SHARE = 0.2, 0.2
-# Points of a real map lie on the background too: there the best answer is a poor mask with a
-# low predicted quality, which only the quality head can learn.
-MASK_SIZE = SAM_IMAGE_SIZE // 2
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ def _loss(logits: Tensor, quality: Tensor, prompts: Prompts) -> tuple[Tensor, Te
     return masks + (quality - iou).square().mean(), iou[:, 1:].amax(1).mean()
 
 
-def _train(sam: Sam, buckets: list[Bucket], options: object) -> None:
+def _train(sam: Sam, buckets: list[Bucket], options: argparse.Namespace) -> None:
     parameters = list(sam.parameters())
     optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
     mean = RunningMean(parameters, 0.998)

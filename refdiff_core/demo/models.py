@@ -77,6 +77,7 @@ def fill_word_table(rows: Tensor, ids: Tensor, size: int = VOCABULARY) -> Tensor
     Args:
         rows: float32 (K, D).
         ids: int64 (K,), the rows' places in the table.
+        size: rows of the full table.
 
     Returns:
         float32 (size, D).

@@ -79,7 +79,12 @@ class KnownNouns:
 def answer(
     scene: Scene, asked: Sequence[Question], models: Models, settings: Settings
 ) -> list[Segmentation]:
-    """The answers to questions about one scene; negative lines count for their question alone."""
+    """The answers to questions about one scene; negative lines count for their question alone.
+
+    Without geometry they do not count at all: the paper knows none.
+    """
+    if not settings.spatial_weight:
+        asked = [replace(each, without=None) for each in asked]
     image = torch.from_numpy(scene.image).float() / 255
     plain = [each.text for each in asked if each.without is None]
     together = iter(segment(image, plain, models, settings) if plain else [])

@@ -22,7 +22,7 @@ GROUPS = (*ATTRIBUTES, SIZE, POSITION, ORDER, RELATION, NEGATION)
 
 PER_GROUP = 2
 """Most questions of one group in a scene, or crowded scenes would outweigh all the others."""
-CLEARLY_LARGER, CLEARLY_CLOSER = 1.25, 1.5
+CLEARLY_LARGER = 1.25
 ORDINALS = ("first", "second", "third", "fourth")
 
 
@@ -152,9 +152,13 @@ def _orders(scene: Scene) -> Asked:
 def _nearest(scene: Scene) -> Asked:
     for name, found in _kinds(scene):
         for anchor in _unmistakable(scene):
-            gaps = {i: _distance(scene, i, anchor) for i in found if i != anchor}
+            apart = {i: _distance(scene, i, anchor) for i in found if i != anchor}
+            gaps = {i: far - scene.objects[i].radius for i, far in apart.items()}
             ranked = sorted(gaps, key=lambda i: gaps[i])
-            if len(ranked) > 1 and gaps[ranked[1]] > CLEARLY_CLOSER * gaps[ranked[0]]:
+            # closer both from edge to edge and from centre to centre
+            if len(ranked) > 1 and all(
+                by[ranked[1]] > by[ranked[0]] + CLEAR_PIXELS for by in (gaps, apart)
+            ):
                 yield f"the {name} closest to the {scene.objects[anchor].name}", ranked[0]
 
 

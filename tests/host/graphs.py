@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from server import Graph, Node, Server
 
 from refdiff_core.demo.scenes import HELD_OUT_SEED, Scene, expressions, sample_scene
-from server import Graph, Node, Server
 
 ATTENTION = {
     "timestep": 100, "resolution": 0, "seed": 0, "sharpen": 1.5, "words": "content",
@@ -52,7 +52,7 @@ def iou(found: np.ndarray, wanted: np.ndarray) -> float:
 def segment_graph(image: str, text: str, *, sam: bool = True, clip: bool = True, **settings):
     """LoadDemo -> Segment -> its mask as pictures; gives graph, demo, image, segment, preview."""
     graph = Graph()
-    demo = graph.add("RefDiffLoadDemo")
+    demo = graph.add("RefDiffLoadDemo", scene=0)
     loaded = graph.add("LoadImage", image=image)
     parts = {"sam_model": demo[3]} if sam else {}
     parts |= {"refdiff_clip": demo[4]} if clip else {}

@@ -44,6 +44,7 @@ def test_a_full_size_checkpoint_gives_the_map_that_diffusers_gives(ask, tmp_path
 
     sys.path.append(str(Path(__file__).parents[1] / "core"))
     from checkpoints import write_single_file
+
     from refdiff_core.backends.families import SD1
 
     file = write_single_file(SD1, tmp_path / "sd1.safetensors", torch.float16, channels)

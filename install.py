@@ -1,0 +1,210 @@
+"""Says what Ref-Diff has and what it lacks; fetches a model when asked to. Installs nothing.
+
+ComfyUI-Manager runs this after it has installed requirements.txt. By hand:
+
+    python install.py                          what is there, what is missing, where to get it
+    python install.py --download sam_vit_b     fetch one model, checked, into ComfyUI's models
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import importlib.metadata
+import os
+import shutil
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+PACK = Path(__file__).resolve().parent
+BLOCK = 1 << 20
+META = "https://dl.fbaipublicfiles.com/segment_anything/"
+
+
+class DownloadError(Exception):
+    """A model could not be fetched; says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A file that can be fetched.
+
+    megabytes: its size, to be told before anything is fetched.
+    sha256: of the whole file.
+    """
+
+    folder: str
+    file: str
+    megabytes: int
+    url: str
+    sha256: str
+    licence: str
+
+
+MODELS = {
+    "sam_vit_b": Model(
+        "sams", "sam_vit_b_01ec64.pth", 375, META + "sam_vit_b_01ec64.pth",
+        "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912", "Apache 2.0",
+    ),
+    "sam_vit_l": Model(
+        "sams", "sam_vit_l_0b3195.pth", 1250, META + "sam_vit_l_0b3195.pth",
+        "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622", "Apache 2.0",
+    ),
+    "sam_vit_h": Model(
+        "sams", "sam_vit_h_4b8939.pth", 2565, META + "sam_vit_h_4b8939.pth",
+        "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e", "Apache 2.0",
+    ),
+}  # fmt: skip
+PACKAGES = ("torch", "transformers", "open_clip_torch", "segment-anything", "scipy", "safetensors")
+BY_HAND = """\
+To be put in place by hand:
+  models/checkpoints  a Stable Diffusion 1.x, 2.x or XL checkpoint; for painting into pictures an
+                      inpainting one is best
+  models/open_clip    optional, for CLIP Score: open_clip weights of a vision transformer, such as
+                      open_clip_model.safetensors (MIT, about 600 MB) from
+                      https://huggingface.co/laion/CLIP-ViT-B-16-laion2B-s34B-b88K
+                      saved as ViT-B-16.laion2b.safetensors
+"""
+
+
+def models_folder() -> Path:
+    """ComfyUI's models folder as seen from custom_nodes, or what COMFYUI_MODELS names."""
+    named = os.environ.get("COMFYUI_MODELS")
+    return Path(named).expanduser() if named else PACK.parents[1] / "models"
+
+
+def report(models: Path) -> str:
+    """What is there and what is missing, for people."""
+    lines = ["Ref-Diff", ""]
+    for package in PACKAGES:
+        try:
+            lines.append(f"  found    {package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            lines.append(f"  MISSING  {package}: install requirements.txt into ComfyUI's Python")
+    lines += ["", f"Models in {models} (the demo models need none of them):"]
+    for name, model in MODELS.items():
+        path = models / model.folder / model.file
+        if path.is_file():
+            lines.append(f"  found    {name}: {path}")
+        else:
+            lines.append(f"  missing  {name}: {model.megabytes} MB, {model.licence}, {model.url}")
+            lines.append(f"           python install.py --download {name}")
+    return "\n".join([*lines, "", BY_HAND])
+
+
+def download(model: Model, models: Path) -> Path:
+    """Fetch a model into its folder: resumed where it broke off, checked, put in place at once.
+
+    Raises:
+        DownloadError: no connection, no room, or not the file that was expected.
+    """
+    target = models / model.folder / model.file
+    if target.is_file():
+        return target
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(model.url, part)
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
+        raise DownloadError(
+            f"{model.url} could not be fetched ({error}). What has arrived is kept: run the same "
+            "command again to go on, or fetch the file with a browser."
+        ) from error
+    except OSError as error:
+        raise DownloadError(
+            f"'{part}' could not be written ({error}). Make room or choose another folder with "
+            "COMFYUI_MODELS, and run the same command again."
+        ) from error
+    found = _sha256(part)
+    if found != model.sha256:
+        part.unlink()
+        raise DownloadError(
+            f"{model.url} is not the expected file: its sha256 is {found}, expected "
+            f"{model.sha256}. It has been removed; try again later."
+        )
+    part.replace(target)  # at once: nobody ever sees half a model
+    return target
+
+
+def _fetch(url: str, part: Path) -> None:
+    """Append to ``part`` what is missing of it."""
+    _check_address(url)
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        answer = urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing is missing
+            return
+        raise
+    with answer:
+        resumed = answer.status == 206
+        left = int(answer.headers.get("Content-Length", 0))
+        total = left + (have if resumed else 0)
+        _check_room(part.parent, left)
+        with part.open("ab" if resumed else "wb") as file:
+            _copy(answer, file, have if resumed else 0, total)
+
+
+def _check_address(url: str) -> None:
+    address = urllib.parse.urlparse(url)
+    # plain http to this very machine is what the tests use
+    if address.scheme != "https" and address.hostname != "127.0.0.1":
+        raise DownloadError(f"{url} is not https.")
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OSError(f"{needed >> 20} MB are needed, {free >> 20} MB are free")
+
+
+def _copy(source: http.client.HTTPResponse, file: object, done: int, total: int) -> None:
+    while block := source.read(BLOCK):
+        file.write(block)  # type: ignore[attr-defined]
+        done += len(block)
+        _show(done, total)
+    sys.stderr.write("\n")
+    if total and done < total:
+        raise http.client.IncompleteRead(b"", total - done)
+
+
+def _show(done: int, total: int) -> None:
+    share = f"{100 * done // total:3d} %" if total else ""
+    sys.stderr.write(f"\r  {done >> 20} of {total >> 20} MB {share}")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Report, or fetch one model; 1 when that failed."""
+    parser = argparse.ArgumentParser(description="What Ref-Diff has, lacks, and can fetch.")
+    parser.add_argument("--download", metavar="NAME", choices=sorted(MODELS))
+    name = parser.parse_args(arguments).download
+    models = models_folder()
+    if name is None:
+        print(report(models))
+        return 0
+    model = MODELS[name]
+    print(f"{model.url}\n  {model.megabytes} MB, {model.licence}, into {models / model.folder}")
+    try:
+        print(f"Ready: {download(model, models)}")
+    except DownloadError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

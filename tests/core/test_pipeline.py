@@ -1,0 +1,198 @@
+"""The whole method, on fakes; and what the demo models make of it, where their weights are."""
+
+import pytest
+import torch
+
+from refdiff_core.attention import attention_map, map_of
+from refdiff_core.demo.scenes import COLORS
+from refdiff_core.expression import parse
+from refdiff_core.phrases import find_phrases, without_place
+from refdiff_core.pipeline import Models, segment
+from refdiff_core.proposals import FixedProposals
+from refdiff_core.settings import PAPER, Settings
+from refdiff_core.testing import FakeAttention, FakeScorer, color_similarity
+from refdiff_core.values import AttentionMap, Proposals
+
+# A row: red, blue, red, green; a second red one below.
+PLACES = {(4, 4): "red", (4, 16): "blue", (4, 28): "red", (4, 40): "green", (20, 28): "red"}
+RED_LEFT, BLUE, RED_MIDDLE, GREEN, RED_LOW = range(5)
+
+
+@pytest.fixture
+def picture():
+    image = torch.full((30, 52, 3), 0.5)
+    for (top, left), color in PLACES.items():
+        image[top : top + 8, left : left + 8] = torch.tensor(COLORS[color]) / 255
+    return image
+
+
+@pytest.fixture
+def squares():
+    masks = torch.zeros(len(PLACES), 30, 52, dtype=torch.bool)
+    for mask, (top, left) in zip(masks, PLACES, strict=True):
+        mask[top : top + 8, left : left + 8] = True
+    return FixedProposals(Proposals.of(masks))
+
+
+class WordAttention:
+    """Gives each colour word a map of its own, as a denoiser does; counts its passes."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def read(self, image, expressions):
+        self.calls += 1
+        return [self._map(image, each) for each in expressions]
+
+    def _map(self, image, expression):
+        others = [word for relation in expression.relations for word in relation.words]
+        words = [w for w in (*expression.target_words, *others) if w.text in COLORS]
+        maps = [color_similarity(image, parse(word.text)) for word in words]
+        stacked = torch.stack(maps) if maps else torch.zeros(0, 30, 52)
+        return attention_map(expression, words, stacked, (30, 52))
+
+
+def models(proposer, attention=True, scorer=True):
+    source = WordAttention() if attention else None
+    return Models(source, proposer, FakeScorer() if scorer else None)
+
+
+QUESTIONS = {
+    "the blue square": BLUE,
+    "the left red square": RED_LEFT,
+    "the bottom red square": RED_LOW,
+    "the second red square from the top": None,
+    "the rightmost red square above the green square": None,
+    "the red square left of the blue square": RED_LEFT,
+    "the red square between the blue square and the green square": RED_MIDDLE,
+    "the red square closest to the green square": RED_MIDDLE,
+}
+
+
+@pytest.mark.parametrize("parts", [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("text", [text for text, index in QUESTIONS.items() if index is not None])
+def test_the_words_choose_among_the_red_squares(picture, squares, text, parts):
+    (result,) = segment(picture, text, models(squares, *parts))
+    assert result.best == QUESTIONS[text]
+
+
+def test_attention_alone_finds_other_things_in_their_own_map(picture):
+    text = "the red square left of the blue square"
+    (result,) = segment(picture, text, models(None, True, False))
+    assert result.mask[8, 8] == 1 and result.mask[8, 32] == 0
+
+
+def test_the_picture_is_read_once_for_all_expressions_and_the_things_they_name(picture, squares):
+    parts = models(squares)
+    lines = ["the red square left of the blue square", "the green square", "not: the blue square"]
+    results = segment(picture, lines, parts)
+    assert parts.attention.calls == 1
+    assert [each.expression.text for each in results] == [
+        "the red square left of the blue square", "the green square", "the blue square"
+    ]  # fmt: skip
+
+
+def test_a_negative_line_keeps_its_thing_out_of_all_others(picture, squares):
+    lines = ["the red square", "not: the red square on the left", "not: the bottom red square"]
+    best, left, bottom = (each.best for each in segment(picture, lines, models(squares)))
+    assert (best, left, bottom) == (RED_MIDDLE, RED_LEFT, RED_LOW)
+
+
+def test_what_a_negative_line_names_is_cut_out_of_a_larger_thing(picture):
+    masks = torch.zeros(2, 30, 52, dtype=torch.bool)
+    masks[0, 2:14, 2:26] = True
+    masks[1, 4:12, 16:24] = True  # the blue square on it
+    proposer = FixedProposals(Proposals.of(masks))
+    lines = ["the red square", "not: the blue square"]
+    both, without = (
+        segment(picture, asked, Models(None, proposer, FakeScorer()))[0]
+        for asked in (lines[:1], lines)
+    )
+    assert both.best == without.best == 0
+    assert torch.equal(without.mask > 0, masks[0] & ~masks[1])
+    assert without.scores.of(0)["excluded"] < without.scores.of(1)["excluded"]
+
+
+def test_nothing_but_the_excluded_is_nothing_found(picture, squares):
+    only = FixedProposals(squares.proposals.select(torch.tensor([BLUE])))
+    found, left_out = segment(picture, ["the blue square", "not: the blue square"], models(only))
+    assert not found.found and left_out.found
+
+
+def test_the_papers_settings_leave_places_out(picture, squares):
+    left, right = segment(
+        picture, ["the left red square", "the right red square"], models(squares), PAPER
+    )
+    assert left.best == right.best
+    assert left.scores.spatial is None
+
+
+def test_a_better_match_wins_where_geometry_rules_everything_out(picture, squares):
+    (result,) = segment(picture, "the ninth red square from the left", models(squares))
+    assert result.best in (RED_LEFT, RED_MIDDLE, RED_LOW)
+
+
+@pytest.mark.parametrize("text", ["the left cup", "the cup left of the mug", "not: the cup"])
+@pytest.mark.parametrize("count", [0, 1])
+def test_no_proposal_and_one_proposal_are_fine(picture, squares, text, count):
+    few = FixedProposals(squares.proposals.select(torch.arange(count)))
+    (result,) = segment(picture, text, models(few))
+    assert result.found == bool(count) and len(result.ranking) == count
+
+
+def test_maps_without_words_still_give_positions(picture, squares):
+    (result,) = segment(picture, "the right red square", Models(FakeAttention(), squares))
+    assert result.best in (RED_MIDDLE, RED_LOW)
+    (result,) = segment(picture, "the red square above the mug", Models(FakeAttention(), squares))
+    assert result.scores.spatial is None
+
+
+def test_spatial_weight_of_zero_is_the_plain_score(picture, squares):
+    (result,) = segment(picture, "the left red square", models(squares), Settings(spatial_weight=0))
+    alpha, scores = Settings().alpha, result.scores
+    expected = alpha * scores.generative + (1 - alpha) * scores.discriminative
+    assert torch.allclose(scores.total, expected)
+
+
+def test_no_expression_has_no_answer(picture, squares):
+    assert segment(picture, [], models(squares)) == []
+
+
+# --- phrases and their maps ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("the red circle", "the red circle"),
+        ("the large red circle on the left", "red circle"),
+        ("guy far right blue shirt", "guy blue shirt"),
+        ("second from left", "second from left"),
+        ("man in white shirt behind the bench", "man white shirt"),
+    ],
+)
+def test_models_are_asked_about_the_noun_phrase_where_places_are_said(text, said):
+    phrase = without_place(parse(text))
+    assert phrase.text == said
+    assert all(phrase.text[w.start : w.end] == w.text for w in phrase.target_words)
+
+
+def test_phrases_are_the_things_and_then_the_others_with_their_owners():
+    asked = [parse("the cup left of the blue ring"), parse("man in hat near the big dog")]
+    found = find_phrases(asked, [None, None], spatial=True)
+    assert [(each.words.text, each.owner) for each in found] == [
+        ("cup", 0), ("man hat", 1), ("blue ring", 0), ("big dog", 1)
+    ]  # fmt: skip
+    assert len(find_phrases(asked, [None, None], spatial=False)) == 2
+
+
+def test_the_heat_is_the_things_and_other_nouns_keep_their_own_map():
+    expression = parse("the red cup left of the blue ring")
+    words = [*expression.target_words, *expression.relations[0].words]
+    maps = torch.zeros(4, 2, 3)
+    maps[:2, 0, 0], maps[2:, 1, 2] = 1, 1
+    attention = attention_map(expression, words, maps, (2, 3))
+    assert attention.heat[0, 0] == 1 and attention.heat[1, 2] == 0
+    other = map_of(attention, expression.relations[0].words)
+    assert other.heat[1, 2] == 1 and other.heat[0, 0] == 0
+    assert not map_of(AttentionMap(torch.ones(2, 3)), words).heat.any()

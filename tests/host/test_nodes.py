@@ -1,0 +1,327 @@
+"""Graphs in a real ComfyUI, judged by what they mean: is it the object that was asked for?"""
+
+import json
+import time
+
+import numpy as np
+import pytest
+from graphs import ATTENTION, MASK, SAM, iou, known, segment_graph, show_mask
+from server import Graph, GraphError
+
+NODES = {
+    "RefDiffSegment": "Ref-Diff Segment",
+    "RefDiffAttention": "Ref-Diff Attention",
+    "RefDiffSAMProposals": "SAM Proposals",
+    "RefDiffCLIPScore": "CLIP Score",
+    "RefDiffFuseMasks": "Fuse Masks",
+    "RefDiffPick": "Ref-Diff Pick",
+    "RefDiffLoadDemo": "Load Ref-Diff Demo Models",
+    "RefDiffLoadSAM": "Load SAM",
+    "RefDiffLoadCLIP": "Load CLIP for Scoring",
+}
+
+
+def split_graph(image, text, *, scores=True, **settings):
+    """The same as `segment_graph` by single nodes."""
+    graph = Graph()
+    demo = graph.add("RefDiffLoadDemo", scene=0)
+    loaded = graph.add("LoadImage", image=image)
+    attention = graph.add(
+        "RefDiffAttention", model=demo[0], clip=demo[1], vae=demo[2], image=loaded[0],
+        expressions=text, **ATTENTION,
+    )  # fmt: skip
+    sam = graph.add(
+        "RefDiffSAMProposals", sam_model=demo[3], image=loaded[0], attention=attention[0], **SAM
+    )
+    inputs = {"attention": attention[0], "proposals": sam[0]}
+    if scores:
+        clip = graph.add(
+            "RefDiffCLIPScore", refdiff_clip=demo[4], image=loaded[0], proposals=sam[0],
+            expressions=text,
+        )  # fmt: skip
+        inputs["scores"] = clip[0]
+    fuse = graph.add("RefDiffFuseMasks", **inputs, **{**MASK, **settings})
+    return graph, {"attention": attention, "sam": sam, "fuse": fuse, "loaded": loaded}
+
+
+def test_all_nodes_are_there_and_every_input_says_what_it_is(server):
+    info = server.get("/object_info")
+    found = {name: each["display_name"] for name, each in info.items() if "RefDiff" in name}
+    assert found == NODES
+    for name in NODES:
+        inputs = info[name]["input"]
+        every = {**inputs.get("required", {}), **inputs.get("optional", {})}
+        for key, spec in every.items():
+            assert len(spec[1].get("tooltip", "")) > 15, (name, key)
+        assert info[name]["category"].startswith("Ref-Diff")
+        assert len(info[name]["description"]) > 60
+
+
+def test_newer_words_of_the_schema_are_used_where_they_are_known(server):
+    segment = server.get("/object_info")["RefDiffSegment"]
+    if tuple(map(int, server.version.split(".")[:2])) < (0, 11):
+        assert "search_aliases" not in segment
+        return
+    assert "text to mask" in segment["search_aliases"]
+    assert segment["input"]["required"]["size_exponent"][1]["advanced"] is True
+    assert "advanced" not in segment["input"]["required"]["grow"][1]
+
+
+def test_the_object_asked_for_is_found(server):
+    found = []
+    for case in known(server, 8):
+        graph, *_, shown = segment_graph(case.name, case.text)
+        run = server.run(graph.nodes)
+        found.append(iou(server.mask(run, shown.name), case.mask))
+    assert np.median(found) >= 0.75, found
+    assert np.mean(np.array(found) > 0.5) >= 0.75, found
+
+
+def test_the_left_one_and_the_right_one_are_told_apart(server):
+    found = []
+    for case in known(server, 6, kind="position"):
+        graph, *_, shown = segment_graph(case.name, case.text)
+        found.append(iou(server.mask(server.run(graph.nodes), shown.name), case.mask) > 0.5)
+    assert np.mean(found) >= 0.66, found
+
+
+def test_single_nodes_give_what_the_one_node_gives(server):
+    case = known(server, 1, kind="relation")[0]
+    text = f"{case.text}\n{case.scene.objects[0].name}"
+    graph, *_, whole = segment_graph(case.name, text)
+    parts, nodes = split_graph(case.name, text)
+    shown = show_mask(parts, nodes["fuse"], 0)
+    one, other = server.run(graph.nodes), server.run(parts.nodes)
+    for index in (0, 1):
+        assert np.array_equal(
+            server.mask(one, whole.name, index), server.mask(other, shown.name, index)
+        )
+
+
+def test_inpainting_changes_the_object_and_nothing_else(server):
+    """The graph of the first page: from words to a painted picture."""
+    case = known(server, 1, first=7)[0]  # a large white circle above a yellow one
+    graph, demo, loaded, segment, shown = segment_graph(case.name, case.text)
+    latent = graph.add(
+        "VAEEncodeForInpaint", pixels=loaded[0], vae=demo[2], mask=segment[0], grow_mask_by=4
+    )
+    good = graph.add("CLIPTextEncode", clip=demo[1], text="a blue star")
+    bad = graph.add("CLIPTextEncode", clip=demo[1], text="")
+    sampled = graph.add(
+        "KSampler", model=demo[0], positive=good[0], negative=bad[0], latent_image=latent[0],
+        seed=3, steps=8, cfg=4.0, sampler_name="euler", scheduler="normal", denoise=1.0,
+    )  # fmt: skip
+    decoded = graph.add("VAEDecode", samples=sampled[0], vae=demo[2])
+    saved = graph.add("SaveImage", images=decoded[0], filename_prefix="inpainted")
+    plain = graph.add("VAEEncode", pixels=loaded[0], vae=demo[2])
+    back = graph.add("VAEDecode", samples=plain[0], vae=demo[2])
+    kept = graph.add("PreviewImage", images=back[0])
+    run = server.run(graph.nodes)
+    assert iou(server.mask(run, shown.name), case.mask) >= 0.7
+    painted = server.picture(run, saved.name).astype(float)
+    encoded = server.picture(run, kept.name).astype(float)
+    original = case.scene.image.astype(float)
+    away = ~_grow(case.mask, 14)  # the mask, its growth, and a latent's reach
+    autoencoder_error = np.abs(encoded - original)[away].mean()
+    assert np.abs(painted - original)[away].mean() <= autoencoder_error + 2
+    assert np.abs(painted - encoded)[case.mask].mean() > 10
+
+
+def _grow(mask, pixels):
+    from scipy.ndimage import binary_dilation
+
+    return binary_dilation(mask, iterations=pixels)
+
+
+def test_pictures_times_expressions_give_masks_in_order(server):
+    cases = [known(server, 1, first=5)[0], known(server, 1, first=9)[0]]
+    assert cases[0].scene.image.shape == cases[1].scene.image.shape
+    graph = Graph()
+    demo = graph.add("RefDiffLoadDemo", scene=0)
+    loaded = [graph.add("LoadImage", image=each.name) for each in cases]
+    batch = graph.add("ImageBatch", image1=loaded[0][0], image2=loaded[1][0])
+    text = "\n".join(each.text for each in cases)
+    segment = graph.add(
+        "RefDiffSegment", model=demo[0], clip=demo[1], vae=demo[2], sam_model=demo[3],
+        refdiff_clip=demo[4], image=batch[0], expressions=text, **ATTENTION, **MASK,
+    )  # fmt: skip
+    shown = show_mask(graph, segment, 0)
+    text_node = graph.add("PreviewAny", source=segment[2])
+    boxes = graph.add("PreviewAny", source=segment[3])
+    run = server.run(graph.nodes)
+    assert len(run.outputs[shown.name]["images"]) == 4
+    # picture 0 with expression 0, and picture 1 with expression 1
+    assert iou(server.mask(run, shown.name, 0), cases[0].mask) > 0.5
+    assert iou(server.mask(run, shown.name, 3), cases[1].mask) > 0.5
+    rows = json.loads(run.outputs[text_node.name]["text"][0])
+    order = [(row["image"], row["expression"]) for row in rows]
+    assert order == [(i, each.text) for i in (0, 1) for each in cases]
+    found = json.loads(run.outputs[boxes.name]["text"][0])
+    assert len(found) == 2
+    assert {"x", "y", "width", "height", "score", "label"} == set(found[0][0])
+
+
+def test_only_what_a_change_touches_runs_again(server):
+    case = known(server, 1, first=50)[0]
+    graph, nodes = split_graph(case.name, case.text)
+    show_mask(graph, nodes["fuse"], 0)
+    server.run(graph.nodes)
+    nodes["fuse"].set(alpha=0.75)
+    again = server.run(graph.nodes)
+    names = {graph.nodes[name]["class_type"] for name in again.executed}
+    assert names == {"RefDiffFuseMasks", "MaskToImage", "PreviewImage"}
+
+
+def test_nothing_found_is_an_empty_mask_of_the_right_size_and_a_word(server):
+    name = server.put_image("grey.png", np.full((96, 144, 3), 128, np.uint8))
+    graph, *_, segment, shown = segment_graph(name, "the red circle", smallest=0.9, largest=0.91)
+    run = server.run(graph.nodes)
+    mask = server.mask(run, shown.name)
+    assert mask.shape == (96, 144)
+    assert not mask.any()
+    assert "Nothing found for 'the red circle'" in run.texts[segment.name]
+    assert "Nothing found" in run.outputs[segment.name]["text"][0]
+
+
+def test_masks_from_anywhere_are_ranked(server):
+    """Which one of SAM 3's masks: any MASK batch stands in for the proposals."""
+    case = known(server, 1, kind="position", first=9)[0]
+    graph = Graph()
+    demo = graph.add("RefDiffLoadDemo", scene=0)
+    loaded = graph.add("LoadImage", image=case.name)
+    masks = []
+    for index, mask in enumerate(case.scene.masks):
+        rgb = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, -1)
+        name = server.put_image(f"mask-{index}.png", rgb)
+        masks.append(graph.add("LoadImageMask", image=name, channel="red"))
+    both = graph.add("MaskToImage", mask=masks[0][0])
+    for each in masks[1:]:
+        other = graph.add("MaskToImage", mask=each[0])
+        both = graph.add("ImageBatch", image1=both[0], image2=other[0])
+    batch = graph.add("ImageToMask", image=both[0], channel="red")
+    attention = graph.add(
+        "RefDiffAttention", model=demo[0], clip=demo[1], vae=demo[2], image=loaded[0],
+        expressions=case.text, **ATTENTION,
+    )  # fmt: skip
+    fuse = graph.add("RefDiffFuseMasks", attention=attention[0], proposals=batch[0], **MASK)
+    shown = show_mask(graph, fuse, 0)
+    found = server.mask(server.run(graph.nodes), shown.name)
+    assert np.array_equal(found, case.mask)
+
+
+def test_a_painted_hint_stands_in_for_the_attention(server):
+    case = known(server, 1, first=4)[0]
+    hint = np.zeros((*case.mask.shape, 3), np.uint8)
+    ys, xs = np.nonzero(case.mask)
+    y, x = int(np.median(ys)), int(np.median(xs))
+    hint[y - 8 : y + 8, x - 8 : x + 8] = 255
+    name = server.put_image("hint.png", hint)
+    graph = Graph()
+    demo = graph.add("RefDiffLoadDemo", scene=0)
+    loaded = graph.add("LoadImage", image=case.name)
+    painted = graph.add("LoadImageMask", image=name, channel="red")
+    sam = graph.add("RefDiffSAMProposals", sam_model=demo[3], image=loaded[0], **SAM)
+    fuse = graph.add(
+        "RefDiffFuseMasks", attention=painted[0], proposals=sam[0], image=loaded[0], **MASK
+    )
+    shown = show_mask(graph, fuse, 0)
+    assert iou(server.mask(server.run(graph.nodes), shown.name), case.mask) > 0.5
+
+
+def test_candidates_are_picked_by_number(server):
+    case = known(server, 1)[0]
+    graph, *_, segment, shown = segment_graph(case.name, case.text)
+    pick = graph.add("RefDiffPick", candidates=segment[1], picks="1")
+    picked = show_mask(graph, pick, 0)
+    first = server.run(graph.nodes)
+    assert np.array_equal(server.mask(first, picked.name), server.mask(first, shown.name))
+    assert len(first.outputs[pick.name]["images"]) == 1
+    pick.set(picks="2")
+    second = server.run(graph.nodes)
+    assert not np.array_equal(server.mask(second, picked.name), server.mask(first, shown.name))
+    pick.set(picks="1,2")
+    both = server.mask(server.run(graph.nodes), picked.name)
+    expected = server.mask(first, picked.name) | server.mask(second, picked.name)
+    assert np.array_equal(both, expected)
+
+
+@pytest.mark.parametrize(
+    ("picks", "said"),
+    [("99", "There is no candidate 99"), ("one", "no numbers"), ("1\n2", "2 lines")],
+)
+def test_picks_that_cannot_be_are_named(server, picks, said):
+    case = known(server, 1)[0]
+    graph, *_, segment, _ = segment_graph(case.name, case.text)
+    pick = graph.add("RefDiffPick", candidates=segment[1], picks=picks)
+    show_mask(graph, pick, 0)
+    with pytest.raises(GraphError, match=said):
+        server.run(graph.nodes)
+
+
+def test_candidates_of_another_size_are_refused_with_both_sizes(server):
+    case = known(server, 1)[0]
+    name = server.put_image("other.png", np.full((40, 60, 3), 255, np.uint8))
+    graph, nodes = split_graph(case.name, case.text, scores=False)
+    wrong = graph.add("LoadImageMask", image=name, channel="red")
+    nodes["fuse"].set(proposals=wrong[0])
+    show_mask(graph, nodes["fuse"], 0)
+    height, width = case.mask.shape
+    with pytest.raises(GraphError, match=rf"60 x 40 pixels, but the picture is {width} x {height}"):
+        server.run(graph.nodes)
+
+
+def test_an_empty_text_is_refused_with_an_example(server):
+    case = known(server, 1)[0]
+    graph, *_ = segment_graph(case.name, "  \n ")
+    with pytest.raises(GraphError, match="the red cup on the left"):
+        server.run(graph.nodes)
+
+
+def test_a_stop_ends_the_search_and_the_next_run_is_whole(server):
+    case = known(server, 1, first=70)[0]
+    graph, nodes = split_graph(case.name, case.text, scores=False)
+    nodes["sam"].set(points_per_side=64)
+    show_mask(graph, nodes["fuse"], 0)
+
+    def stop():
+        time.sleep(2)
+        server.post("/interrupt", {})
+
+    start = time.monotonic()
+    with pytest.raises(GraphError, match="interrupted"):
+        server.run(graph.nodes, during=stop)
+    assert time.monotonic() - start < 60
+    nodes["sam"].set(points_per_side=8)
+    server.run(graph.nodes)
+
+
+def test_models_leave_memory_with_the_hosts_own_button(server):
+    case = known(server, 1, first=80)[0]
+    graph, *_, shown = segment_graph(case.name, case.text)
+    first = server.mask(server.run(graph.nodes), shown.name)
+    server.post("/free", {"unload_models": True, "free_memory": True})
+    time.sleep(2)
+    assert np.array_equal(server.mask(server.run(graph.nodes), shown.name), first)
+
+
+@pytest.mark.slow
+def test_fifty_prompts_leave_memory_as_it_was(server):
+    case = known(server, 1, first=90)[0]
+    colors = ("red", "green", "blue", "yellow", "purple")
+
+    def once(number):
+        text = f"the {colors[number % 5]} {('circle', 'star')[number % 2]} {number}"
+        server.run(segment_graph(case.name, text)[0].nodes)
+
+    for number in range(10):
+        once(number)
+    before = server.memory
+    for number in range(10, 60):
+        once(number)
+    assert server.memory <= 1.05 * before, (before, server.memory)
+
+
+def test_help_pages_are_served(server):
+    for name in NODES:
+        text = server.get(f"/extensions/refdiff/docs/{name}.md").decode()
+        assert text.startswith("# ")

@@ -1,0 +1,159 @@
+"""install.py: what it says, and its downloads, from a server on this machine."""
+
+import functools
+import hashlib
+import importlib.util
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONTENT = bytes(range(256)) * 20_000  # 5 MB
+
+
+@pytest.fixture(scope="module")
+def install():
+    spec = importlib.util.spec_from_file_location("refdiff_install", ROOT / "install.py")
+    module = importlib.util.module_from_spec(spec)
+    import sys
+
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves CONTENT with ranges; breaks off after ``plan.stop`` bytes, once."""
+
+    def __init__(self, plan, *args):
+        self.plan = plan
+        super().__init__(*args)
+
+    def do_GET(self):
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1]) if self.plan.ranges else 0
+        self.plan.starts.append(start)
+        if start >= len(CONTENT):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        stop, self.plan.stop = self.plan.stop, None
+        self.wfile.write(CONTENT[start:stop])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def plan():
+    return SimpleNamespace(stop=None, ranges=True, starts=[])
+
+
+@pytest.fixture
+def model(install, plan):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, plan))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/model.pth"
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    yield install.Model("sams", "model.pth", 5, url, digest, "MIT")
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_model_is_fetched_whole(install, model, tmp_path):
+    path = install.download(model, tmp_path)
+    assert path == tmp_path / "sams" / "model.pth"
+    assert path.read_bytes() == CONTENT
+    assert [each.name for each in path.parent.iterdir()] == ["model.pth"]
+
+
+def test_what_is_there_is_not_fetched_again(install, model, plan, tmp_path):
+    install.download(model, tmp_path)
+    install.download(model, tmp_path)
+    assert plan.starts == [0]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_broken_off_download_goes_on_where_it_can(install, model, plan, tmp_path, ranges):
+    plan.stop, plan.ranges = 3_000_000, ranges
+    with pytest.raises(install.DownloadError, match="run the same command again"):
+        install.download(model, tmp_path)
+    assert not (tmp_path / "sams" / "model.pth").exists()
+    assert install.download(model, tmp_path).read_bytes() == CONTENT
+    assert plan.starts == [0, 3_000_000 if ranges else 0]
+
+
+def test_a_download_that_ended_before_its_check_is_checked(install, model, tmp_path):
+    (tmp_path / "sams").mkdir()
+    (tmp_path / "sams" / "model.pth.part").write_bytes(CONTENT)
+    assert install.download(model, tmp_path).read_bytes() == CONTENT
+
+
+def test_another_file_than_expected_is_removed(install, model, tmp_path):
+    from dataclasses import replace
+
+    with pytest.raises(install.DownloadError, match="not the expected file"):
+        install.download(replace(model, sha256="0" * 64), tmp_path)
+    assert list((tmp_path / "sams").iterdir()) == []
+
+
+def test_a_full_disk_is_named(install, model, tmp_path, monkeypatch):
+    usage = SimpleNamespace(free=1_000_000)
+    monkeypatch.setattr(install.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(install.DownloadError, match="4 MB are needed, 0 MB are free"):
+        install.download(model, tmp_path)
+
+
+def test_a_disk_that_fills_up_meanwhile_keeps_what_has_arrived(
+    install, model, tmp_path, monkeypatch
+):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(install, "_show", fail)
+    with pytest.raises(install.DownloadError, match="No space left"):
+        install.download(model, tmp_path)
+    assert (tmp_path / "sams" / "model.pth.part").stat().st_size > 0
+
+
+def test_no_server_is_named(install, tmp_path):
+    model = install.Model("sams", "m", 1, "http://127.0.0.1:9/m", "0" * 64, "MIT")
+    with pytest.raises(install.DownloadError, match="could not be fetched"):
+        install.download(model, tmp_path)
+
+
+def test_only_https_is_fetched_from_elsewhere(install, tmp_path):
+    model = install.Model("sams", "m", 1, "http://example.org/m", "0" * 64, "MIT")
+    with pytest.raises(install.DownloadError, match="not https"):
+        install.download(model, tmp_path)
+    assert all(each.url.startswith("https://") for each in install.MODELS.values())
+
+
+def test_the_report_names_place_size_address_and_licence(install, tmp_path):
+    text = install.report(tmp_path)
+    assert "MISSING" not in text
+    for model in install.MODELS.values():
+        assert model.url in text and f"{model.megabytes} MB" in text and model.licence in text
+    (tmp_path / "sams").mkdir()
+    (tmp_path / "sams" / "sam_vit_b_01ec64.pth").touch()
+    assert "found    sam_vit_b" in install.report(tmp_path)
+
+
+def test_the_command_says_what_went_wrong(install, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COMFYUI_MODELS", str(tmp_path))
+    assert install.main([]) == 0
+    broken = install.Model("sams", "m", 1, "http://127.0.0.1:9/m", "0" * 64, "MIT")
+    monkeypatch.setitem(install.MODELS, "sam_vit_b", broken)
+    assert install.main(["--download", "sam_vit_b"]) == 1
+    assert "Error: http://127.0.0.1:9/m" in capsys.readouterr().err
+
+
+def test_it_never_runs_anything():
+    text = (ROOT / "install.py").read_text()
+    assert not {"subprocess", "os.system", "pip "} & {
+        word for word in ("subprocess", "os.system", "pip ") if word in text
+    }

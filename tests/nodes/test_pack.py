@@ -1,0 +1,82 @@
+"""The pack's outside, as far as it shows without a host; tests/host asks the host itself."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "nodes").glob("*.py"))
+IDS = sorted(
+    found for path in SOURCES for found in re.findall(r'node_id="(\w+)"', path.read_text())
+)
+WORKFLOWS = sorted((ROOT / "example_workflows").glob("*.json"))
+
+
+def test_node_ids_are_permanent():
+    assert IDS == [
+        "RefDiffAttention",
+        "RefDiffCLIPScore",
+        "RefDiffFuseMasks",
+        "RefDiffLoadCLIP",
+        "RefDiffLoadDemo",
+        "RefDiffLoadSAM",
+        "RefDiffPick",
+        "RefDiffSAMProposals",
+        "RefDiffSegment",
+    ]
+
+
+@pytest.mark.parametrize("node", IDS)
+def test_every_node_has_a_help_page_whose_picture_is_there(node):
+    page = ROOT / "web" / "docs" / f"{node}.md"
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text())
+    assert pictures
+    for picture in pictures:
+        assert (page.parent / picture).is_file(), picture
+
+
+def _functions(path):
+    tree = ast.parse(path.read_text())
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+
+def test_execute_converts_calls_and_converts():
+    for path in SOURCES:
+        for function in _functions(path):
+            if function.name == "execute":
+                body = function.body
+                assert body[-1].end_lineno - body[0].lineno < 12, path.name
+
+
+def test_only_the_nodes_know_the_host():
+    for folder in ("refdiff_core",):
+        for path in (ROOT / folder).rglob("*.py"):
+            imports = re.findall(
+                r"^\s*(?:from|import) (comfy\w*|folder_paths)\b", path.read_text(), re.M
+            )
+            assert not imports, path
+
+
+def test_nothing_is_run_that_comes_from_elsewhere():
+    for path in SOURCES:
+        text = path.read_text()
+        assert not re.search(r"\b(eval|exec|subprocess|os\.system|torch\.load)\(", text), path.name
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_example_workflows_use_our_nodes_and_have_a_picture(path):
+    graph = json.loads(path.read_text())
+    ours = {node["type"] for node in graph["nodes"] if node["type"].startswith("RefDiff")}
+    assert ours and ours <= set(IDS)
+    assert path.with_suffix(".jpg").is_file()
+    nodes = {node["id"]: node for node in graph["nodes"]}
+    for link, source, slot, target, at, _ in graph["links"]:
+        assert link in nodes[source]["outputs"][slot]["links"]
+        assert nodes[target]["inputs"][at]["link"] == link
+
+
+def test_there_are_five_example_workflows():
+    assert len(WORKFLOWS) == 5

@@ -31,10 +31,8 @@ class RefDiffPick(io.ComfyNode):
                 io.String.Input(
                     "picks",
                     default="1",
-                    multiline=True,
                     tooltip="Numbers of candidates, such as 1 or 1,3; several give their union. "
-                    "With several pictures or expressions, one line for each; a single line "
-                    "holds for all.",
+                    "For several pictures or expressions: 1; 1,3; 2. A single entry holds for all.",
                 ),
             ],
             outputs=[
@@ -62,11 +60,11 @@ def read_picks(text: str, count: int) -> list[list[int]]:
     Raises:
         RefDiffError: no numbers, or as many lines as do not fit.
     """
-    lines = [line for line in text.splitlines() if line.strip()] or ["1"]
+    lines = [part for part in text.replace("\n", ";").split(";") if part.strip()] or ["1"]
     if len(lines) not in (1, count):
         raise RefDiffError(
-            f"There are {len(lines)} lines of picks for {count} masks. Write one line, which "
-            "holds for all, or one for each."
+            f"There are {len(lines)} entries of picks for {count} masks. Write one, which holds "
+            "for all, or one for each, such as 1; 1,3; 2."
         )
     try:
         numbers = [[int(part) for part in line.replace(",", " ").split()] for line in lines]

@@ -25,14 +25,15 @@ def fuse(
     discriminative: Tensor | None,
     settings: Settings,
     *,
-    others: Sequence[OtherThing] = (),
+    others: Sequence[OtherThing | None] = (),
 ) -> Segmentation:
     """Rank the proposals and make the mask.
 
     Where the words say nothing of places, total = alpha * generative + (1 - alpha) *
     discriminative, or the one term that is there. Where they do, both are first made a chance of
     matching the noun, and total = match * (1 - w + w * spatial) with w = `spatial_weight`: both
-    must hold, and no match makes up for the wrong place as it would in a sum.
+    must hold, and no match makes up for the wrong place as it would in a sum. Either way, a
+    positive total is then multiplied by the proposer's own quality.
 
     Rejected proposals get -inf, never 0, or one of them could win among negative scores
     (METHOD.md 1c.5).
@@ -59,7 +60,7 @@ def fuse(
         scores = replace(scores, spatial=spatial_score(expression, proposals, match, others))
     if scores.spatial is not None:
         scores = replace(scores, total=_placed(scores, admissible, settings))
-    total = scores.total.masked_fill(~admissible, -torch.inf)
+    total = _by_quality(scores.total, proposals, settings).masked_fill(~admissible, -torch.inf)
     return _choose(
         Segmentation(
             expression=expression,
@@ -85,6 +86,11 @@ def locate(
     admissible = within_limits(proposals, settings.smallest, settings.largest)
     match = match_chance(generative, discriminative, settings.alpha, admissible)
     return OtherThing(proposals, match)
+
+
+def _by_quality(total: Tensor, proposals: Proposals, settings: Settings) -> Tensor:
+    """The total (N,) times the proposer's own estimate, which tells whole things from scraps."""
+    return total.where(total <= 0, total * proposals.quality**settings.quality_exponent)
 
 
 def _placed(scores: Scores, admissible: Tensor, settings: Settings) -> Tensor:
@@ -138,7 +144,7 @@ def _without(
     excluded = torch.stack([_excluded(result.proposals, each, settings) for each in negative])
     excluded = excluded.amax(0)
     total = _placed(scores, admissible, settings) * (1 - excluded)
-    total = total.masked_fill(~admissible, -torch.inf)
+    total = _by_quality(total, result.proposals, settings).masked_fill(~admissible, -torch.inf)
     cut = torch.stack([each.proposals.masks[each.ranking[0]] for each in negative]).any(0)
     changed = replace(result, scores=replace(scores, total=total, excluded=excluded))
     return _choose(changed, settings, cut)

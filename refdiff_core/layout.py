@@ -33,14 +33,14 @@ class Layout:
     def of(cls, proposals: Proposals, grid: int = 256) -> Layout:
         """Measure proposals; overlaps are taken on a grid of so many cells a side at most."""
         height, width = proposals.size_hw
-        unit = (height * width) ** 0.5
-        step = -(-max(height, width) // grid)
-        cells = proposals.masks[:, step // 2 :: step, step // 2 :: step].flatten(1).float()
+        unit, step = (height * width) ** 0.5, -(-max(height, width) // grid)
+        coarse = proposals.masks[:, step // 2 :: step, step // 2 :: step].float()
+        boxes = mask_boxes(proposals.masks)
         return cls(
-            centers=_centers(proposals.masks) / unit,
-            boxes=mask_boxes(proposals.masks) / unit,
+            centers=_centers(coarse, step, boxes) / unit,
+            boxes=boxes / unit,
             size=(width / unit, height / unit),
-            cells=cells,
+            cells=coarse.flatten(1),
         )
 
     @property
@@ -49,13 +49,16 @@ class Layout:
         return self.boxes[:, 2:] - self.boxes[:, :2]
 
 
-def _centers(masks: Tensor) -> Tensor:
-    """XY of the centre of gravity of masks (N, H, W), in pixels; 0 for an empty mask."""
-    columns, rows = masks.sum(1).float(), masks.sum(2).float()  # (N, W), (N, H)
-    mass = columns.sum(1).clamp(min=1)
-    x = columns @ (torch.arange(columns.shape[1]) + 0.5) / mass
-    y = rows @ (torch.arange(rows.shape[1]) + 0.5) / mass
-    return torch.stack([x, y], -1)
+def _centers(coarse: Tensor, step: int, boxes: Tensor) -> Tensor:
+    """XY of the centres of gravity in pixels; of a mask between the cells, its box's centre."""
+    columns, rows = coarse.sum(1), coarse.sum(2)  # (N, w), (N, h)
+    mass = columns.sum(1)
+    x, y = (
+        sums @ ((torch.arange(sums.shape[1]) + 0.5) * step) / mass.clamp(min=1)
+        for sums in (columns, rows)
+    )
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return torch.where((mass > 0)[:, None], torch.stack([x, y], -1), middle)
 
 
 def same_object(a: Layout, b: Layout) -> Tensor:
@@ -68,6 +71,23 @@ def same_object(a: Layout, b: Layout) -> Tensor:
 def covered_share(a: Layout, b: Layout) -> Tensor:
     """Share of each mask of ``a`` that each mask of ``b`` covers: float32 (N, M) in [0, 1]."""
     return a.cells @ b.cells.T / a.cells.sum(1).clamp(min=1)[:, None]
+
+
+def holds_several(layout: Layout, match: Tensor) -> Tensor:
+    """Which masks hold two or more separate things that match about as well; bool (N,).
+
+    A mask of both cups, or of the whole table, is none of the cups.
+
+    Args:
+        layout: of N proposals.
+        match: float32 (N,).
+    """
+    inside = covered_share(layout, layout).T > SAME  # (N, N): the first holds the second
+    area = layout.cells.sum(1)
+    parts = inside & (match > 0.8 * match[:, None]) & (area < 0.6 * area[:, None])
+    apart = (layout.cells @ layout.cells.T == 0).float()
+    pairs = (parts.float() @ apart * parts).sum(1)
+    return pairs > 0
 
 
 def distinct_objects(same: Tensor, match: Tensor) -> Tensor:

@@ -58,7 +58,9 @@ def segment(
         settings: weights, limits and the shape of the mask.
 
     Returns:
-        One segmentation per expression, in their order. Nothing found is an empty mask.
+        One segmentation per expression, in their order. Nothing found is an empty mask. Negative
+        expressions ("not: the cup") are answered as the others are, and what they name is left
+        out of all that are not negative; see `refdiff_core.fusion.leave_out`.
 
     Raises:
         ImageError: the picture is no float32 (H, W, 3).
@@ -94,10 +96,9 @@ def segment(
     )
     # 4. the winner: what fits, and lies where the words say
     looks = list(zip(attention, proposals, generative, discriminative, strict=True))
-    others: list[list[OtherThing]] = [[] for _ in asked]
+    others: list[list[OtherThing | None]] = [[] for _ in asked]
     for phrase, look in list(zip(phrases, looks, strict=True))[len(asked) :]:
-        place = locate(*look[1:], settings)
-        others[phrase.owner] += [place] if place else []
+        others[phrase.owner].append(locate(*look[1:], settings))
     results = [
         fuse(each, *look, settings, others=related)
         for each, look, related in zip(asked, looks, others, strict=False)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .layout import Layout, distinct_objects, same_object
+from .layout import Layout, distinct_objects, holds_several, same_object
 from .phrases import wanted_extreme, wanted_relations
 from .values import Expression, Proposals, Relation
 
@@ -282,7 +282,7 @@ def spatial_score(
     expression: Expression,
     proposals: Proposals,
     match: Tensor,
-    others: Sequence[OtherThing] = (),
+    others: Sequence[OtherThing | None] = (),
 ) -> Tensor | None:
     """The chance that each proposal lies where the words say, given what matches them.
 
@@ -290,20 +290,23 @@ def spatial_score(
         expression: what was asked for.
         proposals: N masks.
         match: float32 (N,) in [0, 1], how well each fits the noun phrase; 0 for what is rejected.
-        others: one for each of `wanted_relations`, or none where they were not looked for.
+        others: one for each of `wanted_relations`, None where it was not looked for; or empty.
 
     Returns:
         float32 (N,) in [0, 1]; None where the words ask for nothing that geometry can tell.
     """
     extreme, order, position = wanted_extreme(expression), expression.order, expression.position
-    found = list(zip(wanted_relations(expression), others, strict=True)) if others else []
+    asked = zip(wanted_relations(expression), others, strict=bool(others))
+    found = [(relation, other) for relation, other in asked if other is not None]
     if not (extreme or order or position or found):
         return None
     if not len(proposals):
         return torch.zeros(0)
     layout = Layout.of(proposals)
     same = same_object(layout, layout)
-    score = _all_relations(found, layout)
+    score = _all_relations(found, proposals, layout)
+    if order or extreme or position:
+        score = score * ~holds_several(layout, match)
     if order or extreme:
         if position:
             score = score * position_share(position, layout, match * score)
@@ -322,11 +325,15 @@ def spatial_score(
     return score
 
 
-def _all_relations(found: Sequence[tuple[Relation, OtherThing]], layout: Layout) -> Tensor:
+def _all_relations(
+    found: Sequence[tuple[Relation, OtherThing]], proposals: Proposals, layout: Layout
+) -> Tensor:
     score = torch.ones(len(layout.boxes))
-    places = [
-        (relation.kind, (Layout.of(other.proposals), other.match)) for relation, other in found
-    ]
+    places: list[tuple[str, Place]] = []
+    for relation, other in found:
+        # mostly the same masks, which need not be measured again
+        there = layout if other.proposals is proposals else Layout.of(other.proposals)
+        places.append((relation.kind, (there, other.match)))
     ends = [place for kind, place in places if kind == "between"]
     if len(ends) > 1:
         score = score * between_chance(layout, ends[0], ends[1])

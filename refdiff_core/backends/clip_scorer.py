@@ -32,6 +32,8 @@ class ClipSettings:
     beta: weight of the soft branch against the hard one; the paper's .3.
     surround: what a region is cut out upon: "black" (the paper's), "mean" or "blur".
     margin: share by which a region's box is widened before it is cut out.
+    zoom: longer side of the whole picture in the soft branch, in sides of the model's own input.
+        Things are small in a whole picture; the published code shows it at its native size.
     batch: crops embedded at once.
     template: what is said; "{}" stands for the expression.
     """
@@ -39,6 +41,7 @@ class ClipSettings:
     beta: float = 0.3
     surround: str = "black"
     margin: float = 0.1
+    zoom: float = 2.0
     batch: int = 32
     template: str = "{}"
 
@@ -142,7 +145,8 @@ class ClipScorer:
         """
         visual = self.clip.model.visual
         patch = visual.patch_size[0]
-        grid_hw = patch_grid((image.shape[0], image.shape[1]), self.clip.size // patch)
+        longest = round(self.settings.zoom * self.clip.size / patch)
+        grid_hw = patch_grid((image.shape[0], image.shape[1]), longest)
         pixels = resize_picture(image, (grid_hw[0] * patch, grid_hw[1] * patch))
         patches = visual.conv1(self._normalise(pixels)).flatten(2).transpose(1, 2)  # (1, T, width)
         position = _positions(visual.positional_embedding, visual.grid_size, grid_hw)
@@ -171,13 +175,10 @@ def relative_likelihood(logits: Tensor) -> Tensor:
     return (logits - logits.max()).exp() if len(logits) else logits
 
 
-def patch_grid(size_hw: tuple[int, int], side: int) -> tuple[int, int]:
-    """Patches (h, w) for a picture in its own proportions: the shorter side has ``side``.
-
-    The longer side is kept to four times as many.
-    """
-    shorter = min(size_hw)
-    rows, columns = (min(4 * side, max(side, round(side * each / shorter))) for each in size_hw)
+def patch_grid(size_hw: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Patches (h, w) for a picture in its own proportions, ``longest`` along its longer side."""
+    scale = longest / max(size_hw)
+    rows, columns = (max(1, round(side * scale)) for side in size_hw)
     return rows, columns
 
 

@@ -58,6 +58,8 @@ class DiffusersAttention:
         The picture is resized, not padded, to about the resolution the model was trained at
         (`working_size`); maps come back on the picture's own grid.
         """
+        if not expressions:
+            return []
         if self.settings.words == "root":
             expressions = [root_alone(expression) for expression in expressions]
         tokens = [tokenize(expression.text) for expression in expressions]

@@ -36,7 +36,13 @@ third, 101, although the first call is told 51 (METHOD.md 1b)."""
 NOISE_TIMESTEP = 101
 GUIDANCE = 9.0
 SETTINGS = Settings(
-    alpha=0.05 / 1.05, sharpen=0, size_exponent=0, spatial_weight=0, smallest=0, largest=1
+    alpha=0.05 / 1.05,
+    sharpen=0,
+    size_exponent=0,
+    quality_exponent=0,
+    spatial_weight=0,
+    smallest=0,
+    largest=1,
 )
 """The mix .7 hard + .3 soft + .05 diffusion, whose first two add up to one score."""
 

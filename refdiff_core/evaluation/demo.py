@@ -95,7 +95,11 @@ def answer(
 
 
 def compare(
-    scenes: Sequence[Scene], methods: dict[str, tuple[str, Settings]], *, oracle: bool = False
+    scenes: Sequence[Scene],
+    methods: dict[str, tuple[str, Settings]],
+    *,
+    oracle: bool = False,
+    ask: Callable[[Scene, int], list[Question]] = questions,
 ) -> dict[str, list[Record]]:
     """Ask every method every question of every scene.
 
@@ -104,6 +108,7 @@ def compare(
         methods: the variant and the settings of each.
         oracle: the true masks are the proposals, in place of the models' own; "known nouns" then
             says what geometry could do at best.
+        ask: the questions of a scene, given its number.
 
     Returns:
         The records of each method.
@@ -111,7 +116,7 @@ def compare(
     loaded = load_demo()
     records: dict[str, list[Record]] = {name: [] for name in methods}
     for seed, scene in enumerate(tqdm(scenes, disable=None, leave=False)):
-        asked, truth = questions(scene, seed), torch.from_numpy(scene.masks)
+        asked, truth = ask(scene, seed), torch.from_numpy(scene.masks)
         models = _read(loaded, scene, asked)
         if oracle:
             models = replace(models, proposer=FixedProposals(Proposals.of(truth)))
@@ -198,9 +203,13 @@ def segmenting_table(scenes: Sequence[Scene]) -> list[list[str]]:
     return rows
 
 
-def by_group(records: Sequence[Record], figure: Callable[[Sequence[Record]], float]) -> list[str]:
-    """A figure for each of ``GROUPS`` and for all, three decimals; "-" for a group without any."""
-    parts = [[each for each in records if each.group == group] for group in GROUPS]
+def by_group(
+    records: Sequence[Record],
+    figure: Callable[[Sequence[Record]], float],
+    groups: Sequence[str] = GROUPS,
+) -> list[str]:
+    """A figure for each group and for all, three decimals; "-" for a group without any."""
+    parts = [[each for each in records if each.group == group] for group in groups]
     return [f"{figure(part):.3f}" if part else "-" for part in (*parts, list(records))]
 
 

@@ -23,7 +23,7 @@ GROUPS = (*ATTRIBUTES, SIZE, POSITION, ORDER, RELATION, NEGATION)
 PER_GROUP = 2
 """Most questions of one group in a scene, or crowded scenes would outweigh all the others."""
 CLEARLY_LARGER = 1.25
-ORDINALS = ("first", "second", "third", "fourth")
+ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from refdiff_core.attention import attention_map, map_of
+from refdiff_core.backends.tokens import tokenize, words_to_read
 from refdiff_core.demo.scenes import COLORS
 from refdiff_core.expression import parse
 from refdiff_core.phrases import find_phrases, without_place
@@ -147,6 +148,12 @@ def test_maps_without_words_still_give_positions(picture, squares):
     assert result.scores.spatial is None
 
 
+def test_a_noun_that_nothing_was_read_of_is_passed_over(picture, squares):
+    text = "the red square left of the blue square and near the mug"
+    (result,) = segment(picture, text, models(squares, scorer=False))
+    assert result.best == RED_LEFT
+
+
 def test_spatial_weight_of_zero_is_the_plain_score(picture, squares):
     (result,) = segment(picture, "the left red square", models(squares), Settings(spatial_weight=0))
     alpha, scores = Settings().alpha, result.scores
@@ -159,6 +166,13 @@ def test_no_expression_has_no_answer(picture, squares):
 
 
 # --- phrases and their maps ---------------------------------------------------------------
+
+
+def test_other_nouns_words_are_read_after_the_things_own():
+    expression = parse("the red cup left of the blue ring")
+    found = words_to_read(expression, tokenize(expression.text))
+    assert [word.text for word, _ in found] == ["red", "cup", "blue", "ring"]
+    assert [positions for _, positions in found] == [(2,), (3,), (7,), (8,)]
 
 
 @pytest.mark.parametrize(

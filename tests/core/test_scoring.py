@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from refdiff_core.errors import MaskError
-from refdiff_core.scoring import generative_score
+from refdiff_core.scoring import generative_score, match_chance
 
 
 @pytest.fixture
@@ -68,3 +68,34 @@ def test_order_of_proposals_does_not_matter(heat):
 def test_masks_of_another_size_are_told_with_both_sizes(heat):
     with pytest.raises(MaskError, match=r"6 x 4 .* 5 x 3"):
         generative_score(heat, torch.zeros(1, 4, 6, dtype=torch.bool))
+
+
+def chances(generative, discriminative=None, alpha=0.5, admissible=None):
+    terms = [None if term is None else torch.tensor(term) for term in (generative, discriminative)]
+    count = len(next(term for term in terms if term is not None))
+    allowed = torch.ones(count, dtype=torch.bool) if admissible is None else admissible
+    return match_chance(*terms, alpha, allowed)
+
+
+def test_the_best_matches_and_what_is_far_behind_does_not():
+    for terms in (([0.4, 0.35, -0.6],), (None, [1.0, 0.5, 1e-6])):
+        best, second, far = chances(*terms).tolist()
+        assert best > 0.9 and second > 0.8 and far < 0.1
+
+
+def test_chances_are_relative_to_the_best_that_is_admissible():
+    without = chances([0.9, 0.1, 0.1], admissible=torch.tensor([False, True, True]))
+    assert without[0] == 0 and without[1] > 0.9
+
+
+@pytest.mark.parametrize(("alpha", "alone"), [(1.0, 0), (0.0, 1)])
+def test_alpha_of_one_or_zero_asks_one_score_alone(alpha, alone):
+    terms = ([0.5, 0.1], [0.2, 1.0])
+    one = [term if index == alone else None for index, term in enumerate(terms)]
+    assert torch.equal(chances(*terms, alpha=alpha), chances(*one))
+
+
+def test_nothing_admissible_matches_nothing():
+    nothing = torch.zeros(2, dtype=torch.bool)
+    assert chances([0.1, 0.2], admissible=nothing).tolist() == [0, 0]
+    assert match_chance(None, None, 0.5, torch.zeros(0, dtype=torch.bool)).shape == (0,)

@@ -6,14 +6,16 @@ import numpy as np
 from server import Graph, Node, Server
 
 from refdiff_core.demo.scenes import HELD_OUT_SEED, Scene, expressions, sample_scene
+from refdiff_core.settings import Settings
 
 ATTENTION = {
-    "timestep": 100, "resolution": 0, "seed": 0, "sharpen": 1.5, "words": "content",
+    "timestep": -1, "resolution": 0, "seed": 0, "sharpen": 1.5, "words": "content",
 }  # fmt: skip
-MASK = {
-    "alpha": 0.5, "grow": 0, "feather": 0, "fill": False, "invert": False, "union": 1,
-    "spatial_weight": 0.98, "smallest": 0.0005, "largest": 0.95, "size_exponent": 0.25,
-}  # fmt: skip
+SHAPE = (
+    "alpha", "grow", "feather", "fill", "invert", "union", "spatial_weight", "smallest", "largest",
+    "size_exponent",
+)  # fmt: skip
+MASK = {name: getattr(Settings(), name) for name in SHAPE}
 SAM = {"points_per_side": 0, "min_quality": 0.0, "duplicate_iou": 0.9}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT, CHECK, *REST = sys.argv[1:]
 PACK = Path(os.environ.get("REFDIFF_PACK", Path(__file__).parents[2]))
-sys.argv = [sys.argv[0], "--cpu"]
+sys.argv = [sys.argv[0], "--cpu", *os.environ.get("COMFYUI_FLAGS", "").split()]
 sys.path.insert(0, ROOT)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -217,6 +217,139 @@ def patched(_=None):
         float((a.heat - b.heat).abs().max()) for a, b in zip(plain, found, strict=True)
     )
     return {"difference": difference, "seen": sorted(set(seen))}
+
+
+def interop(_=None):
+    """SAM_MODEL and SEGS between our nodes and other packs' way of using them."""
+    import comfy.model_management as management
+    import folder_paths
+    from segment_anything import SamPredictor
+
+    run, models, host = ours("nodes._run"), ours("nodes._models"), ours("nodes._host")
+    load_sam = ours("refdiff_core.demo.models").load_sam
+    image, found = picture(), {}
+    pixels = (image[0].numpy() * 255).astype("uint8")
+    mine = models.hold_sam(load_sam(), "somewhere/sam_vit_b_01ec64.pth")
+    found["model_name"] = mine.model_name
+
+    predictor = SamPredictor(mine)  # as storyicon's nodes do
+    predictor.set_image(pixels)
+    masks, _, _ = predictor.predict(
+        point_coords=ours("nodes._models").np.array([[80, 48]]),
+        point_labels=ours("nodes._models").np.array([1]),
+    )
+    mine.sam_wrapper.prepare_device()  # as Impact Pack's do
+    wrapped = mine.sam_wrapper.predict(pixels, [[80, 48]], [1], None, 0.0)
+    strict = mine.sam_wrapper.predict(pixels, None, None, [60, 30, 100, 70], 2.0)
+    mine.sam_wrapper.release_device()
+    found["impact"] = [len(wrapped), len(strict), bool((masks[0] == wrapped[0]).all())]
+
+    settings = run.own_settings(mine)
+    own = run.propose(mine, image, None, settings)
+    foreign = load_sam()  # a bare Sam from another pack's loader
+    other = run.propose(foreign, image.clone(), None, settings)
+    found["foreign"] = bool((own.sets[0][0].masks == other.sets[0][0].masks).all())
+    found["count"] = len(own.sets[0][0])
+    try:
+        run.propose(object(), image, None, settings)
+    except ours("refdiff_core.errors").ModelError as error:
+        found["refused"] = "not a Segment Anything model" in str(error)
+
+    held = [each.model is mine.sam_wrapper.patcher for each in management.current_loaded_models]
+    management.unload_all_models()
+    found["held, freed"] = [any(held), not management.current_loaded_models]
+
+    attention = run.AttentionBatch.of_masks(own.sets[0][0].masks[:1].float(), image[0], None)
+    batch = run.fuse_batch(attention, own, None, None, ours("refdiff_core.settings").Settings())
+    segs = host.to_segs(batch)
+    found["segs"] = [type(segs[1][0]).__name__, list(segs[0]), sorted(segs[1][0]._fields)]
+    back = host.proposals(segs).sets[0][0].masks
+    found["round trip"] = bool((back[0] == (batch.results[0].mask >= 0.5)).all())
+
+    folder_paths.folder_names_and_paths["sams"] = (["/elsewhere/sams"], {".pth"})
+    models.register_folders()
+    places, suffixes = folder_paths.folder_names_and_paths["sams"]
+    found["sams"] = [places[0] == "/elsewhere/sams", len(places), sorted(suffixes)]
+    return found
+
+
+def once(_=None):
+    """How often picture and text are encoded, over runs with other words and another picture."""
+    run, settings = ours("nodes._run"), ours("refdiff_core.settings")
+    read_lines = ours("nodes._prompt").read_lines
+    model, clip, vae = load("demo")
+    sam = ours("nodes._models").hold_sam(ours("refdiff_core.demo.models").load_sam(), "demo")
+    counts = {"vae": 0, "sam": 0}
+
+    def counting(name, inner):
+        def call(*args, **kwargs):
+            counts[name] += 1
+            return inner(*args, **kwargs)
+
+        return call
+
+    vae.encode = counting("vae", vae.encode)
+    sam.image_encoder.forward = counting("sam", sam.image_encoder.forward)
+    image, found = picture(), []
+
+    def look(text):
+        asked = settings.AttentionSettings()
+        seen = run.read_attention((model, clip, vae), image, read_lines(text), asked, 0)
+        run.propose(sam, image, seen, run.own_settings(sam))
+        found.append([counts["vae"], counts["sam"]])
+
+    look("the red circle")
+    look("the blue square\nthe star")
+    image = picture((96, 96))  # the user loads another one
+    look("the blue square")
+    image[:] = image.flip(2)  # a node that changes its input in place
+    look("the blue square")
+    return found
+
+
+def lora(_=None):
+    """A patch of the weights changes the map and is gone when the plain model is used again."""
+    model, clip, vae = load("demo")
+    _, plain = read((model, clip, vae))
+    patched = model.clone()
+    generator = torch.Generator().manual_seed(0)
+    weights = model.model.state_dict()
+    keys = [key for key in weights if key.endswith("attn2.to_q.weight")]
+    noise = {key: torch.randn(weights[key].shape, generator=generator) * 0.3 for key in keys}
+    patched.add_patches({key: ("diff", (value,)) for key, value in noise.items()}, 1.0)
+    _, other = read((patched, clip, vae))
+    _, again = read((model, clip, vae))
+    return {
+        "changed": float((plain[0].heat - other[0].heat).abs().max()),
+        "left": float((plain[0].heat - again[0].heat).abs().max()),
+    }
+
+
+def precision(_=None):
+    """The map's place in whatever precision the host was started with (COMFYUI_FLAGS)."""
+    checkpoint = load("demo")
+    _, maps = read(checkpoint)
+    heat = maps[0].heat
+    other = ours("refdiff_core.backends.diffusers_attention").DiffusersAttention
+    lines = ours("nodes._prompt").read_lines(EXPRESSIONS)
+    wanted = other.load(ours("refdiff_core.demo.models").DENOISER_FILE).read(picture()[0], lines)
+    pair = torch.stack([heat.flatten(), wanted[0].heat.flatten()])
+    dtype = str(checkpoint[0].model_dtype())
+    return {"dtype": dtype, "correlation": float(torch.corrcoef(pair)[0, 1])}
+
+
+def flat(_=None):
+    """Masks as other packs hand them over: two dimensions, a channel, none at all."""
+    host, values = ours("nodes._host"), ours("nodes._values")
+    square = torch.zeros(12, 20)
+    square[3:9, 4:10] = 1
+    shapes = [square, square[None], square[None, None]]
+    counts = [len(host.proposals(each).sets[0][0]) for each in shapes]
+    empty = host.proposals(torch.zeros(0, 12, 20))
+    hint = values.AttentionBatch.of_masks(host.masks(square), values.blank((12, 20)), None)
+    run, settings = ours("nodes._run"), ours("refdiff_core.settings").Settings()
+    nothing = run.fuse_batch(hint, empty, None, None, settings).results[0]
+    return [*counts, list(nothing.mask.shape), bool(nothing.mask.any())]
 
 
 def shapes(_=None):

@@ -247,7 +247,7 @@ def test_candidates_are_picked_by_number(server):
 
 @pytest.mark.parametrize(
     ("picks", "said"),
-    [("99", "There is no candidate 99"), ("one", "no numbers"), ("1\n2", "2 lines")],
+    [("99", "There is no candidate 99"), ("one", "no numbers"), ("1\n2", "2 entries")],
 )
 def test_picks_that_cannot_be_are_named(server, picks, said):
     case = known(server, 1)[0]

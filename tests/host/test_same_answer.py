@@ -99,3 +99,49 @@ def test_an_embedding_stands_for_its_name(ask):
     assert found["text"].startswith("the test-cat on the left")
     assert found["words"]["test-cat"] == ["embedding"] * 3
     assert found["relation"]["square"] == ["square</w>"]
+
+
+def test_models_and_segs_are_shared_with_other_packs(ask):
+    found = ask("interop")
+    assert found["model_name"] == "sam_vit_b_01ec64"
+    assert found["impact"] == [3, 1, True]
+    assert found["foreign"] and found["count"] > 3
+    assert found["refused"]
+    assert found["held, freed"] == [True, True]
+    assert found["segs"][0] == "SEG"
+    assert {"cropped_mask", "crop_region", "bbox", "label", "confidence"} <= set(found["segs"][2])
+    assert found["round trip"]
+    # another pack's place stays the first, and what it lists stays what it was
+    assert found["sams"] == [True, 2, [".pth"]]
+
+
+def test_an_unchanged_picture_is_encoded_once_whatever_is_asked(ask):
+    # by autoencoder and SAM: first look, other words, another picture, the picture changed
+    assert ask("once") == [[1, 1], [1, 1], [2, 2], [3, 3]]
+
+
+def test_a_lora_counts_and_leaves_nothing_behind(ask):
+    found = ask("lora")
+    assert found["changed"] > 0.05
+    assert found["left"] == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype", "least"),
+    [
+        ("--force-fp32 --use-split-cross-attention", "torch.float32", 0.9999),
+        ("--force-fp32 --use-pytorch-cross-attention", "torch.float32", 0.9999),
+        ("--bf16-unet", "torch.bfloat16", 0.98),
+        ("--fp16-unet", "torch.float16", 0.98),
+        ("--fp8_e4m3fn-unet", "torch.float8_e4m3fn", 0.8),
+    ],
+)
+def test_any_precision_and_attention_gives_the_same_map(ask, monkeypatch, flags, dtype, least):
+    monkeypatch.setenv("COMFYUI_FLAGS", flags)
+    found = ask("precision")
+    assert found["dtype"] == dtype
+    assert found["correlation"] >= least
+
+
+def test_masks_of_two_dimensions_and_none_at_all(ask):
+    assert ask("flat") == [1, 1, 1, [12, 20], False]

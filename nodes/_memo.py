@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+import zlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -41,9 +42,10 @@ class PictureMemo:
             compute: called when there is no such result yet.
         """
         kept = _kept.setdefault(self._batch, {})
-        # a node that changes its input in place (it should not) changes the sum; PyTorch's own
-        # version counter is not there for tensors made in inference mode
-        stamp = (float(self._batch[self._index].double().sum()), *key)
+        # for nodes that change their input in place, which they should not; PyTorch's own version
+        # counter is not there for tensors made in inference mode
+        pixels = self._batch[self._index].detach().cpu().contiguous().numpy()
+        stamp = (zlib.crc32(pixels), *key)
         found = kept.get((kind, self._index))
         if found is not None and found[0]() is model and found[1] == stamp:
             return found[2]

@@ -68,6 +68,7 @@ class SamProposer:
         self.sam = sam
         self.settings = settings
         self.progress = progress
+        self._last: tuple[Image, Tensor, _LowMasks] | None = None
 
     @classmethod
     def load(
@@ -85,11 +86,20 @@ class SamProposer:
         """
         peaks = [self._peaks(each) for each in attention]
         frame = self._frame(image)
-        embedding = self.embed(image)
-        self._done, self._total = 0, self.settings.points_per_side**2 + sum(map(len, peaks))
-        grid = self._decode(embedding, frame, _grid(self.settings.points_per_side))
+        self._done, self._total = 0, sum(map(len, peaks))
+        embedding, grid = self._look(image, frame)
         found = [_join(grid, self._decode(embedding, frame, points)) for points in peaks]
         return [self._finish(masks, frame) for masks in found]
+
+    def _look(self, image: Image, frame: _Frame) -> tuple[Tensor, _LowMasks]:
+        """The picture's embedding and the grid's masks; those of the last picture are kept."""
+        if self._last is None or not torch.equal(self._last[0], image):
+            points = _grid(self.settings.points_per_side)
+            self._total += len(points)
+            embedding = self.embed(image)
+            self._last = image, embedding.cpu(), self._decode(embedding, frame, points)
+        _, embedding, grid = self._last
+        return embedding.to(self.sam.device), grid
 
     def _peaks(self, attention: AttentionMap | None) -> Tensor:
         if attention is None:

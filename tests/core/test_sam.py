@@ -39,9 +39,9 @@ def test_every_object_of_a_scene_is_proposed(sam):
 
 def test_peaks_of_the_map_are_prompts_of_their_own_expression_only(sam, scene):
     heat = torch.from_numpy(scene.masks[0]).float()
-    none, guided = SamProposer(sam, SamSettings(0, 4, min_predicted_iou=0.5)).propose(
-        picture(scene), [None, AttentionMap(heat)]
-    )
+    none, guided = SamProposer(
+        sam, SamSettings(0, 4, min_predicted_iou=0.5, min_stability=0.5)
+    ).propose(picture(scene), [None, AttentionMap(heat)])
     assert len(none) == 0
     assert mask_iou(guided.masks, torch.from_numpy(scene.masks[:1])).max() > 0.8
 

@@ -14,6 +14,7 @@ Decisions, where English leaves a choice:
   shirt, and since a word says how, also the relation ("in", "shirt"). "guy far right blue shirt"
   has the attributes only; "man in black" has the attribute black. Other objects are relations
   only ("man on bike", "hand holding phone").
+- What describes another noun ("left of the blue ring") belongs to the relation.
 - Words after another noun: clothing goes to the nearer person ("man in front of man in white
   shirt"), a position to the root, which is what people mean. A position before the other noun
   ("behind the left car") is that noun's, and a note says that it is not used.

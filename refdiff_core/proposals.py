@@ -140,7 +140,7 @@ def find_peaks(heat: Tensor, count: int, *, lowest: float = 0.3, grid: int = 32)
     # smoothed, so that of a flat region its middle comes before its border
     left = F.avg_pool2d(coarse, 3, stride=1, padding=1, count_include_pad=False)[0]
     left = left.masked_fill(coarse[0] < lowest, 0)
-    points = []
+    points: list[list[float]] = []
     while len(points) < count and left.max() >= lowest:
         row, column = divmod(int(left.argmax()), size[1])
         points.append([(column + 0.5) / size[1], (row + 0.5) / size[0]])

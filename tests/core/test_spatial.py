@@ -131,6 +131,21 @@ def test_masks_of_one_object_count_once():
     assert kept.tolist() == [True, False, True, True, True]
 
 
+def test_a_mask_of_several_things_is_none_of_them():
+    both = (5, 20, 40, 30)
+    scene = draw(*CUPS, both)
+    match = torch.tensor([0.9, 0.9, 0.9, 0.9, 0.95])
+    assert winner("the left cup", match, (), scene) == 0
+    assert winner("the second cup from the left", match, (), scene) == 1
+    assert winner("the largest cup", match, (), scene) == 2
+
+
+def test_a_part_that_fits_badly_leaves_its_whole_one_thing():
+    scene = draw(*CUPS, (50, 20, 54, 24), (64, 36, 70, 42))
+    match = torch.tensor([0.9, 0.9, 0.9, 0.9, 0.4, 0.4])
+    assert winner("the third cup from the left", match, (), scene) == 2
+
+
 def test_identical_boxes_share_a_score():
     twice = draw(CUPS[1], CUPS[1], CUPS[3])
     for text in ("the left cup", "the second cup from the right", "the smallest cup"):

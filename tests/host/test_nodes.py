@@ -209,6 +209,26 @@ def test_masks_from_anywhere_are_ranked(server):
     assert np.array_equal(found, case.mask)
 
 
+@pytest.mark.parametrize(
+    ("left_out", "least"), [({"proposals", "scores"}, 0.4), ({"attention"}, 0.7)]
+)
+def test_attention_alone_and_clip_alone_find_it_too(server, left_out, least):
+    case = known(server, 1, first=7)[0]
+    graph, nodes = split_graph(case.name, case.text)
+    inputs = graph.nodes[nodes["fuse"].name]["inputs"]
+    for name in left_out:
+        del inputs[name]
+    shown = show_mask(graph, nodes["fuse"], 0)
+    assert iou(server.mask(server.run(graph.nodes), shown.name), case.mask) >= least
+
+
+def test_nothing_to_rank_by_is_said(server):
+    graph = Graph()
+    show_mask(graph, graph.add("RefDiffFuseMasks", **MASK), 0)
+    with pytest.raises(GraphError, match="Connect the attention"):
+        server.run(graph.nodes)
+
+
 def test_a_painted_hint_stands_in_for_the_attention(server):
     case = known(server, 1, first=4)[0]
     hint = np.zeros((*case.mask.shape, 3), np.uint8)
@@ -302,6 +322,36 @@ def test_models_leave_memory_with_the_hosts_own_button(server):
     server.post("/free", {"unload_models": True, "free_memory": True})
     time.sleep(2)
     assert np.array_equal(server.mask(server.run(graph.nodes), shown.name), first)
+
+
+@pytest.mark.slow
+def test_a_stock_checkpoint_of_full_size_feeds_the_attention(server):
+    import sys
+    from pathlib import Path
+
+    import torch
+
+    sys.path.append(str(Path(__file__).parents[1] / "core"))
+    from checkpoints import write_single_file
+
+    from refdiff_core.backends.families import SD1
+
+    file = server.base / "models" / "checkpoints" / "random-sd1.safetensors"
+    write_single_file(SD1, file, torch.float16)
+    case = known(server, 1)[0]
+    graph = Graph()
+    stock = graph.add("CheckpointLoaderSimple", ckpt_name=file.name)
+    loaded = graph.add("LoadImage", image=case.name)
+    attention = graph.add(
+        "RefDiffAttention", model=stock[0], clip=stock[1], vae=stock[2], image=loaded[0],
+        expressions=case.text, **{**ATTENTION, "resolution": 256},
+    )  # fmt: skip
+    shown = show_mask(graph, attention, 1)
+    heat = server.picture(server.run(graph.nodes), shown.name)
+    assert heat.shape[:2] == case.mask.shape
+    assert heat.min() == 0 and heat.max() == 255
+    file.unlink()
+    server.post("/free", {"unload_models": True, "free_memory": True})
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-PACK = Path(__file__).resolve().parent
+PACK = Path(__file__).absolute().parent
 BLOCK = 1 << 20
 META = "https://dl.fbaipublicfiles.com/segment_anything/"
 
@@ -87,6 +87,8 @@ def report(models: Path) -> str:
         except importlib.metadata.PackageNotFoundError:
             lines.append(f"  MISSING  {package}: install requirements.txt into ComfyUI's Python")
     lines += ["", f"Models in {models} (the demo models need none of them):"]
+    if not models.is_dir():
+        lines.append("  There is no such folder: name ComfyUI's own with COMFYUI_MODELS.")
     for name, model in MODELS.items():
         path = models / model.folder / model.file
         if path.is_file():

@@ -77,7 +77,10 @@ class _MemoSam(SamProposer):
     memo: PictureMemo
 
     def embed(self, image: Image) -> Tensor:
-        return self.memo.once("sam", self.sam, (), lambda: super(_MemoSam, self).embed(image))
+        def encode() -> Tensor:
+            return SamProposer.embed(self, image).cpu()
+
+        return self.memo.once("sam", self.sam, (), encode).to(self.sam.device)
 
 
 class HostScorer:

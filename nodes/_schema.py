@@ -209,6 +209,17 @@ def mask_inputs() -> list[io.Input]:
                 "0 is the paper's score.",
             )
         ),
+        advanced(
+            io.Float.Input(
+                "quality_exponent",
+                default=default.quality_exponent,
+                min=0.0,
+                max=4.0,
+                step=0.1,
+                tooltip="How much Segment Anything's own trust in a mask counts. 0 leaves it "
+                "out, as the paper does.",
+            )
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Everything that docs/results.md says, measured anew by one command.
+"""What docs/results.md says, measured anew by one command; `demo` makes docs/which-one.md.
 
 python -m refdiff_core.evaluation.results [--scenes 200] [--write docs/results.md]
 """
@@ -12,7 +12,7 @@ import click
 
 from ..demo.scenes import HELD_OUT_SEED, Scene, expressions, sample_scene
 from ..settings import PAPER, Settings
-from .demo import by_group, compare, report, to_markdown
+from .demo import by_group, compare, to_markdown
 from .metrics import chance, mean_iou, overall_iou, precision_at, selection
 from .questions import RIVAL, UNIQUE, Question
 
@@ -27,7 +27,10 @@ the method works as it should, and what each part adds. They say nothing about p
 The models saw none of these scenes in training. How long the denoiser and the CLIP were trained,
 and at which noise level the demo's attention is read, was decided by looking at scenes like these,
 the first two hundred among them (docs/demo-models.md); weights and exponents were set on the first
-eighty.
+eighty. The paper's settings are `refdiff_core.settings.PAPER` (alpha .1, plain contrast, maps as
+they are, no geometry); CLIP's scores are likelihoods in both.
+
+Sizes, positions, order, relations and negation: [which-one.md](which-one.md).
 """
 
 FIRST = """## "The <colour> <shape>", 2 to 4 objects
@@ -87,8 +90,6 @@ def results(scenes: int) -> str:
             to_markdown(choosing(drawn)),
             "\n### Segmenting: nothing is given\n",
             to_markdown(segmenting(drawn)),
-            "\n## Which one\n",
-            report(scenes),
         ]
     )
 

@@ -13,7 +13,7 @@ ATTENTION = {
 }  # fmt: skip
 SHAPE = (
     "alpha", "grow", "feather", "fill", "invert", "union", "spatial_weight", "smallest", "largest",
-    "size_exponent",
+    "size_exponent", "quality_exponent",
 )  # fmt: skip
 MASK = {name: getattr(Settings(), name) for name in SHAPE}
 SAM = {"points_per_side": 0, "min_quality": 0.0, "duplicate_iou": 0.9}

@@ -74,7 +74,7 @@ class Server:
     def start(self) -> None:
         command = [
             sys.executable, str(self.root / "main.py"), "--cpu", "--port", str(self._port),
-            "--base-directory", str(self.base), "--database-url", "sqlite:///:memory:",
+            "--base-directory", str(self.base), "--database-url", f"sqlite:///{self.base}/comfyui.db",
             "--disable-api-nodes", "--disable-all-custom-nodes",
             "--whitelist-custom-nodes", "refdiff", *os.environ.get("COMFYUI_FLAGS", "").split(),
         ]  # fmt: skip

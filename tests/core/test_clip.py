@@ -157,3 +157,38 @@ def test_patches_keep_the_pictures_proportions(size_hw, grid):
 def test_a_name_that_is_no_model_is_told():
     with pytest.raises(ModelError, match="names no CLIP model"):
         load_clip("nothing-of-the-kind")
+
+
+@pytest.fixture(scope="module")
+def small_vit(tmp_path_factory):
+    """One of open_clip's own architectures with random weights, as a file."""
+    import open_clip
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-S-32-alt")
+    path = tmp_path_factory.mktemp("clip") / "vit.safetensors"
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
+    return model.eval(), path
+
+
+@torch.inference_mode()
+def test_a_model_is_loaded_by_architecture_and_local_file(small_vit, image, masks):
+    model, path = small_vit
+    clip = load_clip(f"ViT-S-32-alt:{path}")
+    ids = clip.tokenizer(["the red circle"])
+    assert torch.equal(clip.model.encode_text(ids), model.encode_text(ids))
+    scorer = ClipScorer(clip)
+    assert scorer.embed_regions(image, masks).shape == (len(masks), model.visual.output_dim)
+
+
+def test_another_models_weights_are_told(tmp_path):
+    from safetensors.torch import save_file
+
+    from refdiff_core.demo.models import SAM_FILE
+
+    with pytest.raises(ModelError, match="cannot be loaded as a CLIP model"):
+        load_clip(f"ViT-S-32-alt:{SAM_FILE}")
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
+    with pytest.raises(ModelError, match="cannot be loaded as a CLIP model"):
+        load_clip(f"ViT-S-32-alt:{tmp_path / 'a.safetensors'}")

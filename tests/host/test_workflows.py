@@ -27,7 +27,8 @@ def to_prompt(server, name):
         spec = info[node["type"]]["input"]
         linked = {each["name"]: links[each["link"]] for each in node["inputs"] if each["link"]}
         for key, (kind, *options) in {**spec["required"], **spec.get("optional", {})}.items():
-            if isinstance(kind, list) or kind in WIDGETS:
+            linked_only = bool(options) and options[0].get("forceInput")
+            if (isinstance(kind, list) or kind in WIDGETS) and not linked_only:
                 inputs[key] = values.pop(0)
                 # widgets that the page adds: what becomes of the seed, and the upload button
                 added = ("control_after_generate", "image_upload")

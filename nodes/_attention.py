@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import comfy.model_management
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from ..refdiff_core.attention import attention_map, word_weights
 from ..refdiff_core.backends.diffusers_attention import noise_timestep, root_alone, working_size
-from ..refdiff_core.backends.families import SD2, Family, family_of
+from ..refdiff_core.backends.families import Family, family_of, trained_at
 from ..refdiff_core.backends.tokens import words_to_read
 from ..refdiff_core.capture import Capture, PassComplete
 from ..refdiff_core.errors import ModelError, UnavailableError
@@ -249,9 +248,7 @@ def model_family(model: Any) -> Family:
         )
     config = model.model.model_config.unet_config
     family = family_of(config["model_channels"], config["context_dim"], kind)
-    if family is SD2 and model.model.model_type == ModelType.EPS:
-        return replace(family, resolution=512)  # SD 2.x base and inpainting
-    return family
+    return trained_at(family, v_prediction=model.model.model_type != ModelType.EPS)
 
 
 def _pad(chunks: Chunks, empty: list[Any], count: int) -> Chunks:

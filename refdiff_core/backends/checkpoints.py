@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from .families import UNET, Family, StateDict, TextEncoder, family_of, identify
+from .families import UNET, Family, StateDict, TextEncoder, family_of, identify, trained_at
 
 logger = logging.getLogger("refdiff")
 
@@ -111,7 +111,9 @@ def _from_file(path: Path) -> StableDiffusion:
             f"'{path}' is not whole: it lacks {error}. Get the full checkpoint."
         ) from error
     encoders = tuple(_text_encoder(state, encoder, path) for encoder in family.text_encoders)
-    return StableDiffusion(family, unet, vae, encoders, _predicts_v(state))
+    predicts_v = _predicts_v(state)
+    family = trained_at(family, v_prediction=predicts_v)
+    return StableDiffusion(family, unet, vae, encoders, predicts_v)
 
 
 def _text_encoder(state: StateDict, encoder: TextEncoder, path: Path) -> nn.Module:
@@ -190,7 +192,9 @@ def _from_folder(path: Path) -> StableDiffusion:
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(_damaged(path, error)) from error
-    return StableDiffusion(family, unet, vae, encoders, _scheduler_predicts_v(path))
+    predicts_v = _scheduler_predicts_v(path)
+    family = trained_at(family, v_prediction=predicts_v)
+    return StableDiffusion(family, unet, vae, encoders, predicts_v)
 
 
 def _scheduler_predicts_v(path: Path) -> bool:

@@ -6,7 +6,7 @@ Configurations travel with the package, so that nothing is ever looked up on a h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -223,6 +223,14 @@ def family_of(channels: int, context: int, source: str) -> Family:
         f"'{source}' is of an unknown family: {channels} channels, text of width {context}. "
         + _KNOWN
     )
+
+
+def trained_at(family: Family, *, v_prediction: bool) -> Family:
+    """The family with the resolution its weights were trained at: SD 2.x has two.
+
+    Its v-prediction weights saw 768 pixels, those that predict the noise 512.
+    """
+    return replace(family, resolution=512) if family is SD2 and not v_prediction else family
 
 
 _KNOWN = "Use a checkpoint of Stable Diffusion 1.x, 2.x or XL, inpainting variants included."

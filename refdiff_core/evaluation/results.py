@@ -30,7 +30,8 @@ the first two hundred among them (docs/demo-models.md); weights and exponents we
 eighty. The paper's settings are `refdiff_core.settings.PAPER` (alpha .1, plain contrast, maps as
 they are, no geometry); CLIP's scores are likelihoods in both.
 
-Sizes, positions, order, relations and negation: [which-one.md](which-one.md).
+Sizes, positions, order, relations and negation: [which-one.md](which-one.md). The models'
+own figures: [demo-models.md](demo-models.md).
 """
 
 FIRST = """## "The <colour> <shape>", 2 to 4 objects

@@ -16,7 +16,7 @@ from refdiff_core.settings import AttentionSettings
 
 pytestmark = pytest.mark.slow
 
-EXPECTED_LAYERS = {"SD1": 5, "SD2": 5, "SDXL": 50}
+EXPECTED_LAYERS = {"SD1": 5, "SD2": 5, "SDXL": 60}
 CASES = [("SD1", 4), ("SD1", 9), ("SD2", 4), ("SDXL", 4)]
 
 

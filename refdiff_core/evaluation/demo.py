@@ -36,6 +36,13 @@ METHODS = {
 }
 """What is compared: the parts of the method, and its settings."""
 
+HEAD = """# Which one
+
+Made by `python -m refdiff_core.evaluation.demo --scenes {scenes} --write docs/which-one.md`, with
+the bundled demo models on the CPU in float32. From "size" on, something else of the scene has the
+same name, so that the noun alone never decides. "Known nouns" is the geometry with a scorer that
+knows what every object is: what is lost from there is what CLIP and attention mistake."""
+
 Answers = dict[str, list[Segmentation]]
 
 
@@ -230,6 +237,7 @@ def report(scenes: int, *, oracle: bool = False) -> str:
     drawn = list(held_out_scenes(scenes))
     same, count = mirrored(drawn)
     parts = [
+        HEAD.format(scenes=scenes),
         f"{scenes} held-out scenes of 2 to 6 objects (seeds from {HELD_OUT_SEED} on, most of them "
         f"not square), {count} expressions, each of which means exactly one object.",
         "### Choosing: the true masks are the proposals",

@@ -34,7 +34,7 @@ class ClipSettings:
     margin: share by which a region's box is widened before it is cut out.
     zoom: longer side of the whole picture in the soft branch, in sides of the model's own input.
         Things are small in a whole picture; the published code shows it at its native size.
-    batch: crops embedded at once.
+    budget: MiB that the activations of crops embedded at once may take, about.
     template: what is said; "{}" stands for the expression.
     """
 
@@ -42,7 +42,7 @@ class ClipSettings:
     surround: str = "black"
     margin: float = 0.1
     zoom: float = 2.0
-    batch: int = 32
+    budget: int = 256
     template: str = "{}"
 
 
@@ -129,12 +129,18 @@ class ClipScorer:
     def embed_hard(self, image: Image, masks: Tensor) -> Tensor:
         """Unit vectors float32 (N, d) of the regions cut out, N >= 1."""
         settings, vectors = self.settings, []
-        for batch in masks.split(settings.batch):
+        for batch in masks.split(self._crops_at_once()):
             crops = cut_out(image, batch, self.clip.size, settings.surround, settings.margin)
             vectors.append(self.clip.model.encode_image(self._normalise(crops)).float().cpu())
             if self.progress is not None:
                 self.progress(sum(map(len, vectors)), len(masks))
         return F.normalize(torch.cat(vectors), dim=-1)
+
+    def _crops_at_once(self) -> int:
+        """How many crops fit the budget, one at least."""
+        table: Tensor = self.clip.model.visual.positional_embedding  # (1 + T, width)
+        # a block holds about 16 floats per token and channel at once: q, k, v, the wide layer, ...
+        return max(1, self.settings.budget * 2**20 // (table.numel() * 16 * 4))
 
     def embed_soft(self, image: Image, masks: Tensor) -> Tensor:
         """Unit vectors float32 (N, d): all regions in one pass over the whole picture.

@@ -48,8 +48,9 @@ def test_all_regions_in_one_pass_equal_one_pass_each(demo_models, image, masks):
 
 @torch.inference_mode()
 def test_batched_crops_equal_one_by_one(demo_models, image, masks):
-    one = scorer_of(demo_models, batch=1).embed_hard(image, masks)
-    many = scorer_of(demo_models, batch=3).embed_hard(image, masks)
+    one, many = scorer_of(demo_models, budget=0), scorer_of(demo_models)
+    assert one._crops_at_once() == 1 and many._crops_at_once() >= len(masks)
+    one, many = one.embed_hard(image, masks), many.embed_hard(image, masks)
     assert (one - many).abs().max() < 1e-4
 
 

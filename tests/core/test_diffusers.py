@@ -239,3 +239,13 @@ def test_missing_truncated_and_foreign_files_are_told(tmp_path):
     save_file(unknown, tmp_path / "odd.safetensors")
     with pytest.raises(ModelError, match="unknown family: 48 channels, text of width 99"):
         load_stable_diffusion(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_gives_nearly_the_same_map(dtype, source, image):
+    half = DiffusersAttention.load(DENOISER_FILE, dtype=dtype)
+    expressions = [parse("the red circle"), parse("the star")]
+    for exact, rough in zip(
+        source.read(image, expressions), half.read(image, expressions), strict=True
+    ):
+        assert (exact.heat - rough.heat).abs().mean() < 0.02

@@ -68,3 +68,20 @@ def test_capture_leaves_the_output_as_it_was_bit_for_bit(checkpoint):
         after = model.unet(*args, **kwargs).sample
     assert torch.equal(before, during) and torch.equal(before, after)
     assert not layers_on(model.unet, 3)
+
+
+def test_a_diffusers_folder_is_the_same_model(checkpoint, tmp_path):
+    name, model = checkpoint
+    model.unet.save_pretrained(tmp_path / "unet")
+    model.vae.save_pretrained(tmp_path / "vae")
+    for spec, encoder in zip(model.family.text_encoders, model.text_encoders, strict=True):
+        encoder.save_pretrained(tmp_path / spec.subfolder)
+    folder = load_stable_diffusion(tmp_path, dtype=torch.bfloat16)
+    assert folder.family == model.family
+    image = torch.rand(256, 320, 3, generator=torch.Generator().manual_seed(1))
+    look = AttentionSettings(resolution=256)
+    heats = [
+        DiffusersAttention(each, look).read(image, [parse("the red cup")])[0].heat
+        for each in (model, folder)
+    ]
+    assert (heats[0] - heats[1]).abs().max() < 0.05

@@ -9,6 +9,7 @@ from PIL import Image
 
 from refdiff_core.backends.checkpoints import load_stable_diffusion
 from refdiff_core.backends.official import (
+    SETTINGS,
     OfficialAttention,
     OfficialProposer,
     OfficialScorer,
@@ -19,6 +20,7 @@ from refdiff_core.backends.official import (
 )
 from refdiff_core.demo.models import DENOISER_FILE
 from refdiff_core.expression import parse
+from refdiff_core.fusion import fuse
 from refdiff_core.values import Proposals
 
 SIDE = 128
@@ -180,3 +182,11 @@ def test_scores_are_seven_parts_hard_and_three_soft(demo_models, image):
         hard = scorer.embed_hard(image, masks) @ sentence
         soft = scorer.embed_soft(image, masks) @ F.normalize(sentence + root, dim=-1)
     assert torch.allclose(scores, 0.7 * hard + 0.3 * soft, atol=1e-6)
+
+
+def test_the_total_is_the_published_mix_over_its_sum(image):
+    masks = torch.zeros(2, 96, 144, dtype=torch.bool)
+    masks[0, 20:60, 10:50] = masks[1, 30:90, 80:140] = True
+    generative, clip = torch.tensor([0.4, -0.1]), torch.tensor([0.21, 0.24])  # .7 hard + .3 soft
+    result = fuse(parse("left cup"), None, Proposals.of(masks), generative, clip, SETTINGS)
+    assert torch.allclose(result.scores.total, (clip + 0.05 * generative) / 1.05)

@@ -112,3 +112,18 @@ def test_a_file_of_another_model_is_told(tmp_path):
     save_file({"visual.conv1.weight": torch.zeros(2, 3, 4, 4)}, path)
     with pytest.raises(ModelError, match="not a Segment Anything checkpoint"):
         load_sam(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["vit_b", "vit_l", "vit_h"])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_full_size_checkpoints_are_told_apart_by_their_weights(kind, suffix, tmp_path):
+    from safetensors.torch import save_file
+    from segment_anything import sam_model_registry
+
+    state = sam_model_registry[kind]().state_dict()
+    path = tmp_path / f"sam{suffix}"
+    torch.save(state, path) if suffix == ".pth" else save_file(state, path)
+    loaded = load_sam(path).state_dict()
+    assert loaded.keys() == state.keys()
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())

@@ -96,7 +96,7 @@ def heat_map(word_maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
     """One map from the words that name a thing: their mean, stretched, on the picture's grid.
 
     The paper reads the root word alone; the mean over the content words localises better
-    (METHOD.md 3c, idea 3; docs/results.md).
+    (METHOD.md 3c, idea 3).
 
     Args:
         word_maps: float32 (G, h, w).

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from segment_anything import SamAutomaticMaskGenerator
 
-from refdiff_core.backends.sam_proposer import AUTOMATIC, SamProposer
+from refdiff_core.backends.sam_proposer import SamProposer
 from refdiff_core.demo.models import load_sam
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 from refdiff_core.proposals import mask_iou
+from refdiff_core.settings import AUTOMATIC
 
 LIMITS = {"min_predicted_iou": 0.7, "min_stability": 0.8}
 """The package's defaults, .88 and .95, pass few masks of the small bundled model."""

@@ -9,13 +9,13 @@ from typing import Any
 from torch import Tensor
 
 from ..refdiff_core.backends.clip_scorer import ClipScorer
-from ..refdiff_core.backends.sam_proposer import AUTOMATIC, DEMO, SamProposer, SamSettings
+from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer
 from ..refdiff_core.errors import RefDiffError
 from ..refdiff_core.phrases import find_phrases
 from ..refdiff_core.pipeline import Models, segment
 from ..refdiff_core.proposals import AttentionProposer
 from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
-from ..refdiff_core.settings import AttentionSettings, Settings
+from ..refdiff_core.settings import AUTOMATIC, AttentionSettings, SamSettings, Settings
 from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
 from ._attention import ComfyAttention
 from ._host import check_sizes, images, masks, progress, proposals

@@ -7,7 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..refdiff_core.backends.sam_proposer import SamSettings
+from ..refdiff_core.settings import SamSettings
 from ._host import candidate_masks
 from ._run import asked_settings, propose
 from ._schema import CATEGORY, Attention, Proposals, Sam, advanced, image_input, schema

@@ -43,7 +43,7 @@ def answer_picture(
     expressions: Sequence[Expression],
     models: Models,
     masks: Tensor | None = None,
-    settings: Settings = Settings(),
+    settings: Settings | None = None,
 ) -> list[Answer]:
     """Segment one picture file for every expression.
 

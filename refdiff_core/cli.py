@@ -18,6 +18,7 @@ import click
 
 from .console import logging_to_stderr, say, table, working
 from .errors import RefDiffError
+from .settings import PRESETS
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -30,6 +31,13 @@ _out = click.option(
     help="Folder for the results; made if need be.",
 )
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+_settings = click.option(
+    "--settings",
+    type=click.Choice(list(PRESETS)),
+    default="default",
+    show_default=True,
+    help="The best that was measured, the paper's method, or its published code's.",
+)
 
 
 def main() -> None:
@@ -122,6 +130,7 @@ def demo(out: Path, seed: int | None) -> None:
 @click.option(
     "--variant", type=click.Choice(["g", "gs", "ds", "gsd"]), help="Leave parts out; see models."
 )
+@_settings
 @_out
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the noise.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -30,7 +30,7 @@ from .loading import load_demo, load_models
 from .masks import load_masks
 from .pipeline import Models
 from .proposals import FixedProposals
-from .settings import AttentionSettings
+from .settings import find_preset
 from .values import Proposals
 
 
@@ -46,6 +46,7 @@ class Job:
     clip: str | None
     masks: Path | None
     variant: str | None
+    settings: str
     out: Path
     seed: int
     device: str
@@ -108,10 +109,11 @@ def run_job(job: Job, work: Work) -> bool:
 
 
 def _load(job: Job, masks: Tensor | None, work: Work) -> Models:
-    device, settings = _device(job.device), AttentionSettings(seed=job.seed)
+    device = _device(job.device)
+    attention = replace(find_preset(job.settings).attention, seed=job.seed)
     proposer = None if masks is None else FixedProposals(Proposals.of(masks))
     if job.demo:
-        models = load_demo(job.variant or "gsd", settings, device, proposer)
+        models = load_demo(job.variant or "gsd", attention, device, proposer, settings=job.settings)
     else:
         models = load_models(
             variant=job.variant,
@@ -121,7 +123,8 @@ def _load(job: Job, masks: Tensor | None, work: Work) -> Models:
             sam=None if job.sam is None else find_model("sams", job.sam),
             clip=None if job.clip is None else find_clip(job.clip),
             proposer=proposer,
-            attention=settings,
+            settings=job.settings,
+            attention=attention,
             device=device,
         )
     if isinstance(models.proposer, SamProposer):

@@ -2,53 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from .errors import ModelError
 from .pipeline import Models
 from .protocols import AttentionSource, ImageTextScorer, MaskProposer
-from .settings import AttentionSettings
+from .settings import AttentionSettings, ClipSettings, Preset, SamSettings, find_preset
+
+if TYPE_CHECKING:
+    from .backends.checkpoints import StableDiffusion
+    from .backends.clip_scorer import ClipModel
 
 VARIANTS = ("g", "gs", "ds", "gsd")
 
 
 def load_demo(
     variant: str = "gsd",
-    attention: AttentionSettings = AttentionSettings(),
+    attention: AttentionSettings | None = None,
     device: str = "cpu",
     proposer: MaskProposer | None = None,
+    *,
+    settings: str | Preset = "default",
 ) -> Models:
     """The bundled demo models: they know coloured shapes (`refdiff_core.demo.scenes`), no more.
 
     Args:
         variant: g, gs, ds or gsd; see `refdiff_core.pipeline`.
-        attention: noise level, resolution and seed.
+        attention: noise level, resolution and seed, in place of the settings' own.
         device: where they run.
         proposer: stands in for the demo SAM, such as `FixedProposals`.
+        settings: "default", "paper", "official", or a preset of your own. The official ones see
+            the picture at the demo's own size and keep small masks: of its small scenes, 1,024
+            pixels a side and a floor of 10,000 pixels would leave nothing to see.
+
+    Raises:
+        ModelError: no such variant or settings, or the two do not go together.
     """
-    from .backends.clip_scorer import ClipModel, ClipScorer
-    from .backends.diffusers_attention import DiffusersAttention
-    from .backends.sam_proposer import DEMO as DEMO_SAM
-    from .backends.sam_proposer import SamProposer
+    from .backends.checkpoints import load_stable_diffusion
+    from .backends.clip_scorer import ClipModel
+    from .backends.official import OfficialProposer
     from .demo.models import DENOISER_FILE, load_clip, load_sam
 
-    parts = _parts(variant)
-    scorer = None
-    if "s" in parts and proposer is None:
-        proposer = SamProposer(load_sam().to(device), DEMO_SAM)
-    if "d" in parts:
-        clip = load_clip()
-        scorer = ClipScorer(ClipModel(clip.model.to(device), *clip[1:]))
-    return Models(
-        attention=DiffusersAttention.load(DENOISER_FILE, attention, device)
-        if "g" in parts
-        else None,
-        proposer=proposer,
-        scorer=scorer,
+    preset = _for_demo(_with_attention(settings, attention))
+    parts = _parts(variant, preset)
+    clip = load_clip() if "d" in parts else None
+    models = _assemble(
+        preset,
+        load_stable_diffusion(DENOISER_FILE, device) if "g" in parts else None,
+        load_sam().to(device) if "s" in parts and proposer is None else None,
+        clip and ClipModel(clip.model.to(device), *clip[1:]),
+        proposer,
     )
+    if isinstance(models.proposer, OfficialProposer):
+        models.proposer.smallest = 0  # as the published code has it for RefCOCOg
+    return models
 
 
 def load_models(
@@ -58,7 +70,8 @@ def load_models(
     sam: str | Path | None = None,
     clip: str | None = None,
     proposer: MaskProposer | None = None,
-    attention: AttentionSettings = AttentionSettings(),
+    settings: str | Preset = "default",
+    attention: AttentionSettings | None = None,
     device: str = "cpu",
     dtype: torch.dtype | None = None,
 ) -> Models:
@@ -70,22 +83,36 @@ def load_models(
         sam: a Segment Anything checkpoint.
         clip: an open_clip model, ``NAME:PATH`` or the path of a folder or file.
         proposer: masks from outside; then no SAM is needed.
-        attention: noise level, resolution and seed.
+        settings: "default", "paper", "official", or a preset of your own: how every part is asked
+            and its answers are ranked. `refdiff_core.segment` then needs no others.
+        attention: noise level, resolution and seed, in place of the settings' own.
         device: "cpu", "cuda", "mps".
         dtype: float32 on the CPU, float16 elsewhere by default.
 
     Raises:
-        ModelError: a model that the variant needs is not named, or cannot be loaded.
+        ModelError: a model that the variant needs is not named, or cannot be loaded; no such
+            settings.
+        UnavailableError: the official settings cannot read such a checkpoint.
     """
+    from .backends.checkpoints import load_stable_diffusion
+    from .backends.clip_scorer import load_clip
+    from .backends.sam_proposer import load_sam
+
     have = {"g": checkpoint, "s": sam or proposer, "d": clip}
-    parts = variant = _parts(_fullest(have) if variant is None else variant)
+    preset = _with_attention(settings, attention)
+    parts = variant = _parts(_fullest(have) if variant is None else variant, preset)
     for part in parts:
         if have[part] is None:
             raise ModelError(f"Variant '{variant}' needs {_NEEDS[part]}.")
-    return Models(
-        attention=_attention(checkpoint, attention, device, dtype) if "g" in parts else None,
-        proposer=proposer or (_proposer(sam, device) if "s" in parts else None),
-        scorer=_scorer(clip, device) if "d" in parts else None,
+    default = torch.float32 if torch.device(device).type == "cpu" else torch.float16
+    return _assemble(
+        preset,
+        load_stable_diffusion(checkpoint, device, dtype or default)
+        if checkpoint is not None and "g" in parts
+        else None,
+        load_sam(sam).to(device) if sam is not None and proposer is None and "s" in parts else None,
+        load_clip(clip, device) if clip is not None and "d" in parts else None,
+        proposer if "s" in parts else None,
     )
 
 
@@ -104,31 +131,53 @@ def _fullest(have: Mapping[str, object]) -> str:
     return variant
 
 
-def _parts(variant: str) -> str:
+def _parts(variant: str, preset: Preset) -> str:
     if variant not in VARIANTS:
         raise ModelError(f"There is no variant '{variant}'; it is one of {', '.join(VARIANTS)}.")
+    if preset.official and variant == "g":
+        raise ModelError(
+            f"The official settings have no variant 'g': there must be {_NEEDS['s']}; or use the "
+            "paper's settings."
+        )
     return variant
 
 
-def _attention(
-    path: str | Path | None, settings: AttentionSettings, device: str, dtype: torch.dtype | None
-) -> AttentionSource:
+def _with_attention(settings: str | Preset, attention: AttentionSettings | None) -> Preset:
+    preset = find_preset(settings)
+    return preset if attention is None else replace(preset, attention=attention)
+
+
+def _for_demo(preset: Preset) -> Preset:
+    """With what is the bundled models' own: a SAM less sure of itself, a smaller picture."""
+    from .backends.sam_proposer import DEMO
+
+    limits = DEMO.min_predicted_iou, DEMO.min_stability
+    sam = replace(preset.sam, min_predicted_iou=limits[0], min_stability=limits[1])
+    seen = replace(preset.attention, resolution=None) if preset.official else preset.attention
+    return replace(preset, sam=sam, attention=seen)
+
+
+def _assemble(
+    preset: Preset,
+    denoiser: StableDiffusion | None,
+    sam: Any,
+    clip: ClipModel | None,
+    proposer: MaskProposer | None,
+) -> Models:
+    """The parts over loaded models; what is None is left out."""
+    from .backends.clip_scorer import ClipScorer
     from .backends.diffusers_attention import DiffusersAttention
-
-    assert path is not None
-    default = torch.float32 if torch.device(device).type == "cpu" else torch.float16
-    return DiffusersAttention.load(path, settings, device, dtype or default)
-
-
-def _proposer(path: str | Path | None, device: str) -> MaskProposer:
+    from .backends.official import OfficialAttention, OfficialProposer, OfficialScorer
     from .backends.sam_proposer import SamProposer
 
-    assert path is not None
-    return SamProposer.load(path, device=device)
-
-
-def _scorer(name: str | None, device: str) -> ImageTextScorer:
-    from .backends.clip_scorer import ClipScorer, load_clip
-
-    assert name is not None
-    return ClipScorer(load_clip(name, device))
+    read: Callable[[StableDiffusion, AttentionSettings], AttentionSource] = DiffusersAttention
+    propose: Callable[[Any, SamSettings], MaskProposer] = SamProposer
+    score: Callable[[ClipModel, ClipSettings], ImageTextScorer] = ClipScorer
+    if preset.official:
+        read, propose, score = OfficialAttention, OfficialProposer, OfficialScorer
+    return Models(
+        attention=None if denoiser is None else read(denoiser, preset.attention),
+        proposer=proposer if sam is None else propose(sam, preset.sam),
+        scorer=None if clip is None else score(clip, preset.clip),
+        settings=preset.fusion,
+    )

@@ -25,11 +25,15 @@ from .values import AttentionMap, Expression, Image, Proposals, Segmentation
 
 @dataclass(frozen=True)
 class Models:
-    """What looks at the picture. Without a proposer, proposals come from the attention."""
+    """What looks at the picture. Without a proposer, proposals come from the attention.
+
+    settings: what `segment` ranks by unless told otherwise; those that go with the models.
+    """
 
     attention: AttentionSource | None = None
     proposer: MaskProposer | None = None
     scorer: ImageTextScorer | None = None
+    settings: Settings = Settings()
 
     def __post_init__(self) -> None:
         if self.attention is None and (self.proposer is None or self.scorer is None):
@@ -47,7 +51,7 @@ def segment(
     image: Image,
     expressions: str | Expression | Sequence[str | Expression],
     models: Models,
-    settings: Settings = Settings(),
+    settings: Settings | None = None,
 ) -> list[Segmentation]:
     """Find what each expression refers to; the picture is encoded once for all of them.
 
@@ -55,7 +59,7 @@ def segment(
         image: float32 (H, W, 3), RGB, in [0, 1].
         expressions: one or several; text is parsed with `refdiff_core.expression.parse`.
         models: attention, proposer and scorer.
-        settings: weights, limits and the shape of the mask.
+        settings: weights, limits and the shape of the mask; None for the models' own.
 
     Returns:
         One segmentation per expression, in their order. Nothing found is an empty mask. Negative
@@ -66,7 +70,7 @@ def segment(
         ImageError: the picture is no float32 (H, W, 3).
         ExpressionError: a text is empty, or its brackets do not match.
     """
-    image = check_image(image)
+    image, settings = check_image(image), settings or models.settings
     given = [expressions] if isinstance(expressions, (str, Expression)) else expressions
     asked = [parse(each) if isinstance(each, str) else each for each in given]
     if not asked:
@@ -80,7 +84,7 @@ def segment(
         for each in phrases
     ]
     # 2. what could be a thing
-    proposer = models.proposer or AttentionProposer()
+    proposer = models.proposer or AttentionProposer(components=settings.components)
     proposals = _propose(image, phrases, attention, proposer, len(asked))
     # 3. how well each candidate fits: the map, then CLIP
     generative = [

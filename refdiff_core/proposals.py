@@ -149,11 +149,22 @@ def find_peaks(heat: Tensor, count: int, *, lowest: float = 0.3, grid: int = 32)
 
 
 class AttentionProposer:
-    """The weight-free `MaskProposer`: proposals from each expression's own map."""
+    """The weight-free `MaskProposer`: proposals from each expression's own map.
+
+    Args:
+        components: see `propose_from_attention`.
+    """
+
+    def __init__(self, *, components: bool = True) -> None:
+        self.components = components
 
     def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
         """See `MaskProposer.propose`; every expression needs its map."""
-        return [propose_from_attention(each) for each in attention if each is not None]
+        return [
+            propose_from_attention(each, components=self.components)
+            for each in attention
+            if each is not None
+        ]
 
 
 class FixedProposals:

@@ -1,8 +1,10 @@
-"""Every number of the method, with its reason."""
+"""Every number of the method, with its reason, and the sets of them that belong together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from .errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,59 @@ class AttentionSettings:
 
 
 @dataclass(frozen=True)
+class SamSettings:
+    """How Segment Anything is asked.
+
+    points_per_side: of the grid of point prompts. The package's generator uses 32 (1,024
+        prompts); with peaks of the attention to guide the search, 8 are enough (DESIGN.md, Speed).
+    peaks: most points taken from an expression's attention map, 0 for the grid alone. With 4 the
+        demo's masks are better than with none or with 16, which add scraps to choose from.
+    batch: prompts decoded at once.
+    min_predicted_iou, min_stability, stability_offset: the package's own defaults.
+    duplicate_iou: of two masks that overlap by more, the better one stays.
+    """
+
+    points_per_side: int = 8
+    peaks: int = 4
+    batch: int = 64
+    min_predicted_iou: float = 0.88
+    min_stability: float = 0.95
+    stability_offset: float = 1.0
+    duplicate_iou: float = 0.9
+
+
+AUTOMATIC = SamSettings(points_per_side=32, peaks=0, duplicate_iou=0.95)
+"""The grid of the package's SamAutomaticMaskGenerator."""
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """How CLIP is asked.
+
+    beta: weight of the soft branch against the hard one; the paper's .3.
+    surround: what a region is cut out upon: "black" (the paper's), "mean" or "blur".
+    margin: share by which a region's box is widened before it is cut out.
+    zoom: longer side of the whole picture in the soft branch, in sides of the model's own input.
+        Things are small in a whole picture; the published code shows it at its native size.
+    budget: MiB that the activations of crops embedded at once may take, about.
+    template: what is said; "{}" stands for the expression.
+    likelihood: scores are likelihoods relative to the picture's best region; False for bare
+        cosines, as in the paper. See `refdiff_core.backends.clip_scorer.ClipScorer`.
+    ramp: the soft branch sees a picture that darkens away from the side that the words name, as
+        in the paper; else places are left to geometry (`refdiff_core.spatial`).
+    """
+
+    beta: float = 0.3
+    surround: str = "black"
+    margin: float = 0.1
+    zoom: float = 2.0
+    budget: int = 256
+    template: str = "{}"
+    likelihood: bool = True
+    ramp: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     """How proposals are ranked and the winner becomes a mask.
 
@@ -38,6 +93,8 @@ class Settings:
     spatial_weight: how much where a proposal lies may take from how well it matches, in [0, 1];
         0 leaves geometry out, as the paper does. See `refdiff_core.fusion.fuse`.
     smallest, largest: shares of the picture between which a proposal is admissible.
+    components: proposals cut out of a map are also the connected parts of its cuts, which tells
+        two things of a kind apart; the paper has whole cuts only.
     union: the mask is the union of the best so many proposals.
     grow: pixels to grow the mask by; negative values shrink it.
     feather: radius in pixels over which the mask's edge fades out.
@@ -54,6 +111,7 @@ class Settings:
     spatial_weight: float = 0.98
     smallest: float = 0.0005
     largest: float = 0.95
+    components: bool = True
     union: int = 1
     grow: int = 0
     feather: int = 0
@@ -61,5 +119,66 @@ class Settings:
     invert: bool = False
 
 
-PAPER = Settings(alpha=0.1, sharpen=0, size_exponent=0, quality_exponent=0, spatial_weight=0)
-"""What the paper says (METHOD.md 1a)."""
+@dataclass(frozen=True)
+class Preset:
+    """Settings of all parts that belong together, so that a caller names them once.
+
+    attention: how a checkpoint is read. sam, clip: how they are asked. fusion: how proposals are
+        made of a map, ranked, and become a mask.
+    official: the parts are those of `refdiff_core.backends.official`, not ours.
+    """
+
+    attention: AttentionSettings = AttentionSettings()
+    sam: SamSettings = SamSettings()
+    clip: ClipSettings = ClipSettings()
+    fusion: Settings = Settings()
+    official: bool = False
+
+
+DEFAULT = Preset()
+"""The best that we have measured."""
+
+PAPER = Preset(
+    # t = 2 of 20 steps 1, 51, 101, ..., counted from 0 as the published code counts its noise
+    attention=AttentionSettings(timestep=101, words="root"),
+    sam=AUTOMATIC,
+    clip=ClipSettings(margin=0.0, likelihood=False, ramp=True),
+    fusion=Settings(
+        alpha=0.1,
+        sharpen=0,
+        size_exponent=0,
+        quality_exponent=0,
+        spatial_weight=0,
+        smallest=0,
+        largest=1,
+        components=False,
+    ),
+)
+"""What the paper says (METHOD.md 1a). Where it is silent or was not at hand, docs/method.md has
+what was assumed."""
+
+OFFICIAL = Preset(
+    attention=AttentionSettings(resolution=1024, words="root"),
+    # of overlapping automatic masks the package compares boxes at .7
+    sam=replace(AUTOMATIC, duplicate_iou=0.7),
+    clip=ClipSettings(margin=0.0, likelihood=False, ramp=True),
+    # .7 hard + .3 soft + .05 diffusion, whose first two are one score
+    fusion=replace(PAPER.fusion, alpha=0.05 / 1.05),
+    official=True,
+)
+"""What the published code computes (METHOD.md 1b), for comparison only."""
+
+PRESETS = {"default": DEFAULT, "paper": PAPER, "official": OFFICIAL}
+
+
+def find_preset(settings: str | Preset) -> Preset:
+    """The preset of that name, or the one that is given.
+
+    Raises:
+        ModelError: there is none of that name.
+    """
+    if isinstance(settings, Preset):
+        return settings
+    if settings not in PRESETS:
+        raise ModelError(f"There are no settings '{settings}'; use one of {', '.join(PRESETS)}.")
+    return PRESETS[settings]

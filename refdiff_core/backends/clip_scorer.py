@@ -20,30 +20,10 @@ from torch import Tensor
 from ..errors import ModelError
 from ..images import resize_picture
 from ..proposals import mask_boxes
+from ..settings import ClipSettings
 from ..values import Expression, Image, Proposals
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class ClipSettings:
-    """How CLIP is asked.
-
-    beta: weight of the soft branch against the hard one; the paper's .3.
-    surround: what a region is cut out upon: "black" (the paper's), "mean" or "blur".
-    margin: share by which a region's box is widened before it is cut out.
-    zoom: longer side of the whole picture in the soft branch, in sides of the model's own input.
-        Things are small in a whole picture; the published code shows it at its native size.
-    budget: MiB that the activations of crops embedded at once may take, about.
-    template: what is said; "{}" stands for the expression.
-    """
-
-    beta: float = 0.3
-    surround: str = "black"
-    margin: float = 0.1
-    zoom: float = 2.0
-    budget: int = 256
-    template: str = "{}"
 
 
 @dataclass(frozen=True)

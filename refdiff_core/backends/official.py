@@ -9,7 +9,7 @@ another: METHOD.md 1c.1, 1c.2), the intention is computed, not the bug; docs/met
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,32 +19,22 @@ from torch import Tensor
 
 from ..attention import min_max, word_weights
 from ..capture import Capture
+from ..errors import UnavailableError
 from ..images import to_pil
-from ..settings import Settings
+from ..settings import OFFICIAL, AttentionSettings, ClipSettings, SamSettings
 from ..values import AttentionMap, Expression, Image, Proposals, Word
 from .checkpoints import StableDiffusion
-from .clip_scorer import ClipModel, ClipScorer, ClipSettings
+from .clip_scorer import ClipModel, ClipScorer
 from .diffusers_attention import alphas_cumprod, capturing, encode_text, layers_on
-from .sam_proposer import AUTOMATIC, SamProposer
+from .families import DEMO, SD1
+from .sam_proposer import Progress, SamProposer
 from .tokens import tokenize
 
-SIDE = 1024
-"""Pixels of the black-padded square."""
 TIMESTEPS = (51, 1)
 """Of 20 DDIM steps (1, 51, 101, ...), the two that strength .1 leaves. Noise is added for the
 third, 101, although the first call is told 51 (METHOD.md 1b)."""
 NOISE_TIMESTEP = 101
 GUIDANCE = 9.0
-SETTINGS = Settings(
-    alpha=0.05 / 1.05,
-    sharpen=0,
-    size_exponent=0,
-    quality_exponent=0,
-    spatial_weight=0,
-    smallest=0,
-    largest=1,
-)
-"""The mix .7 hard + .3 soft + .05 diffusion, whose first two add up to one score."""
 
 
 class OfficialAttention:
@@ -52,14 +42,26 @@ class OfficialAttention:
 
     Args:
         model: a Stable Diffusion 1.x checkpoint.
-        seed: of the latents and the noise; the published code sets none.
-        side: of the padded square in pixels.
+        settings: its resolution is the side in pixels of the black-padded square, None for what
+            the model was trained at; its seed is that of the latents and the noise, for which the
+            published code sets none. The rest is fixed.
+
+    Raises:
+        UnavailableError: a checkpoint of another family, which the published code cannot read.
     """
 
-    def __init__(self, model: StableDiffusion, seed: int = 0, side: int = SIDE) -> None:
+    def __init__(
+        self, model: StableDiffusion, settings: AttentionSettings = OFFICIAL.attention
+    ) -> None:
+        if model.family not in (SD1, DEMO) or model.unet.config.in_channels != 4:
+            raise UnavailableError(
+                "The published code reads Stable Diffusion 1.x, without inpainting channels, and "
+                f"no others; this is {model.family.name} with {model.unet.config.in_channels} "
+                "channels. Use such a checkpoint, or other settings."
+            )
         self.model = model
-        self.seed = seed
-        self.side = side
+        self.seed = settings.seed
+        self.side = settings.resolution or model.family.resolution
         self.layers = layers_on(model.unet, model.family.grid_factor)
 
     @torch.inference_mode()
@@ -142,23 +144,33 @@ def unpad(values: Tensor, size_hw: tuple[int, int], side: int) -> Tensor:
     return min_max(torch.from_numpy(whole[top : top + height, left : left + width]).float())
 
 
-class OfficialProposer:
+class OfficialProposer(SamProposer):
     """A `MaskProposer`: of the automatic masks the largest ten, none below 10,000 pixels.
 
     Args:
         sam: a `segment_anything.modeling.Sam`.
+        settings: the grid and its filters.
+        progress: called between batches.
         smallest: pixels; the published code has 10,000 for RefCOCO and RefCOCO+, 0 for RefCOCOg.
         count: masks kept.
     """
 
-    def __init__(self, sam: object, smallest: int = 10_000, count: int = 10) -> None:
-        self.automatic = SamProposer(sam, replace(AUTOMATIC, duplicate_iou=0.7))
+    def __init__(
+        self,
+        sam: Any,
+        settings: SamSettings = OFFICIAL.sam,
+        progress: Progress | None = None,
+        *,
+        smallest: int = 10_000,
+        count: int = 10,
+    ) -> None:
+        super().__init__(sam, settings, progress)
         self.smallest = smallest
         self.count = count
 
     def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
         """See `MaskProposer.propose`; nothing guides it."""
-        (found,) = self.automatic.propose(image, [None])
+        (found,) = super().propose(image, [None])
         areas = found.masks.flatten(1).sum(1)
         largest = areas.argsort(descending=True, stable=True)[: self.count]
         kept = found.select(largest[areas[largest] > self.smallest])
@@ -172,8 +184,8 @@ class OfficialScorer(ClipScorer):
     soft one hears half sentence, half root noun.
     """
 
-    def __init__(self, clip: ClipModel) -> None:
-        super().__init__(clip, ClipSettings(surround="black", margin=0.0))
+    def __init__(self, clip: ClipModel, settings: ClipSettings = OFFICIAL.clip) -> None:
+        super().__init__(clip, settings)
 
     @torch.inference_mode()
     def score(

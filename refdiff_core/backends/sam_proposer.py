@@ -18,37 +18,13 @@ from torch import Tensor
 from ..errors import ModelError
 from ..images import to_pil
 from ..proposals import distinct, find_peaks
+from ..settings import SamSettings
 from ..values import AttentionMap, Image, Proposals
 from .checkpoints import read_state_dict
 
 Progress = Callable[[int, int], None]
 """Called with (prompts done, prompts in all) between batches; may raise to stop."""
 
-
-@dataclass(frozen=True)
-class SamSettings:
-    """How Segment Anything is asked.
-
-    points_per_side: of the grid of point prompts. The package's generator uses 32 (1,024
-        prompts); with peaks of the attention to guide the search, 8 are enough (DESIGN.md, Speed).
-    peaks: most points taken from an expression's attention map, 0 for the grid alone. With 4 the
-        demo's masks are better than with none or with 16, which add scraps to choose from.
-    batch: prompts decoded at once.
-    min_predicted_iou, min_stability, stability_offset: the package's own defaults.
-    duplicate_iou: of two masks that overlap by more, the better one stays.
-    """
-
-    points_per_side: int = 8
-    peaks: int = 4
-    batch: int = 64
-    min_predicted_iou: float = 0.88
-    min_stability: float = 0.95
-    stability_offset: float = 1.0
-    duplicate_iou: float = 0.9
-
-
-AUTOMATIC = SamSettings(points_per_side=32, peaks=0, duplicate_iou=0.95)
-"""The grid of the package's SamAutomaticMaskGenerator."""
 
 DEMO = SamSettings(min_predicted_iou=0.7, min_stability=0.8)
 """For the bundled SAM, whose small decoder is less sure of itself than the real one."""

@@ -8,7 +8,7 @@ Two questions, asked apart: does the right proposal win when the true masks are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,15 +23,18 @@ from ..loading import load_demo
 from ..pipeline import Models, segment
 from ..proposals import FixedProposals
 from ..protocols import AttentionSource
-from ..settings import PAPER, Settings
+from ..settings import DEFAULT, PAPER, Preset, Settings
 from ..values import AttentionMap, Expression, Image, Proposals, Segmentation
 from .metrics import Record, chance, mean_iou, overall_iou, overlap, precision_at, selection
 from .questions import GROUPS, Question, held_out_scenes, mirror, mirror_words, questions
 
-METHODS = {
-    "both": ("gsd", Settings()),
-    "generative": ("gs", Settings()),
-    "discriminative": ("ds", Settings()),
+Method = tuple[str, Preset]
+"""A variant, and the settings of all its parts."""
+
+METHODS: dict[str, Method] = {
+    "both": ("gsd", DEFAULT),
+    "generative": ("gs", DEFAULT),
+    "discriminative": ("ds", DEFAULT),
     "the paper's": ("gsd", PAPER),
 }
 """What is compared: the parts of the method, and its settings."""
@@ -103,7 +106,7 @@ def answer(
 
 def compare(
     scenes: Sequence[Scene],
-    methods: dict[str, tuple[str, Settings]],
+    methods: Mapping[str, Method],
     *,
     oracle: bool = False,
     ask: Callable[[Scene, int], list[Question]] = questions,
@@ -120,20 +123,28 @@ def compare(
     Returns:
         The records of each method.
     """
-    loaded = load_demo()
+    loaded = {asked: load_demo(settings=asked) for asked in map(_asking, methods.values())}
     records: dict[str, list[Record]] = {name: [] for name in methods}
     for seed, scene in enumerate(tqdm(scenes, disable=None, leave=False)):
         asked, truth = ask(scene, seed), torch.from_numpy(scene.masks)
-        models = _read(loaded, scene, asked)
+        looks = {asking: _read(models, scene, asked) for asking, models in loaded.items()}
         if oracle:
-            models = replace(models, proposer=FixedProposals(Proposals.of(truth)))
-            nouns = replace(models, attention=None, scorer=KnownNouns(scene.objects))
+            looks = {key: _true_masks(models, scene) for key, models in looks.items()}
+            given = FixedProposals(Proposals.of(truth))
+            nouns = Models(None, given, KnownNouns(scene.objects))
             found = answer(scene, asked, nouns, Settings())
             _add(records.setdefault("known nouns", []), asked, found, truth, oracle)
-        for name, (variant, settings) in methods.items():
-            found = answer(scene, asked, _variant(models, variant), settings)
-            _add(records[name], asked, found, truth, oracle)
+        for name, method in methods.items():
+            models = _variant(looks[_asking(method)], method[0])
+            _add(
+                records[name], asked, answer(scene, asked, models, method[1].fusion), truth, oracle
+            )
     return records
+
+
+def _asking(method: Method) -> Preset:
+    """What decides how models are asked: methods that only rank otherwise share their answers."""
+    return replace(method[1], fusion=Settings())
 
 
 def _read(models: Models, scene: Scene, asked: Sequence[Question]) -> Models:
@@ -202,7 +213,7 @@ def choosing_table(scenes: Sequence[Scene]) -> list[list[str]]:
 
 def segmenting_table(scenes: Sequence[Scene]) -> list[list[str]]:
     """Segmenting with nothing given: every variant's mIoU by group, oIoU and precision."""
-    variants = {name: (name, Settings()) for name in ("g", "gs", "ds", "gsd")}
+    variants = {name: (name, DEFAULT) for name in ("g", "gs", "ds", "gsd")}
     rows = [["variant", *GROUPS, "mIoU", "oIoU", "Pr@0.5", "Pr@0.9"]]
     for name, found in compare(scenes, variants).items():
         others = (overall_iou(found), precision_at(found, 0.5), precision_at(found, 0.9))

@@ -5,14 +5,15 @@ python -m refdiff_core.evaluation.results [--scenes 200] [--write docs/results.m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from ..demo.scenes import HELD_OUT_SEED, Scene, expressions, sample_scene
-from ..settings import PAPER, Settings
-from .demo import by_group, compare, to_markdown
+from ..loading import VARIANTS
+from ..settings import DEFAULT, OFFICIAL, PAPER
+from .demo import Method, by_group, compare, to_markdown
 from .metrics import chance, mean_iou, overall_iou, precision_at, selection
 from .questions import RIVAL, UNIQUE, Question
 
@@ -52,14 +53,14 @@ def color_and_shape(scene: Scene, number: int = 0) -> list[Question]:
     ]
 
 
+OTHERS = {"the paper's settings": PAPER, "the published code": OFFICIAL}
+"""What our own settings are compared with."""
+
+
 def choosing(scenes: Sequence[Scene]) -> list[list[str]]:
-    """Choosing among the true masks by each score."""
-    methods = {
-        "generative": ("gs", Settings()),
-        "discriminative": ("ds", Settings()),
-        "both": ("gsd", Settings()),
-        "both, the paper's settings": ("gsd", PAPER),
-    }
+    """Choosing among the true masks by each score, by our settings and by others."""
+    scores = {"generative": "gs", "discriminative": "ds", "both": "gsd"}
+    methods = by_settings(scores)
     found = compare(scenes, methods, oracle=True, ask=color_and_shape)
     rows = [["score", *COLOUR_AND_SHAPE, "all"]]
     rows += [[name, *by_group(found[name], selection, COLOUR_AND_SHAPE)] for name in methods]
@@ -67,16 +68,23 @@ def choosing(scenes: Sequence[Scene]) -> list[list[str]]:
 
 
 def segmenting(scenes: Sequence[Scene]) -> list[list[str]]:
-    """Every variant with nothing given, by our settings and by the paper's."""
-    variants = ("g", "gs", "ds", "gsd")
-    methods = {variant: (variant, Settings()) for variant in variants}
-    methods |= {f"{variant}, the paper's settings": (variant, PAPER) for variant in variants}
+    """Every variant with nothing given, by our settings and by others."""
+    methods = by_settings({variant: variant for variant in VARIANTS})
     rows = [["variant", *(f"mIoU, {g}" for g in COLOUR_AND_SHAPE), "mIoU", "oIoU", "Pr@0.5"]]
     for name, found in compare(scenes, methods, ask=color_and_shape).items():
         others = (overall_iou(found), precision_at(found, 0.5))
         figures = by_group(found, mean_iou, COLOUR_AND_SHAPE)
         rows.append([name, *figures, *(f"{each:.3f}" for each in others)])
     return rows
+
+
+def by_settings(variants: Mapping[str, str]) -> dict[str, Method]:
+    """Every variant by our settings, then by all the others that know it."""
+    methods: dict[str, Method] = {name: (variant, DEFAULT) for name, variant in variants.items()}
+    for whose, preset in OTHERS.items():
+        known = [name for name in variants if not preset.official or variants[name] != "g"]
+        methods |= {f"{name}, {whose}": (variants[name], preset) for name in known}
+    return methods
 
 
 def results(scenes: int) -> str:

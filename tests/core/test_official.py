@@ -9,7 +9,6 @@ from PIL import Image
 
 from refdiff_core.backends.checkpoints import load_stable_diffusion
 from refdiff_core.backends.official import (
-    SETTINGS,
     OfficialAttention,
     OfficialProposer,
     OfficialScorer,
@@ -18,12 +17,15 @@ from refdiff_core.backends.official import (
     position_ramp,
     unpad,
 )
+from refdiff_core.backends.sam_proposer import SamProposer
 from refdiff_core.demo.models import DENOISER_FILE
 from refdiff_core.expression import parse
 from refdiff_core.fusion import fuse
+from refdiff_core.settings import OFFICIAL, AttentionSettings
 from refdiff_core.values import Proposals
 
 SIDE = 128
+LOOK = AttentionSettings(resolution=SIDE)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,7 @@ def plain_map(model, image, text, token):
 
 def test_the_map_is_that_of_two_guided_ddim_steps(model, image):
     expression = parse("the red circle")
-    (found,) = OfficialAttention(model, side=SIDE).read(image, [expression])
+    (found,) = OfficialAttention(model, LOOK).read(image, [expression])
     # tokens of "the red circle, ": start, the, red, circle
     expected = plain_map(model, image, "the red circle, ", 3)
     assert (found.word_maps[0] - expected).abs().max() < 1e-4
@@ -112,7 +114,7 @@ def test_the_map_is_that_of_two_guided_ddim_steps(model, image):
 
 
 def test_the_last_piece_of_the_root_is_read(model, image):
-    (found,) = OfficialAttention(model, side=SIDE).read(image, [parse("the snowplough")])
+    (found,) = OfficialAttention(model, LOOK).read(image, [parse("the snowplough")])
     pieces = plain_map(model, image, "the snowplough, ", 4)
     assert (found.word_maps[0] - pieces).abs().max() < 1e-4
 
@@ -152,19 +154,17 @@ def test_position_darkens_the_other_side(text, bright, dark):
     assert (position_ramp("the top cup", 90) == 1).all()
 
 
-class ManyMasks:
+def many_masks(self, image, attention):
     """Stands in for Segment Anything's masks: rectangles of 1 to 14 rows."""
-
-    def propose(self, image, attention):
-        masks = torch.zeros(14, 20, 30, dtype=torch.bool)
-        for index in range(14):
-            masks[index, : index + 1] = True
-        return [Proposals.of(masks)]
+    masks = torch.zeros(14, 20, 30, dtype=torch.bool)
+    for index in range(14):
+        masks[index, : index + 1] = True
+    return [Proposals.of(masks)]
 
 
-def test_the_ten_largest_masks_above_the_floor_survive():
+def test_the_ten_largest_masks_above_the_floor_survive(monkeypatch):
+    monkeypatch.setattr(SamProposer, "propose", many_masks)
     proposer = OfficialProposer(None, smallest=200)
-    proposer.automatic = ManyMasks()
     (found,) = proposer.propose(torch.zeros(20, 30, 3), [None])
     assert found.masks.flatten(1).sum(1).tolist() == [420, 390, 360, 330, 300, 270, 240, 210]
     proposer.smallest = 0
@@ -188,5 +188,5 @@ def test_the_total_is_the_published_mix_over_its_sum(image):
     masks = torch.zeros(2, 96, 144, dtype=torch.bool)
     masks[0, 20:60, 10:50] = masks[1, 30:90, 80:140] = True
     generative, clip = torch.tensor([0.4, -0.1]), torch.tensor([0.21, 0.24])  # .7 hard + .3 soft
-    result = fuse(parse("left cup"), None, Proposals.of(masks), generative, clip, SETTINGS)
+    result = fuse(parse("left cup"), None, Proposals.of(masks), generative, clip, OFFICIAL.fusion)
     assert torch.allclose(result.scores.total, (clip + 0.05 * generative) / 1.05)

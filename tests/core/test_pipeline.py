@@ -122,7 +122,7 @@ def test_nothing_but_the_excluded_is_nothing_found(picture, squares):
 
 def test_the_papers_settings_leave_places_out(picture, squares):
     left, right = segment(
-        picture, ["the left red square", "the right red square"], models(squares), PAPER
+        picture, ["the left red square", "the right red square"], models(squares), PAPER.fusion
     )
     assert left.best == right.best
     assert left.scores.spatial is None

@@ -45,10 +45,10 @@ class ClipScorer:
     """An `ImageTextScorer` over an open_clip model with a vision transformer.
 
     A region is v = beta * soft + (1 - beta) * hard, a text the mean of its sentence and its noun
-    phrase (METHOD.md 1a [KR], 1b). The score is not the bare cosine but its likelihood relative
-    to the picture's best region, exp((cos - cos_best) / temperature) with the model's own
-    temperature: the paper mixes cosines, whose spread of a few hundredths makes its alpha of .1
-    weigh far more than it looks, and differently for every CLIP.
+    phrase (METHOD.md 1a [KR], 1b). The score is not the bare product v . r, as in the paper, but
+    its likelihood relative to the picture's best region, exp((cos - cos_best) / temperature) with
+    the model's own temperature: the paper mixes cosines, whose spread of a few hundredths makes
+    its alpha of .1 weigh far more than it looks, and differently for every CLIP.
 
     Args:
         clip: from `load_clip`.
@@ -72,15 +72,25 @@ class ClipScorer:
     ) -> list[Tensor]:
         """See `ImageTextScorer.score`; values in (0, 1], 1 for the best of each set.
 
-        Proposals that several expressions share are embedded once.
+        Bare cosines, in [-1, 1], where the settings say so. Proposals that several expressions
+        share are embedded once.
         """
-        regions = {id(each): each for each in proposals}
-        vectors = {key: self.embed_regions(image, each.masks) for key, each in regions.items()}
+        vectors: dict[tuple[int, tuple[str, ...]], Tensor] = {}
+        scores = []
+        for expression, each in zip(expressions, proposals, strict=True):
+            sides = expression.position if self.settings.ramp else ()
+            if (id(each), sides) not in vectors:
+                vectors[id(each), sides] = self.embed_regions(image, each.masks, sides)
+            scores.append(
+                self._compare(vectors[id(each), sides], self.embed_expression(expression))
+            )
+        return scores
+
+    def _compare(self, regions: Tensor, text: Tensor) -> Tensor:
+        if not self.settings.likelihood:
+            return regions @ text
         scale = float(self.clip.model.logit_scale.exp())
-        return [
-            relative_likelihood(scale * (vectors[id(each)] @ self.embed_expression(expression)))
-            for expression, each in zip(expressions, proposals, strict=True)
-        ]
+        return relative_likelihood(scale * (F.normalize(regions, dim=-1) @ text))
 
     def embed_expression(self, expression: Expression) -> Tensor:
         """Unit vector float32 (d,): the mean of the sentence and its noun phrase."""
@@ -94,8 +104,14 @@ class ClipScorer:
         ids = self.clip.tokenizer(list(texts)).to(self._device)
         return F.normalize(self.clip.model.encode_text(ids).float().cpu(), dim=-1)
 
-    def embed_regions(self, image: Image, masks: Tensor) -> Tensor:
-        """Unit vectors float32 (N, d) of regions, both branches mixed."""
+    def embed_regions(self, image: Image, masks: Tensor, sides: Sequence[str] = ()) -> Tensor:
+        """float32 (N, d): the unit vectors of both branches, mixed.
+
+        Args:
+            image: float32 (H, W, 3).
+            masks: bool (N, H, W).
+            sides: the soft branch sees the picture darken away from these; see `position_ramp`.
+        """
         if not len(masks):
             return torch.zeros(0, self.clip.model.visual.output_dim)
         beta = self.settings.beta
@@ -103,8 +119,9 @@ class ClipScorer:
         if beta < 1:
             mixed += (1 - beta) * self.embed_hard(image, masks)
         if beta > 0:
-            mixed += beta * self.embed_soft(image, masks)
-        return F.normalize(mixed, dim=-1)
+            ramp = position_ramp(sides, (image.shape[0], image.shape[1]))
+            mixed += beta * self.embed_soft(image * ramp[:, :, None], masks)
+        return mixed
 
     def embed_hard(self, image: Image, masks: Tensor) -> Tensor:
         """Unit vectors float32 (N, d) of the regions cut out, N >= 1."""
@@ -122,8 +139,10 @@ class ClipScorer:
         # a block holds about 16 floats per token and channel at once: q, k, v, the wide layer, ...
         return max(1, self.settings.budget * 2**20 // (table.numel() * 16 * 4))
 
-    def embed_soft(self, image: Image, masks: Tensor) -> Tensor:
+    def embed_soft(self, image: Image, masks: Tensor, zoom: float | None = None) -> Tensor:
         """Unit vectors float32 (N, d): all regions in one pass over the whole picture.
+
+        ``zoom`` stands in for the settings' own.
 
         Every region has a class token of its own, which attends to the region's patches and to
         itself and which nothing attends to, in every block; so the patches see what they always
@@ -131,7 +150,7 @@ class ClipScorer:
         """
         visual = self.clip.model.visual
         patch = visual.patch_size[0]
-        longest = round(self.settings.zoom * self.clip.size / patch)
+        longest = round((zoom or self.settings.zoom) * self.clip.size / patch)
         grid_hw = patch_grid((image.shape[0], image.shape[1]), longest)
         pixels = resize_picture(image, (grid_hw[0] * patch, grid_hw[1] * patch))
         patches = visual.conv1(self._normalise(pixels)).flatten(2).transpose(1, 2)  # (1, T, width)
@@ -159,6 +178,31 @@ class ClipScorer:
 def relative_likelihood(logits: Tensor) -> Tensor:
     """exp(logits - best), float32 (N,) in (0, 1]; unlike a softmax it does not thin out with N."""
     return (logits - logits.max()).exp() if len(logits) else logits
+
+
+def position_ramp(sides: Sequence[str], size_hw: tuple[int, int]) -> Tensor:
+    """The paper's P: brightness that falls from 1 to 0 across the picture, away from a side.
+
+    Args:
+        sides: out of left, right, top and bottom; two of them multiply, others do nothing.
+        size_hw: (H, W) of the picture.
+
+    Returns:
+        float32 (H, W) in [0, 1].
+
+    Source: METHOD.md 1a [KR], which does not say how it falls; a straight line is assumed.
+    """
+    rows, columns = (torch.linspace(1, 0, side) for side in size_hw)
+    ramps = {
+        "left": columns[None],
+        "right": columns.flip(0)[None],
+        "top": rows[:, None],
+        "bottom": rows.flip(0)[:, None],
+    }
+    ramp = torch.ones(size_hw)
+    for side in ramps.keys() & {*sides}:
+        ramp = ramp * ramps[side]
+    return ramp
 
 
 def patch_grid(size_hw: tuple[int, int], longest: int) -> tuple[int, int]:

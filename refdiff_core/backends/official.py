@@ -21,6 +21,7 @@ from ..attention import min_max, word_weights
 from ..capture import Capture
 from ..errors import UnavailableError
 from ..images import to_pil
+from ..proposals import mask_boxes
 from ..settings import OFFICIAL, AttentionSettings, ClipSettings, SamSettings
 from ..values import AttentionMap, Expression, Image, Proposals, Word
 from .checkpoints import StableDiffusion
@@ -35,6 +36,9 @@ TIMESTEPS = (51, 1)
 third, 101, although the first call is told 51 (METHOD.md 1b)."""
 NOISE_TIMESTEP = 101
 GUIDANCE = 9.0
+MOST_ZOOM = 4.0
+"""Sides of CLIP's own input that a picture may be long, so that a large one fits in memory; those
+of RefCOCO, 640 pixels, stay below."""
 
 
 class OfficialAttention:
@@ -180,8 +184,9 @@ class OfficialProposer(SamProposer):
 class OfficialScorer(ClipScorer):
     """An `ImageTextScorer`: .7 hard + .3 soft, as bare cosines.
 
-    The hard branch hears the sentence and sees a picture darkened along "left" or "right"; the
-    soft one hears half sentence, half root noun.
+    The hard branch hears the sentence and sees a picture darkened along "left" or "right", one
+    region after the other; the soft one hears half sentence, half root noun, and sees the picture
+    at its own size.
     """
 
     def __init__(self, clip: ClipModel, settings: ClipSettings = OFFICIAL.clip) -> None:
@@ -202,9 +207,28 @@ class OfficialScorer(ClipScorer):
             darkened = image * position_ramp(expression.text, image.shape[1])[None, :, None]
             hard = self.embed_hard(darkened, candidates.masks) @ sentence
             mixed = F.normalize(0.5 * sentence + 0.5 * root, dim=-1)
-            soft = self.embed_soft(image, candidates.masks) @ mixed
+            native = min(MOST_ZOOM, max(image.shape[:2]) / self.clip.size)
+            soft = self.embed_soft(image, candidates.masks, native) @ mixed
             scored.append(0.7 * hard + 0.3 * soft)
         return scored
+
+    def embed_hard(self, image: Image, masks: Tensor) -> Tensor:
+        """Unit vectors float32 (N, d) of regions on black, cut out along their boxes.
+
+        Their shorter side is brought to the model's own, positions are interpolated for the
+        longer one.
+        """
+        vectors = []
+        for mask, box in zip(masks, mask_boxes(masks).int().tolist(), strict=True):
+            x0, y0, x1, y1 = box[:2] + [max(box[0] + 1, box[2]), max(box[1] + 1, box[3])]
+            crop = (image * mask[:, :, None])[y0:y1, x0:x1]
+            sides = crop.shape[:2]
+            # a region that is all of the crop sees what the class token sees
+            everything = torch.ones(1, *sides, dtype=torch.bool)
+            vectors.append(
+                self.embed_soft(crop, everything, min(MOST_ZOOM, max(sides) / min(sides)))
+            )
+        return torch.cat(vectors)
 
 
 def position_ramp(text: str, width: int) -> Tensor:

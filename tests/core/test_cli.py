@@ -275,6 +275,8 @@ def test_an_output_folder_that_cannot_be(fakes, scene, tmp_path, out, capsys):
         (["--checkpoint", ""], "no model ''"),
         (["--clip", "nowhere", "--sam", "scene.png"], "no model 'nowhere'"),
         (["--demo", "--variant", "x"], "'x'"),
+        (["--demo", "--settings", "x"], "'x'"),
+        (["--demo", "--settings", "official", "--variant", "g"], "no variant 'g'"),
         (["--demo", "--seed", "-1"], "-1"),
         (["--demo", "--device", "abacus"], "no device 'abacus'"),
         (["--demo", "--device", "meta"], "no device 'meta'"),
@@ -389,6 +391,18 @@ def test_every_variant_finds_the_only_red_thing(scene, variant, capsys, squares_
     overlap = (mask & squares_masks[0]).sum() / (mask | squares_masks[0]).sum()
     assert record["variant"] == variant
     assert overlap > 0.5
+
+
+@pytest.mark.parametrize("settings", ["paper", "official"])
+def test_settings_are_chosen_by_name_and_add_no_keys(scene, settings, capsys, squares_masks):
+    options = ["--expression", "the red square", "--json", "--settings"]
+    assert segment(scene, *options, settings) == 0
+    assert segment(scene, *options, "default") == 0
+    other, default = records(capsys)
+    assert list(other) == list(default) == KEYS
+    mask = torch.from_numpy(np.asarray(PIL.Image.open(other["mask"])) > 0)
+    overlap = (mask & squares_masks[0]).sum() / (mask | squares_masks[0]).sum()
+    assert overlap > 0.5 and other["score"] != default["score"]
 
 
 def test_the_same_seed_gives_the_same_bytes(scene, tmp_path, capsys):

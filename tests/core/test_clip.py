@@ -5,17 +5,18 @@ import torch
 
 from refdiff_core.backends.clip_scorer import (
     ClipScorer,
-    ClipSettings,
     blocked_pairs,
     cut_out,
     load_clip,
     patch_coverage,
     patch_grid,
+    position_ramp,
     relative_likelihood,
 )
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 from refdiff_core.errors import ModelError
 from refdiff_core.expression import parse
+from refdiff_core.settings import ClipSettings
 from refdiff_core.values import Proposals
 
 
@@ -86,6 +87,42 @@ def test_the_right_object_scores_best(demo_models):
         right += sum(int(s.argmax()) == i for s, (_, i) in zip(scores, asked, strict=True))
         total += len(asked)
     assert right / total >= 0.9
+
+
+@torch.inference_mode()
+def test_the_papers_scores_are_the_mixed_cosines(demo_models, image, masks):
+    scorer = scorer_of(demo_models, likelihood=False)
+    (scores,) = scorer.score(image, [parse("the red circle")], [Proposals.of(masks)])
+    text = torch.nn.functional.normalize(
+        scorer.embed_texts(["the red circle", "red circle"]).mean(0), dim=-1
+    )
+    hard, soft = scorer.embed_hard(image, masks) @ text, scorer.embed_soft(image, masks) @ text
+    assert torch.allclose(scores, 0.7 * hard + 0.3 * soft, atol=1e-6)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_papers_ramp_prefers_the_twin_on_the_named_side(demo_models, side):
+    image = torch.full((96, 160, 3), 0.5)
+    rows, columns = torch.arange(96)[:, None], torch.arange(160)[None]
+    masks = torch.stack([(rows - 48) ** 2 + (columns - x) ** 2 < 400 for x in (35, 124)])
+    image[masks.any(0)] = torch.tensor([0.85, 0.15, 0.15])
+    asked = [parse(f"the {side} red circle")]
+    wanted, leads = ["left", "right"].index(side), []
+    for ramp in (True, False):
+        soft = scorer_of(demo_models, beta=1.0, likelihood=False, ramp=ramp)
+        (scores,) = soft.score(image, asked, [Proposals.of(masks)])
+        leads.append(float(scores[wanted] - scores[1 - wanted]))
+    # without the ramp, the twins differ by what their places do to CLIP
+    assert leads[0] > 0 and leads[0] > leads[1] + 0.05
+
+
+def test_a_ramp_falls_away_from_the_side_and_corners_multiply():
+    left, top = position_ramp(["left"], (3, 5)), position_ramp(["top"], (3, 5))
+    assert left.tolist() == [[1, 0.75, 0.5, 0.25, 0]] * 3
+    assert top.tolist() == [[1] * 5, [0.5] * 5, [0] * 5]
+    assert torch.equal(position_ramp(["right"], (3, 5)), left.flip(1))
+    assert torch.equal(position_ramp(["bottom", "left"], (3, 5)), top.flip(0) * left)
+    assert (position_ramp(["middle"], (3, 5)) == 1).all() and position_ramp(["left"], (1, 1)) == 1
 
 
 def test_no_proposals_have_no_scores(demo_models, image):

@@ -18,15 +18,34 @@ pytestmark = pytest.mark.slow
 
 EXPECTED_LAYERS = {"SD1": 5, "SD2": 5, "SDXL": 60}
 CASES = [("SD1", 4), ("SD1", 9), ("SD2", 4), ("SDXL", 4)]
+DTYPES = [torch.bfloat16, torch.float16]
+
+
+def case_name(value):
+    return str(value).removeprefix("torch.") if isinstance(value, torch.dtype) else None
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}ch")
-def checkpoint(request, tmp_path_factory):
+def written(request, tmp_path_factory):
     name, channels = request.param
     path = tmp_path_factory.mktemp(name) / "model.safetensors"
     write_single_file(getattr(families, name), path, channels=channels)
-    yield name, load_stable_diffusion(path, dtype=torch.bfloat16)
+    yield name, path
     path.unlink()
+
+
+@pytest.fixture(scope="module", params=DTYPES, ids=case_name)
+def checkpoint(request, written):
+    """Loaded once for all tests of a family and dtype; SDXL in float32 would fill 14 GB."""
+    name, path = written
+    return name, load_stable_diffusion(path, dtype=request.param)
+
+
+def test_the_autoencoder_stays_in_float32_where_float16_would_overflow(checkpoint):
+    _, model = checkpoint
+    half = model.unet.dtype == torch.float16
+    assert model.vae.dtype == (torch.float32 if half else torch.bfloat16)
+    assert all(each.dtype == model.unet.dtype for each in model.text_encoders)
 
 
 @pytest.mark.parametrize("size_hw", [(512, 512), (384, 640)])
@@ -76,7 +95,7 @@ def test_a_diffusers_folder_is_the_same_model(checkpoint, tmp_path):
     model.vae.save_pretrained(tmp_path / "vae")
     for spec, encoder in zip(model.family.text_encoders, model.text_encoders, strict=True):
         encoder.save_pretrained(tmp_path / spec.subfolder)
-    folder = load_stable_diffusion(tmp_path, dtype=torch.bfloat16)
+    folder = load_stable_diffusion(tmp_path, dtype=model.unet.dtype)
     assert folder.family == model.family
     image = torch.rand(256, 320, 3, generator=torch.Generator().manual_seed(1))
     look = AttentionSettings(resolution=256)

@@ -1,10 +1,15 @@
 """Which models a set of names asks for; what a file must hold is the backends' tests' business."""
 
-import pytest
+from dataclasses import replace
 
-from refdiff_core import load_demo, load_models
+import pytest
+import torch
+
+from refdiff_core import AttentionSettings, load_demo, load_models, segment
+from refdiff_core.backends.official import OfficialAttention, OfficialProposer, OfficialScorer
 from refdiff_core.errors import ModelError
 from refdiff_core.proposals import FixedProposals
+from refdiff_core.settings import PAPER, PRESETS, ClipSettings
 from refdiff_core.values import Proposals
 
 
@@ -34,6 +39,50 @@ def test_unknown_demo_variants_are_refused():
 @pytest.mark.parametrize("variant", ["g", "gs", "ds", "gsd"])
 def test_the_demo_has_every_variant(variant):
     assert load_demo(variant).variant == variant
+
+
+@pytest.mark.parametrize("name", ["default", "paper"])
+def test_settings_of_all_parts_belong_together(name):
+    models, preset = load_demo(settings=name), PRESETS[name]
+    assert models.settings == preset.fusion
+    assert models.attention.settings == preset.attention
+    assert models.scorer.settings == preset.clip
+    assert models.proposer.settings.points_per_side == preset.sam.points_per_side
+    assert models.proposer.settings.peaks == preset.sam.peaks
+
+
+def test_official_parts_are_those_of_the_published_code():
+    models = load_demo(settings="official")
+    kinds = OfficialAttention, OfficialProposer, OfficialScorer
+    assert (type(models.attention), type(models.proposer), type(models.scorer)) == kinds
+    assert models.settings.alpha == pytest.approx(0.05 / 1.05)
+    assert models.attention.side == 128, "the demo's own, not 1,024"
+
+
+def test_the_papers_candidates_are_the_nineteen_whole_cuts(two_squares):
+    picture = torch.from_numpy(two_squares).float() / 255
+    for settings, few in (("paper", True), ("default", False)):
+        (result,) = segment(picture, "the red square", load_demo("g", settings=settings))
+        assert (len(result.proposals) <= 19) == few
+
+
+def test_settings_may_be_ones_own_and_attention_may_differ():
+    own = replace(PAPER, clip=ClipSettings(beta=0.5))
+    look = AttentionSettings(seed=3)
+    models = load_demo("gsd", look, settings=own)
+    assert models.scorer.settings.beta == 0.5 and models.attention.settings == look
+
+
+def test_the_published_code_makes_no_proposals():
+    with pytest.raises(ModelError, match="no variant 'g'.*--sam"):
+        load_demo("g", settings="official")
+    with pytest.raises(ModelError, match="no variant 'g'.*--sam"):
+        load_models(checkpoint="a", settings="official")
+
+
+def test_unknown_settings_are_refused():
+    with pytest.raises(ModelError, match="one of default, paper, official"):
+        load_demo(settings="best")
 
 
 def test_outside_masks_stand_in_for_the_demo_sam(squares_masks):

@@ -1,5 +1,7 @@
 """The published code's computation against a plain second derivation of it (METHOD.md 1b)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,9 @@ import torch.nn.functional as F
 from diffusers import DDIMScheduler
 from PIL import Image
 
+from refdiff_core import load_demo, segment
 from refdiff_core.backends.checkpoints import load_stable_diffusion
+from refdiff_core.backends.families import SD2, SDXL
 from refdiff_core.backends.official import (
     OfficialAttention,
     OfficialProposer,
@@ -19,6 +23,11 @@ from refdiff_core.backends.official import (
 )
 from refdiff_core.backends.sam_proposer import SamProposer
 from refdiff_core.demo.models import DENOISER_FILE
+from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
+from refdiff_core.errors import UnavailableError
+from refdiff_core.evaluation.demo import compare
+from refdiff_core.evaluation.metrics import selection
+from refdiff_core.evaluation.results import color_and_shape
 from refdiff_core.expression import parse
 from refdiff_core.fusion import fuse
 from refdiff_core.settings import OFFICIAL, AttentionSettings
@@ -171,17 +180,67 @@ def test_the_ten_largest_masks_above_the_floor_survive(monkeypatch):
     assert len(proposer.propose(torch.zeros(20, 30, 3), [None])[0]) == 10
 
 
+def plain_crop(clip, image, mask):
+    """A region's crop on black through open_clip's own parts, at its own proportions."""
+    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
+    area = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    crop = (image * mask[..., None])[area].permute(2, 0, 1)[None]
+    visual, shorter = clip.model.visual, min(crop.shape[2:])
+    patch = visual.patch_size[0]
+    h, w = (round(side / shorter * clip.size / patch) for side in crop.shape[2:])
+    pixels = F.interpolate(crop, (h * patch, w * patch), mode="bicubic", antialias=True).clamp(0, 1)
+    pixels = (pixels - torch.tensor(clip.mean)[:, None, None]) / torch.tensor(clip.std)[
+        :, None, None
+    ]
+    table, side = visual.positional_embedding, visual.grid_size[0]
+    grid = table[1:].T.reshape(1, -1, side, side)
+    grid = F.interpolate(grid, (h, w), mode="bicubic", align_corners=False)[0].flatten(1).T
+    tokens = torch.cat([visual.class_embedding[None], visual.conv1(pixels)[0].flatten(1).T])
+    tokens = visual.ln_pre(tokens + torch.cat([table[:1], grid]))
+    return F.normalize(visual.ln_post(visual.transformer(tokens[None])[0, 0]) @ visual.proj, dim=-1)
+
+
 def test_scores_are_seven_parts_hard_and_three_soft(demo_models, image):
     masks = torch.zeros(2, 96, 144, dtype=torch.bool)
-    masks[0, 20:60, 10:50] = masks[1, 30:90, 80:140] = True
+    masks[0, 20:60, 10:50] = masks[1, 60:90, 70:140] = True  # one square, one wide
     scorer = OfficialScorer(demo_models.scorer.clip)
     expression = parse("the red circle")
     (scores,) = scorer.score(image, [expression], [Proposals.of(masks)])
     with torch.inference_mode():
         sentence, root = scorer.embed_texts(["the red circle", "circle"])
-        hard = scorer.embed_hard(image, masks) @ sentence
-        soft = scorer.embed_soft(image, masks) @ F.normalize(sentence + root, dim=-1)
-    assert torch.allclose(scores, 0.7 * hard + 0.3 * soft, atol=1e-6)
+        hard = torch.stack([plain_crop(scorer.clip, image, mask) for mask in masks]) @ sentence
+        soft = scorer.embed_soft(image, masks, 144 / scorer.clip.size) @ F.normalize(
+            sentence + root, dim=-1
+        )
+    assert torch.allclose(scores, 0.7 * hard + 0.3 * soft, atol=1e-4)
+
+
+def test_the_hard_branch_takes_strips_and_empty_masks(demo_models, image):
+    masks = torch.zeros(3, 96, 144, dtype=torch.bool)
+    masks[0, 5], masks[1, :, 7] = True, True
+    with torch.inference_mode():
+        vectors = OfficialScorer(demo_models.scorer.clip).embed_hard(image, masks)
+    assert len(vectors) == 3 and vectors.isfinite().all()
+
+
+@pytest.mark.parametrize("family", [SD2, SDXL])
+def test_other_families_are_refused(model, family):
+    with pytest.raises(UnavailableError, match=f"this is {family.name}"):
+        OfficialAttention(replace(model, family=family))
+
+
+def test_the_published_code_finds_the_only_blue_thing(two_squares, squares_masks):
+    picture = torch.from_numpy(two_squares).float() / 255
+    (result,) = segment(picture, "the blue square", load_demo("gs", settings="official"))
+    found = result.mask > 0
+    assert (found & squares_masks[1]).sum() / (found | squares_masks[1]).sum() > 0.8
+
+
+def test_the_published_code_chooses_the_right_object():
+    scenes = [sample_scene(HELD_OUT_SEED + seed, count=(2, 4)) for seed in range(4)]
+    methods = {"official": ("gsd", OFFICIAL)}
+    found = compare(scenes, methods, oracle=True, ask=color_and_shape)["official"]
+    assert len(found) > 4 and selection(found) > 0.9
 
 
 def test_the_total_is_the_published_mix_over_its_sum(image):

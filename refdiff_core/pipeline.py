@@ -84,7 +84,9 @@ def segment(
         for each in phrases
     ]
     # 2. what could be a thing
-    proposer = models.proposer or AttentionProposer(components=settings.components)
+    proposer = models.proposer or AttentionProposer(
+        components=settings.components, percentiles=settings.percentiles
+    )
     proposals = _propose(image, phrases, attention, proposer, len(asked))
     # 3. how well each candidate fits: the map, then CLIP
     generative = [

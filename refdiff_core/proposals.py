@@ -12,7 +12,7 @@ from torch import Tensor
 from .values import AttentionMap, Image, Proposals
 
 THRESHOLDS = tuple(step / 20 for step in range(1, 20))
-"""mu in {5 %, ..., 95 %} of the stretched map, METHOD.md 1a [KR]."""
+"""mu in {5 %, ..., 95 %}, METHOD.md 1a [KR]."""
 
 
 def mask_boxes(masks: Tensor) -> Tensor:
@@ -85,7 +85,11 @@ def within_limits(proposals: Proposals, smallest: float, largest: float) -> Tens
 
 
 def propose_from_attention(
-    attention: AttentionMap, thresholds: Sequence[float] = THRESHOLDS, *, components: bool = True
+    attention: AttentionMap,
+    thresholds: Sequence[float] = THRESHOLDS,
+    *,
+    components: bool = True,
+    percentiles: bool = False,
 ) -> Proposals:
     """Proposals without any weights: the map cut at thresholds, and the cuts' connected parts.
 
@@ -95,6 +99,8 @@ def propose_from_attention(
         attention: heat (H, W) in [0, 1].
         thresholds: in (0, 1].
         components: also each connected part of a cut that falls into several.
+        percentiles: the thresholds are percentiles of the map, so that a cut at .95 holds a
+            twentieth of the picture; else shares of the map's range.
 
     Returns:
         Distinct masks; none for a map without contrast. A mask's quality is 1.
@@ -105,8 +111,9 @@ def propose_from_attention(
 
     size_hw = attention.size_hw
     heat = attention.heat.numpy()
+    levels = np.quantile(heat, thresholds) if percentiles else thresholds
     found: dict[bytes, np.ndarray] = {}
-    for threshold in thresholds if heat.any() else ():
+    for threshold in levels if heat.any() else ():
         cut = heat >= threshold
         parts, count = label(cut)
         masks = [cut, *(parts == part for part in range(1, count + 1))] if components else [cut]
@@ -152,16 +159,17 @@ class AttentionProposer:
     """The weight-free `MaskProposer`: proposals from each expression's own map.
 
     Args:
-        components: see `propose_from_attention`.
+        components, percentiles: see `propose_from_attention`.
     """
 
-    def __init__(self, *, components: bool = True) -> None:
+    def __init__(self, *, components: bool = True, percentiles: bool = False) -> None:
         self.components = components
+        self.percentiles = percentiles
 
     def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
         """See `MaskProposer.propose`; every expression needs its map."""
         return [
-            propose_from_attention(each, components=self.components)
+            propose_from_attention(each, components=self.components, percentiles=self.percentiles)
             for each in attention
             if each is not None
         ]

@@ -95,6 +95,8 @@ class Settings:
     smallest, largest: shares of the picture between which a proposal is admissible.
     components: proposals cut out of a map are also the connected parts of its cuts, which tells
         two things of a kind apart; the paper has whole cuts only.
+    percentiles: a map is cut at percentiles of its values, as in the paper (docs/method.md), not
+        at shares of its range.
     union: the mask is the union of the best so many proposals.
     grow: pixels to grow the mask by; negative values shrink it.
     feather: radius in pixels over which the mask's edge fades out.
@@ -112,6 +114,7 @@ class Settings:
     smallest: float = 0.0005
     largest: float = 0.95
     components: bool = True
+    percentiles: bool = False
     union: int = 1
     grow: int = 0
     feather: int = 0
@@ -152,6 +155,7 @@ PAPER = Preset(
         smallest=0,
         largest=1,
         components=False,
+        percentiles=True,
     ),
 )
 """What the paper says (METHOD.md 1a). Where it is silent or was not at hand, docs/method.md has

@@ -3,6 +3,7 @@
 import torch
 
 from refdiff_core.proposals import (
+    THRESHOLDS,
     AttentionProposer,
     distinct,
     find_peaks,
@@ -89,3 +90,19 @@ def test_peaks_of_a_large_map_are_found_on_a_coarse_grid():
     (peak,) = find_peaks(heat, 1)
     assert 100 <= peak[0] * 160 <= 110 and 60 <= peak[1] * 96 <= 70
     assert find_peaks(torch.zeros(96, 160), 4).shape == (0, 2)
+
+
+def test_cuts_at_percentiles_hold_their_share_of_the_picture():
+    heat = torch.rand(40, 60, generator=torch.Generator().manual_seed(0)) ** 4
+    proposer = AttentionProposer(components=False, percentiles=True)
+    (found,) = proposer.propose(torch.zeros(40, 60, 3), [AttentionMap(heat)])
+    assert torch.allclose(found.areas, 1 - torch.tensor(THRESHOLDS), atol=0.01)
+
+
+def test_without_components_a_map_has_whole_cuts_only():
+    heat = torch.zeros(12, 20)
+    heat[2:5, 2:6] = heat[2:5, 12:16] = 1.0
+    (found,) = AttentionProposer(components=False).propose(
+        torch.zeros(12, 20, 3), [AttentionMap(heat)]
+    )
+    assert torch.equal(found.masks, heat[None] > 0)

@@ -58,7 +58,7 @@ def read_state_dict(path: str | Path) -> StateDict:
 
 
 def _damaged(path: Path, error: Exception) -> str:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]
     return (
         f"'{path}' cannot be read as model weights ({reason}). "
         "Use a whole .safetensors file, or a .ckpt that holds weights only."

@@ -337,8 +337,11 @@ def load_clip(name: str, device: str = "cpu") -> ClipModel:
     try:
         model = open_clip.create_model(architecture, pretrained=weights or None, device=device)
     except (RuntimeError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"'{name}' cannot be loaded as a CLIP model: {reason}") from error
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"'{name}' cannot be loaded as a CLIP model ({reason}). Use a whole CLIP checkpoint, "
+            "and the architecture that it was made for."
+        ) from error
     visual = model.visual
     if not hasattr(visual, "transformer") or not hasattr(visual, "conv1"):
         raise ModelError(f"'{name}' has no vision transformer. Use a ViT, such as ViT-B-16.")

@@ -6,6 +6,7 @@
     +-- MaskError         masks that do not fit the picture, or are no masks
     +-- ModelError        a file is not the model that was asked for, or is missing or damaged
     +-- OutputError       a result cannot be written
+    +-- DataError         a data set, a manifest or earlier records cannot be used
     +-- UnavailableError  a part that is not installed, or not supported for this model
 
 Every message says what was wrong, what was expected, and what to do next.
@@ -34,6 +35,10 @@ class ModelError(RefDiffError):
 
 class OutputError(RefDiffError):
     """A result cannot be written."""
+
+
+class DataError(RefDiffError):
+    """A data set, a manifest or the records of an earlier run cannot be used."""
 
 
 class UnavailableError(RefDiffError):

@@ -70,11 +70,32 @@ def segment(
         ImageError: the picture is no float32 (H, W, 3).
         ExpressionError: a text is empty, or its brackets do not match.
     """
-    image, settings = check_image(image), settings or models.settings
     given = [expressions] if isinstance(expressions, (str, Expression)) else expressions
     asked = [parse(each) if isinstance(each, str) else each for each in given]
+    return segment_apart(image, [asked], models, settings)[0]
+
+
+def segment_apart(
+    image: Image,
+    questions: Sequence[Sequence[Expression]],
+    models: Models,
+    settings: Settings | None = None,
+) -> list[list[Segmentation]]:
+    """Answer several questions about one picture at once, each as if it were the only one.
+
+    Args:
+        image: as for `segment`.
+        questions: the lines of each; negative ones count for their own question alone.
+        models: as for `segment`.
+        settings: as for `segment`.
+
+    Returns:
+        For every question what `segment` gives for its lines.
+    """
+    image, settings = check_image(image), settings or models.settings
+    asked = [line for lines in questions for line in lines]
     if not asked:
-        return []
+        return [[] for _ in questions]
 
     # 1. where the words are: the thing's own, and those of what it is related to
     maps = models.attention.read(image, asked) if models.attention else [None] * len(asked)
@@ -105,12 +126,12 @@ def segment(
     others: list[list[OtherThing | None]] = [[] for _ in asked]
     for phrase, look in list(zip(phrases, looks, strict=True))[len(asked) :]:
         others[phrase.owner].append(locate(*look[1:], settings))
-    results = [
+    results = (
         fuse(each, *look, settings, others=related)
         for each, look, related in zip(asked, looks, others, strict=False)
-    ]
+    )
     # 5. without what negative lines name
-    return leave_out(results, settings)
+    return [leave_out([next(results) for _ in lines], settings) for lines in questions]
 
 
 def _propose(

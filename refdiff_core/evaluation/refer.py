@@ -1,0 +1,293 @@
+"""The refer data sets (RefCOCO, RefCOCO+, RefCOCOg), and anything laid out as they are.
+
+    <root>/<name>/instances.json    COCO's images, annotations and categories
+    <root>/<name>/refs(<by>).p      a pickled list of references, each with its sentences
+    <root>/images/mscoco/images/train2014/   the pictures; see `picture_folders`
+
+Source: the layout and the sums of github lichengunc/refer, as METHOD.md 4 has them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError, UnavailableError
+
+BY = {"refcoco": "unc", "refcoco+": "unc", "refcocog": "umd", "demo": "refdiff"}
+"""Whose references are read when nobody says: of RefCOCOg the split without shared pictures."""
+TEXTS = ("sent", "raw")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One object's outline.
+
+    segmentation: COCO's: a list of polygons [x0, y0, x1, y1, ...], or a run-length code.
+    crowd: it stands for a group of things.
+    """
+
+    id: int
+    category: str
+    segmentation: Any
+    crowd: bool = False
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence, and the object that it means.
+
+    text: as it will be asked; a second line "not: ..." says what is not meant.
+    group: what it tests, for data sets that say so.
+    """
+
+    id: int
+    ref: int
+    annotation: int
+    text: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class ReferImage:
+    """One picture with its objects and all sentences of a split about it, in order of their ids."""
+
+    id: int
+    path: Path
+    size_hw: tuple[int, int]
+    annotations: tuple[Annotation, ...]
+    sentences: tuple[Sentence, ...]
+
+    def annotation(self, number: int) -> Annotation:
+        """The annotation of an id."""
+        return next(each for each in self.annotations if each.id == number)
+
+
+@dataclass(frozen=True)
+class ReferSplit:
+    """What is read of a data set.
+
+    files: the two files that it came from.
+    """
+
+    name: str
+    by: str
+    split: str
+    text: str
+    images: tuple[ReferImage, ...]
+    files: tuple[Path, Path]
+
+
+def load_refer(
+    root: Path,
+    name: str,
+    split: str,
+    *,
+    by: str | None = None,
+    text: str = "sent",
+    images: Path | None = None,
+) -> ReferSplit:
+    """Read one split of a data set.
+
+    Args:
+        root: folder that holds the data set's folder.
+        name: refcoco, refcoco+, refcocog or another folder of that layout.
+        split: such as val, testA or test.
+        by: whose references: unc, umd, google.
+        text: "sent" for the cleaned sentences (Ref-Diff's), "raw" for those as they were typed
+            (Zero-shot-RIS, HybridGL).
+        images: folder of the pictures.
+
+    Raises:
+        DataError: files are missing or damaged, or there is no such split.
+    """
+    by = by or BY.get(name, "unc")
+    files = root / name / "instances.json", root / name / f"refs({by}).p"
+    instances, refs = read_instances(files[0]), read_refs(files[1])
+    chosen = [ref for ref in refs if ref["split"] == split]
+    if not chosen:
+        splits = ", ".join(sorted({str(ref["split"]) for ref in refs})) or "none at all"
+        raise DataError(f"'{files[1]}' has no split '{split}'. It has: {splits}.")
+    folder = images or _find_pictures(root, name)
+    try:
+        found = tuple(_join(instances, chosen, folder, text))
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+        raise DataError(
+            f"'{files[0]}' and '{files[1]}' do not belong together: {error!r}. "
+            "Unpack the data set anew."
+        ) from error
+    return ReferSplit(name, by, split, text, found, files)
+
+
+def read_instances(path: Path) -> dict[str, Any]:
+    """COCO's instances.json, checked for its three lists.
+
+    Raises:
+        DataError: it is missing, or something else.
+    """
+    data = _parse(path, lambda content: json.loads(content))
+    lists = ("images", "annotations", "categories")
+    if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in lists):
+        raise DataError(f"'{path}' does not hold the lists {', '.join(lists)} as COCO's files do.")
+    return data
+
+
+def read_refs(path: Path) -> list[dict[str, Any]]:
+    """The references, from a pickle that may hold nothing but plain data.
+
+    Raises:
+        DataError: it is missing or damaged, holds anything else, or would run code.
+    """
+    refs = _parse(path, load_plain_pickle)
+    keys = {"ref_id", "ann_id", "image_id", "split", "sentences"}
+    if not isinstance(refs, list) or not all(isinstance(r, dict) and keys <= {*r} for r in refs):
+        raise DataError(
+            f"'{path}' is not a list of references with {', '.join(sorted(keys))} each."
+        )
+    return refs
+
+
+def _parse(path: Path, parse: Any) -> Any:
+    try:
+        return parse(path.read_bytes())
+    except FileNotFoundError as error:
+        raise DataError(
+            f"There is no '{path}'. --root names the folder that holds the data set's folder, "
+            "--by whose references it has."
+        ) from error
+    except (OSError, ValueError, EOFError, pickle.UnpicklingError, LookupError, TypeError) as error:
+        raise DataError(f"'{path}' cannot be read: {error}. Unpack the data set anew.") from error
+
+
+_PLAIN = frozenset({"set", "frozenset", "list", "dict", "tuple", "str", "int", "float", "bool"})
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Admits plain builtin types only; `builtins.eval` and the like are builtins, but not plain."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in ("builtins", "__builtin__") and name in _PLAIN:
+            return super().find_class("builtins", name)
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no plain data needs")
+
+
+def load_plain_pickle(content: bytes) -> Any:
+    """Unpickle lists, dicts, texts and numbers, and nothing that could run code.
+
+    Raises:
+        pickle.UnpicklingError: the pickle asks for anything else, or is damaged.
+    """
+    # the published files are Python 2's; their texts are ASCII
+    return _PlainUnpickler(io.BytesIO(content), encoding="utf-8").load()
+
+
+# --- putting together -------------------------------------------------------------------
+
+
+def _join(
+    instances: Mapping[str, Any], refs: Sequence[Mapping[str, Any]], folder: Path, text: str
+) -> Iterable[ReferImage]:
+    known = {each["id"]: each for each in instances["images"]}
+    names = {each["id"]: str(each["name"]) for each in instances["categories"]}
+    wanted: dict[int, list[Sentence]] = {}
+    for ref in refs:
+        wanted.setdefault(ref["image_id"], []).extend(_sentences(ref, text))
+    objects: dict[int, list[Annotation]] = {number: [] for number in wanted}
+    for each in instances["annotations"]:
+        if each["image_id"] in objects:
+            objects[each["image_id"]].append(_annotation(each, names))
+    for number in sorted(wanted):
+        image, found = known[number], tuple(objects[number])
+        sentences = tuple(sorted(wanted[number], key=lambda sentence: sentence.id))
+        missing = {each.annotation for each in sentences} - {each.id for each in found}
+        if missing:
+            raise KeyError(f"picture {number} has no annotation {min(missing)}")
+        size_hw = int(image["height"]), int(image["width"])
+        yield ReferImage(number, folder / image["file_name"], size_hw, found, sentences)
+
+
+def _sentences(ref: Mapping[str, Any], text: str) -> Iterable[Sentence]:
+    for each in ref["sentences"]:
+        group = str(each.get("group", ""))
+        yield Sentence(each["sent_id"], ref["ref_id"], ref["ann_id"], str(each[text]), group)
+
+
+def _annotation(each: Mapping[str, Any], names: Mapping[int, str]) -> Annotation:
+    category = names.get(each["category_id"], str(each["category_id"]))
+    return Annotation(each["id"], category, each["segmentation"], bool(each.get("iscrowd", 0)))
+
+
+def picture_folders(root: Path, name: str) -> list[Path]:
+    """Where pictures are looked for, the refer API's own place first."""
+    places = ("images/mscoco/images/train2014", "images/train2014", "train2014")
+    return [*(root / place for place in places), root / name / "images"]
+
+
+def _find_pictures(root: Path, name: str) -> Path:
+    places = picture_folders(root, name)
+    for place in places:
+        if place.is_dir():
+            return place
+    looked = ", ".join(f"'{place}'" for place in places)
+    raise DataError(f"There are no pictures in {looked}. Name their folder with --images.")
+
+
+# --- outlines ---------------------------------------------------------------------------
+
+
+def decode_mask(annotation: Annotation, size_hw: tuple[int, int]) -> Tensor:
+    """An annotation's mask, bool (H, W): the union of its polygons, or its run-length code.
+
+    Polygons may overlap; what several of them cover is covered once (METHOD.md 4).
+
+    Raises:
+        DataError: the outline does not fit the picture, or is none.
+        UnavailableError: pycocotools is not installed.
+    """
+    coco = _pycocotools()
+    height, width = size_hw
+    outline = annotation.segmentation
+    if isinstance(outline, list):
+        # of four numbers pycocotools would make a box; fewer than three points enclose nothing
+        outline = [polygon for polygon in outline if len(polygon) >= 6]
+        if not outline:
+            return torch.zeros(size_hw, dtype=torch.bool)
+    try:
+        packed = isinstance(outline, dict) and not isinstance(outline["counts"], list)
+        codes = outline if packed else coco.frPyObjects(outline, height, width)
+        mask = torch.from_numpy(coco.decode(codes))
+    except (TypeError, ValueError, KeyError) as error:
+        raise DataError(f"Annotation {annotation.id} has no outline: {error!r}.") from error
+    if tuple(mask.shape[:2]) != size_hw:
+        raise DataError(
+            f"Annotation {annotation.id} is {mask.shape[1]} x {mask.shape[0]} pixels, "
+            f"its picture {width} x {height}."
+        )
+    return mask.bool() if mask.ndim == 2 else mask.bool().any(-1)
+
+
+def encode_mask(mask: Tensor) -> dict[str, Any]:
+    """A mask bool (H, W) as COCO's compressed run-length code, plain enough for JSON."""
+    import numpy as np
+
+    code = _pycocotools().encode(np.asfortranarray(mask.to(torch.uint8).numpy()))
+    return {"size": [int(side) for side in code["size"]], "counts": code["counts"].decode()}
+
+
+def _pycocotools() -> Any:
+    try:
+        from pycocotools import mask
+    except ImportError as error:
+        raise UnavailableError(
+            "Outlines are read with pycocotools, which is not installed. "
+            'Run: pip install "refdiff[evaluate]", or pip install pycocotools'
+        ) from error
+    return mask

@@ -63,18 +63,32 @@ class DiffusersAttention:
         if self.settings.words == "root":
             expressions = [root_alone(expression) for expression in expressions]
         tokens = [tokenize(expression.text) for expression in expressions]
-        words = [words_to_read(*pair) for pair in zip(expressions, tokens, strict=True)]
-        text, conditions = encode_text(self.model, tokens)
+        latents, size_hw = self._encode_image(image), (image.shape[0], image.shape[1])
+        maps: dict[int, AttentionMap] = {}
+        # texts of one length at a time: padded to a longer one's, a text would be read differently
+        for chunks in sorted({each.chunks for each in tokens}):
+            alike = [index for index, each in enumerate(tokens) if each.chunks == chunks]
+            asked = [(expressions[index], tokens[index]) for index in alike]
+            maps |= zip(alike, self._read_alike(latents, asked, size_hw), strict=True)
+        return [maps[index] for index in range(len(tokens))]
+
+    def _read_alike(
+        self,
+        latents: Tensor,
+        asked: Sequence[tuple[Expression, Tokens]],
+        size_hw: tuple[int, int],
+    ) -> list[AttentionMap]:
+        """The maps of expressions whose texts fill as many chunks, from one pass."""
+        words = [words_to_read(*pair) for pair in asked]
+        text, conditions = encode_text(self.model, [tokens for _, tokens in asked])
         weights = word_weights([[each for _, each in found] for found in words], text.shape[1])
         capture = Capture(self.layers, weights)
-        latents = self._encode_image(image)
         with capturing(self.model.unet, capture):
             self._denoise(latents, text, conditions)
-        size_hw = (image.shape[0], image.shape[1])
         return [
             # the batch is as wide as its longest expression
             attention_map(expression, [word for word, _ in found], maps[: len(found)], size_hw)
-            for expression, found, maps in zip(expressions, words, capture.word_maps(), strict=True)
+            for (expression, _), found, maps in zip(asked, words, capture.word_maps(), strict=True)
         ]
 
     def _encode_image(self, image: Image) -> Tensor:

@@ -137,6 +137,14 @@ def test_root_alone_is_read_where_asked(source, image):
     assert [word.text for word in found.words] == ["circle"]
 
 
+def test_a_map_does_not_depend_on_what_else_is_asked(source, image):
+    asked = [parse("the red circle"), parse(" ".join(["the blue square"] * 30)), parse("star")]
+    together = source.read(image, asked)
+    for expression, found in zip(asked, together, strict=True):
+        (alone,) = source.read(image, [expression])
+        torch.testing.assert_close(found.word_maps, alone.word_maps, rtol=1e-4, atol=1e-6)
+
+
 def test_an_expression_longer_than_the_text_encoder_is_read_to_its_end(source, image):
     text = "the " + "very " * 90 + "red circle"
     (found,) = source.read(image, [parse(text)])

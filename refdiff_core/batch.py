@@ -15,7 +15,7 @@ from torch import Tensor
 from .errors import OutputError
 from .images import load_image, save_image, scale_to, shrink
 from .masks import check_masks
-from .pipeline import Models, segment
+from .pipeline import Models, segment_apart
 from .previews import candidates_sheet, heat_picture, magnify, overlay
 from .proposals import FixedProposals, mask_boxes
 from .settings import Settings
@@ -58,6 +58,29 @@ def answer_picture(
         ImageError: the picture cannot be read.
         MaskError: ``masks`` are of another size.
     """
+    (answers,) = answer_questions(path, [expressions], models, masks, settings)
+    return answers
+
+
+def answer_questions(
+    path: Path,
+    questions: Sequence[Sequence[Expression]],
+    models: Models,
+    masks: Tensor | None = None,
+    settings: Settings | None = None,
+) -> list[list[Answer]]:
+    """Answer several questions about one picture file, each as if it were the only one.
+
+    Args:
+        path: as for `answer_picture`, and so are the others and the errors.
+        questions: the lines of each.
+        models: see there.
+        masks: see there.
+        settings: see there.
+
+    Returns:
+        The answers to every question's lines.
+    """
     start = time.perf_counter()
     image = load_image(path)
     size_hw = (image.shape[0], image.shape[1])
@@ -67,10 +90,13 @@ def answer_picture(
         check_masks(masks, size_hw)
         small = scale_to(masks, (picture.shape[0], picture.shape[1]))
         models = replace(models, proposer=FixedProposals(Proposals.of(small)))
-    results = segment(picture, expressions, models, settings)
-    found = [scale_to(result.mask, size_hw) >= 0.5 for result in results]
-    seconds = (time.perf_counter() - start) / max(1, len(results))
-    return [Answer(picture, *pair, seconds) for pair in zip(results, found, strict=True)]
+    results = segment_apart(picture, questions, models, settings)
+    found = [[scale_to(each.mask, size_hw) >= 0.5 for each in lines] for lines in results]
+    seconds = (time.perf_counter() - start) / max(1, sum(map(len, results)))
+    return [
+        [Answer(picture, *pair, seconds) for pair in zip(*both, strict=True)]
+        for both in zip(results, found, strict=True)
+    ]
 
 
 def describe(answer: Answer, image: Path, mask: Path, variant: str) -> dict[str, object]:
@@ -152,15 +178,17 @@ def file_names(texts: Sequence[str]) -> list[str]:
 
     "The red cup!" becomes "the-red-cup", another one of that name "the-red-cup-2".
     """
-    names: list[str] = []
+    names: dict[str, None] = {}
+    used: dict[str, int] = {}
     for text in texts:
         slug = name = _slug(text)
-        count = 1
+        count = used.get(slug, 1)
         while name in names:
             count += 1
             name = f"{slug}-{count}"
-        names.append(name)
-    return names
+        names[name] = None
+        used[slug] = count
+    return list(names)
 
 
 def _slug(text: str, most_bytes: int = 64) -> str:

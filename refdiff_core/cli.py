@@ -6,11 +6,13 @@ Standard output carries results, standard error everything else. Exit status: 0 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +33,41 @@ _out = click.option(
     help="Folder for the results; made if need be.",
 )
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-_settings = click.option(
-    "--settings",
-    type=click.Choice(list(PRESETS)),
-    default="default",
-    show_default=True,
-    help="The best that was measured, the paper's method, or its published code's.",
+_MODEL_OPTIONS = (
+    click.option("--demo", is_flag=True, help="Use the bundled models; they know coloured shapes."),
+    click.option("--checkpoint", help="Stable Diffusion: a file, a diffusers folder, or a name."),
+    click.option("--sam", help="Segment Anything: a file, or a name."),
+    click.option("--clip", help="CLIP for open_clip: ARCHITECTURE:FILE, or a folder."),
+    click.option(
+        "--variant",
+        type=click.Choice(["g", "gs", "ds", "gsd"]),
+        help="Leave parts out; see models.",
+    ),
+    click.option(
+        "--settings",
+        type=click.Choice(list(PRESETS)),
+        default="default",
+        show_default=True,
+        help="The best that was measured, the paper's method, or its published code's.",
+    ),
+    click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the noise."),
+    click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps."),
 )
+
+
+def model_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options that name models, handed to it together as ``choice``."""
+
+    @functools.wraps(command)
+    def with_choice(**given: Any) -> int:
+        from .choice import ModelChoice
+
+        named = {field.name: given.pop(field.name) for field in fields(ModelChoice)}
+        return command(choice=ModelChoice(**named), **given)
+
+    for option in reversed(_MODEL_OPTIONS):
+        with_choice = option(with_choice)
+    return with_choice
 
 
 def main() -> None:
@@ -118,22 +148,13 @@ def demo(out: Path, seed: int | None) -> None:
     required=True,
     help="What to find, such as 'the red cup on the left'; one a line, may be repeated.",
 )
-@click.option("--demo", is_flag=True, help="Use the bundled models; they know coloured shapes.")
-@click.option("--checkpoint", help="Stable Diffusion: a file, a diffusers folder, or a name.")
-@click.option("--sam", help="Segment Anything: a file, or a name.")
-@click.option("--clip", help="CLIP for open_clip: ARCHITECTURE:FILE, or a folder.")
+@model_options
 @click.option(
     "--masks",
     type=click.Path(path_type=Path),
     help="Proposals of your own: a folder of PNGs, or one .npy (N, height, width).",
 )
-@click.option(
-    "--variant", type=click.Choice(["g", "gs", "ds", "gsd"]), help="Leave parts out; see models."
-)
-@_settings
 @_out
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the noise.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps.")
 @click.option("--previews", is_flag=True, help="Also write overlay, heat map and candidates.")
 @_as_json
 def segment(**given: Any) -> int:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import click
-import torch
 from torch import Tensor
 
 from .backends.sam_proposer import SamProposer
@@ -22,52 +20,27 @@ from .batch import (
     write_mask,
     write_previews,
 )
+from .choice import ModelChoice
 from .console import Work
 from .errors import ImageError, MaskError
 from .expression import parse_lines
-from .library import find_clip, find_model
-from .loading import load_demo, load_models
 from .masks import load_masks
 from .pipeline import Models
 from .proposals import FixedProposals
-from .settings import find_preset
 from .values import Proposals
 
 
 @dataclass(frozen=True)
 class Job:
-    """What `refdiff segment` was asked for, one field per option."""
+    """What `refdiff segment` was asked for."""
 
     images: tuple[Path, ...]
     expressions: tuple[str, ...]
-    demo: bool
-    checkpoint: str | None
-    sam: str | None
-    clip: str | None
+    choice: ModelChoice
     masks: Path | None
-    variant: str | None
-    settings: str
     out: Path
-    seed: int
-    device: str
     previews: bool
     as_json: bool
-
-    def check(self) -> None:
-        """Make sure that the options go together.
-
-        Raises:
-            click.UsageError: they do not.
-        """
-        named = [name for name in ("checkpoint", "sam", "clip") if getattr(self, name) is not None]
-        if self.demo and named:
-            raise click.UsageError(f"--demo brings its own models. Leave out --{named[0]}.")
-        if not self.demo and not named:
-            raise click.UsageError("Name the models: --checkpoint FILE, or --demo to try it out.")
-        if self.masks is not None and self.sam is not None:
-            raise click.UsageError("--masks stands in for --sam. Leave one of them out.")
-        if self.masks is not None and self.variant == "g":
-            raise click.UsageError("Variant g makes its own proposals. Leave out --masks.")
 
 
 def run_job(job: Job, work: Work) -> bool:
@@ -84,7 +57,7 @@ def run_job(job: Job, work: Work) -> bool:
         click.UsageError: options that do not go together.
         RefDiffError: bad input that concerns all pictures.
     """
-    job.check()
+    job.choice.check(masks=job.masks is not None)
     expressions = [each for text in job.expressions for each in parse_lines(text)]
     for expression in expressions:
         work.notes(expression)
@@ -109,38 +82,10 @@ def run_job(job: Job, work: Work) -> bool:
 
 
 def _load(job: Job, masks: Tensor | None, work: Work) -> Models:
-    device = _device(job.device)
-    attention = replace(find_preset(job.settings).attention, seed=job.seed)
-    proposer = None if masks is None else FixedProposals(Proposals.of(masks))
-    if job.demo:
-        models = load_demo(job.variant or "gsd", attention, device, proposer, settings=job.settings)
-    else:
-        models = load_models(
-            variant=job.variant,
-            checkpoint=None
-            if job.checkpoint is None
-            else find_model("checkpoints", job.checkpoint),
-            sam=None if job.sam is None else find_model("sams", job.sam),
-            clip=None if job.clip is None else find_clip(job.clip),
-            proposer=proposer,
-            settings=job.settings,
-            attention=attention,
-            device=device,
-        )
+    models = job.choice.load(None if masks is None else FixedProposals(Proposals.of(masks)))
     if isinstance(models.proposer, SamProposer):
         models.proposer.progress = work.part
     return models
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name).item()
-    except (RuntimeError, AssertionError) as error:  # AssertionError: built without CUDA
-        reason = str(error).splitlines()[0]
-        raise click.UsageError(f"There is no device '{name}' here ({reason}). Try cpu.") from error
-    return name
 
 
 def _hand_out(

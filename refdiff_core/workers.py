@@ -8,13 +8,19 @@ that is the back-pressure, and when a worker dies it is known over which task.
 from __future__ import annotations
 
 import contextlib
+import importlib
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from click import ClickException
+
 from .errors import RefDiffError, UnavailableError
+
+logger = logging.getLogger("refdiff")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -113,6 +119,7 @@ class _RayCrew(Crew[T, R]):
             index, task, attempt = busy.pop(ready)
             result = self._result(ready)
             if isinstance(result, Lost):
+                logger.warning("a worker died; another one takes its place")
                 self.workers[index] = self._start()
                 if attempt < ATTEMPTS:
                     again.append((task, attempt + 1))
@@ -124,11 +131,10 @@ class _RayCrew(Crew[T, R]):
         errors = self._ray.exceptions
         try:
             result: R = self._ray.get(reference)
-        except errors.RayActorError as error:
-            reason = " ".join(str(error).split())
-            return Lost(f"{ATTEMPTS} workers died over it, the last one so: {reason}")
+        except errors.RayActorError:
+            return Lost(f"{ATTEMPTS} workers died over it; most likely memory ran out.")
         except errors.RayTaskError as error:
-            if isinstance(error.cause, RefDiffError):
+            if isinstance(error.cause, (RefDiffError, ClickException)):
                 raise error.cause from None
             raise
         return result
@@ -149,7 +155,7 @@ def _cluster(count: int) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
-        import ray
+        ray: Any = importlib.import_module("ray")
     except ImportError as error:
         raise UnavailableError(
             "More than one worker needs Ray, which is not installed. "
@@ -157,7 +163,7 @@ def _cluster(count: int) -> Iterator[Any]:
         ) from error
     there = os.environ.get("RAY_ADDRESS")
     here: dict[str, Any] = {} if there else {"num_cpus": count, "include_dashboard": False}
-    ray.init(log_to_driver=False, logging_level="ERROR", **here)
+    ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **here)
     try:
         processors = int(ray.cluster_resources().get("CPU", 0))
         if processors < count:

@@ -69,7 +69,9 @@ def write_refer(root: Path, recipe: Recipe = Recipe()) -> Path:
             _write(root, recipe)
             made.write_text(wanted)  # last, so that half a data set is never taken for a whole one
     except OSError as error:
-        raise OutputError(f"'{root}' cannot be written ({error}). Choose another --root.") from error
+        raise OutputError(
+            f"'{root}' cannot be written ({error}). Choose another --root."
+        ) from error
     return root
 
 
@@ -77,7 +79,7 @@ def _code() -> str:
     """What stands for the code that scenes and questions come from: other code, other data."""
     digest = hashlib.sha256()
     for module in (scenes, wording, asking):
-        digest.update(Path(module.__file__).read_bytes())
+        digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -36,7 +36,7 @@ def fakes(monkeypatch):
         scorer = FakeScorer() if "d" in variant else None
         return Models(FakeAttention(), proposer, scorer if proposer else None)
 
-    monkeypatch.setattr("refdiff_core.job.load_demo", load)
+    monkeypatch.setattr("refdiff_core.choice.load_demo", load)
 
 
 @pytest.fixture

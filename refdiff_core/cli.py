@@ -21,6 +21,7 @@ import click
 from .console import logging_to_stderr, say, table, working
 from .errors import RefDiffError
 from .settings import PRESETS
+from .version import version as get_version
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -112,19 +113,10 @@ def cli(context: click.Context, version: bool) -> None:
     Segments what a phrase refers to, from the cross-attention of a Stable Diffusion checkpoint.
     """
     if version:
-        click.echo(f"refdiff {_version()}")
+        click.echo(f"refdiff {get_version()}")
         context.exit()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("refdiff")
-    except PackageNotFoundError:  # run from a checkout
-        return "(not installed)"
 
 
 @cli.command()
@@ -167,6 +159,54 @@ def segment(**given: Any) -> int:
         from .job import Job, run_job
 
         return 0 if run_job(Job(**given), work) else BAD_INPUT
+
+
+_workers = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes side by side, a GPU each where there are any; more than one needs Ray.",
+)
+_fresh = click.option("--fresh", is_flag=True, help="Throw away the records that are there.")
+
+
+@cli.command()
+@click.option(
+    "--dataset",
+    type=click.Choice(["demo", "refcoco", "refcoco+", "refcocog"]),
+    required=True,
+    help="demo is made where it is not there yet.",
+)
+@click.option("--root", type=click.Path(path_type=Path), help="Folder with the data set's folder.")
+@click.option("--split", help="val, testA, testB, test.  [default: val]")
+@click.option("--by", type=click.Choice(["unc", "umd", "google"]), help="Whose references.")
+@click.option(
+    "--text",
+    type=click.Choice(["sent", "raw"]),
+    default="sent",
+    show_default=True,
+    help="Sentences cleaned or as typed.",
+)
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of the pictures.")
+@click.option("--oracle", is_flag=True, help="Choose among the true masks of all objects.")
+@click.option("--limit", type=click.IntRange(min=1), help="About so many sentences, no more.")
+@model_options
+@_workers
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for records and report.")
+@_fresh
+def evaluate(**given: Any) -> int:
+    """Measure the method on a benchmark of referring expressions.
+
+    Goes on where it was interrupted. The data set "demo" has the bundled models unless others are
+    named.
+    """
+    from .evaluation.evaluate import Evaluation
+    from .evaluation.evaluate import evaluate as measure
+
+    with working(2) as work:
+        summary = measure(Evaluation(**given), work)
+    return BAD_INPUT if summary["failed"] else 0
 
 
 @cli.command()

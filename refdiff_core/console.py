@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from .values import Expression
+
+
+EVERY_SECONDS = 60.0
 
 
 def say(text: str) -> None:
@@ -29,6 +34,7 @@ class Work:
         self._bar = bar
         self._results = results
         self._started = False
+        self._count = Count(0, "")
 
     def step(self, name: str) -> None:
         """Begin the next step."""
@@ -37,6 +43,20 @@ class Work:
         self._started = True
         self._bar.set_postfix_str("")
         self._bar.set_description(name)
+
+    def begin(self, total: int, unit: str) -> None:
+        """Count from here on: so many things, which `advance` ticks off."""
+        self._bar.unit = f" {unit}"
+        self._bar.reset(total)
+        self._started = False
+        self._count = Count(total, unit)
+
+    def advance(self, done: int, name: str) -> None:
+        """Tick off so many things; off a terminal, say now and then how far it is."""
+        self._bar.set_description(name)
+        self._bar.update(done)
+        if (line := self._count.tick(done)) and self._bar.disable:
+            say(line)
 
     def part(self, done: int, total: int) -> None:
         """Say how far the step is."""
@@ -58,6 +78,34 @@ class Work:
         self._bar.clear()
         say(text)
         self._bar.refresh()
+
+
+class Count:
+    """How much of something is done, how fast it goes, and how long the rest will take.
+
+    Args:
+        total: how much there is.
+        unit: what it is, such as "sentences".
+        clock: seconds.
+    """
+
+    def __init__(self, total: int, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = total
+        self.unit = unit
+        self._clock = clock
+        self._start = self._said = clock()
+        self._done = 0
+
+    def tick(self, done: int) -> str | None:
+        """Add to what is done; a line to say where the last one was a minute ago."""
+        self._done += done
+        now = self._clock()
+        if now - self._said < EVERY_SECONDS:
+            return None
+        self._said = now
+        rate = self._done / (now - self._start)
+        left = timedelta(seconds=round((self.total - self._done) / rate))
+        return f"{self._done:,} of {self.total:,} {self.unit}, {rate:.2f} a second, {left} left"
 
 
 @contextlib.contextmanager

@@ -1,0 +1,223 @@
+"""What `refdiff evaluate` does: a data set's sentences answered, recorded and reported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..batch import open_folder
+from ..choice import ModelChoice, hash_files
+from ..console import Work
+from ..records import RecordFile, open_records, write_whole
+from ..version import version
+from ..workers import Crew, Lost, hire
+from .judge import Judge, Judged, Task
+from .page import to_html
+from .refer import ReferImage, ReferSplit, load_refer
+from .report import summarise, to_text
+from .write_refer import Recipe, write_refer
+
+DEFAULT_OUT = Path("refdiff-out")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `refdiff evaluate` was asked for.
+
+    root, split, by, images, out: None for the data set's own place. limit: sentences, None for
+    all; pictures are done whole.
+    """
+
+    dataset: str
+    choice: ModelChoice
+    root: Path | None = None
+    split: str | None = None
+    by: str | None = None
+    text: str = "sent"
+    images: Path | None = None
+    oracle: bool = False
+    limit: int | None = None
+    workers: int = 1
+    out: Path | None = None
+    fresh: bool = False
+
+    def check(self) -> None:
+        """Make sure that the options go together.
+
+        Raises:
+            click.UsageError: they do not.
+        """
+        self.choice.check()
+        if self.oracle and self.choice.variant == "g":
+            raise click.UsageError("--oracle gives the proposals. Leave out --variant g.")
+        if self.root is None and self.dataset != "demo":
+            raise click.UsageError(
+                f"Say where the data set lies: --root, the folder of {self.dataset}."
+            )
+        if self.workers > 1 and ":" in self.choice.device:
+            raise click.UsageError("Every worker is given its own GPU. Say --device cuda.")
+
+    @property
+    def place(self) -> Path:
+        """Where results go: for each data set, split and method a folder of its own."""
+        if self.out is not None:
+            return self.out
+        choice = self.choice
+        oracle = "oracle" if self.oracle else None
+        parts = self.dataset, self.split or "val", choice.variant, choice.settings, oracle
+        return DEFAULT_OUT / "-".join(filter(None, parts))
+
+
+def evaluate(asked: Evaluation, work: Work) -> dict[str, Any]:
+    """Answer all sentences that have no record yet, then write and show the report.
+
+    Args:
+        asked: the options.
+        work: shows how far it is, and prints the tables.
+
+    Returns:
+        The report, as report.json has it.
+
+    Raises:
+        click.UsageError: options that do not go together.
+        RefDiffError: the data set, the models or earlier records cannot be used.
+    """
+    asked = _with_models(asked)
+    asked.check()
+    work.step("reading the data set")
+    data = _load_data(asked)
+    images = list(_limited(data.images, asked.limit))
+    about = _about(asked, data)
+    judge = Judge(
+        asked.choice,
+        _stamp(about),
+        oracle=asked.oracle,
+        # as the published code has it
+        smallest=0 if asked.dataset == "refcocog" else None,
+    )
+    out = open_folder(asked.place)
+    with open_records(out, about, fresh=asked.fresh) as records:
+        todo = _remaining(images, records)
+        work.begin(sum(len(each.sentences) for each in todo), "sentences")
+        with hire(judge, min(asked.workers, max(1, len(todo)))) as crew:
+            _answer(todo, judge, crew, records, work)
+            wanted = {(each.id, said.id) for each in images for said in each.sentences}
+            kept = [each for each in records.records if (each["image"], each["id"]) in wanted]
+            summary = summarise(kept, about)
+            work.step("drawing cases")
+            cases = _draw_cases(summary, images, kept, crew)
+    write_whole(out / "report.json", json.dumps(summary, indent=1))
+    write_whole(out / "report.html", to_html(summary, cases))
+    work.result(to_text(summary))
+    work.result(f"\nRecords, report.json and report.html are in {out}.")
+    return summary
+
+
+def _with_models(asked: Evaluation) -> Evaluation:
+    """The demo's data with the demo's models, unless others are named."""
+    choice = asked.choice
+    if asked.dataset != "demo" or choice.checkpoint or choice.sam or choice.clip:
+        return asked
+    return replace(asked, choice=replace(choice, demo=True))
+
+
+def _load_data(asked: Evaluation) -> ReferSplit:
+    root = asked.root or DEFAULT_OUT / "data"
+    if asked.dataset == "demo":
+        write_refer(root, Recipe())
+    return load_refer(
+        root,
+        asked.dataset,
+        asked.split or "val",
+        by=asked.by,
+        text=asked.text,
+        images=asked.images,
+    )
+
+
+def _limited(images: Sequence[ReferImage], limit: int | None) -> Iterator[ReferImage]:
+    """The first pictures, until they have so many sentences."""
+    count = 0
+    for image in images:
+        if limit is not None and count >= limit:
+            return
+        count += len(image.sentences)
+        yield image
+
+
+def _about(asked: Evaluation, data: ReferSplit) -> dict[str, Any]:
+    """All that the records depend on: who goes on must ask for the same."""
+    return {
+        "version": version(),
+        "data": {
+            "name": data.name,
+            "split": data.split,
+            "by": data.by,
+            "text": data.text,
+            "files": {file.name: hash_files(file) for file in data.files},
+        },
+        "oracle": asked.oracle,
+        **asked.choice.describe(masks=asked.oracle),
+    }
+
+
+def _stamp(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What each record says of the run: enough to tell it from others when files are joined."""
+    return {
+        "run": sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16],
+        "version": about["version"],
+        "variant": about["variant"],
+        "settings": about["settings"],
+        "oracle": about["oracle"],
+        "models": {kind: digest[:16] for kind, digest in about["models"].items()},
+    }
+
+
+def _remaining(images: Sequence[ReferImage], records: RecordFile) -> list[ReferImage]:
+    done = records.resume({each.id: [said.id for said in each.sentences] for each in images})
+    return [each for each in images if each.id not in done]
+
+
+def _answer(
+    images: Sequence[ReferImage],
+    judge: Judge,
+    crew: Crew[Task, Judged],
+    records: RecordFile,
+    work: Work,
+) -> None:
+    for task, judged in crew.do(Task(each) for each in images):
+        if isinstance(judged, Lost):
+            found = judge.failed(task, judged.reason)
+        else:
+            found = judged.records
+        records.append(found)
+        for why in dict.fromkeys(each["error"] for each in found if "error" in each):
+            work.trouble(why)
+        work.advance(len(found), task.image.path.name)
+
+
+def _draw_cases(
+    summary: Mapping[str, Any],
+    images: Sequence[ReferImage],
+    records: Sequence[Mapping[str, Any]],
+    crew: Crew[Task, Judged],
+) -> dict[int, dict[str, Any]]:
+    """The report's cases, asked once more for their pictures, which no record could hold."""
+    wanted = frozenset(chain(*summary["cases"].values()))
+    tasks = [Task(each, wanted) for each in images if wanted & {said.id for said in each.sentences}]
+    drawn: dict[int, dict[str, bytes]] = {}
+    for _, judged in crew.do(tasks):
+        if not isinstance(judged, Lost):
+            drawn |= judged.cases
+    return {
+        each["id"]: {**each, "pictures": drawn[each["id"]]}
+        for each in records
+        if each["id"] in drawn
+    }

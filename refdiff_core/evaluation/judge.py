@@ -1,0 +1,231 @@
+"""From one picture's sentences to their records: asked all at once, each judged by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..backends.official import OfficialProposer
+from ..batch import Answer, answer_questions
+from ..choice import ModelChoice
+from ..errors import DataError, ExpressionError, ImageError, MaskError
+from ..expression import parse_lines
+from ..pipeline import Models
+from ..proposals import FixedProposals
+from ..records import Record
+from ..values import Expression, Proposals
+from .cases import draw_case
+from .metrics import overlap
+from .refer import ReferImage, Sentence, decode_mask
+
+Question = list[Expression]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture's sentences; of those in ``draw``, pictures are wanted as well."""
+
+    image: ReferImage
+    draw: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of a task.
+
+    records: one for each sentence, in their order.
+    cases: for each sentence in the task's ``draw``, JPEG files by name (`draw_case`).
+    """
+
+    records: list[Record]
+    cases: dict[int, dict[str, bytes]] = field(default_factory=dict)
+
+
+class Judge:
+    """Answers a picture's sentences and compares them with the truth, at the picture's own size.
+
+    Loads its models when it is first called, so that it can be sent to another process before.
+
+    Args:
+        choice: of models.
+        stamp: what every record shall say of the run.
+        oracle: the objects' true masks are the proposals: choosing apart from segmenting.
+        smallest: pixels below which the official settings drop a mask; None for their own.
+    """
+
+    def __init__(
+        self,
+        choice: ModelChoice,
+        stamp: Mapping[str, object],
+        *,
+        oracle: bool = False,
+        smallest: int | None = None,
+    ) -> None:
+        self.choice = choice
+        self.stamp = dict(stamp)
+        self.oracle = oracle
+        self.smallest = smallest
+        self._models: Models | None = None
+
+    @property
+    def models(self) -> Models:
+        """Loaded when they are first asked for."""
+        if self._models is None:
+            none = FixedProposals(Proposals.of(torch.zeros(0, 1, 1, dtype=torch.bool)))
+            self._models = self.choice.load(none if self.oracle else None)
+            proposer = self._models.proposer
+            if self.smallest is not None and isinstance(proposer, OfficialProposer):
+                proposer.smallest = self.smallest
+        return self._models
+
+    def __call__(self, task: Task) -> Judged:
+        """Do one task. A picture that cannot be read has its error in its records."""
+        image = task.image
+        try:
+            objects = _decode_objects(image, everything=self.oracle)
+            questions, errors = self._questions(image)
+            masks = torch.stack([*objects.values()]) if self.oracle else None
+            answers = self._answer(image, questions, masks, errors)
+        except (ImageError, MaskError, DataError) as error:
+            return Judged(self.failed(task, str(error)))
+        records, order = [], list(objects)
+        for each in image.sentences:
+            truth = objects[each.annotation]
+            record = self._begin(image, each, truth)
+            if self.oracle:
+                record["target"] = order.index(each.annotation)
+            if each.id in answers:
+                record |= _outcome(answers[each.id], truth)
+            else:
+                record["error"] = errors[each.id]
+            records.append(record)
+        drawn = {
+            each.id: draw_case(answers[each.id], objects[each.annotation])
+            for each in image.sentences
+            if each.id in task.draw and each.id in answers
+        }
+        return Judged(records, drawn)
+
+    def failed(self, task: Task, reason: str) -> list[Record]:
+        """The records of a picture that could not be done: nothing found, and why."""
+        image, nothing = task.image, torch.zeros(task.image.size_hw, dtype=torch.bool)
+        try:
+            objects = _decode_objects(image, everything=False)
+        except DataError:
+            objects = {}
+        return [
+            self._begin(image, each, objects.get(each.annotation, nothing)) | {"error": reason}
+            for each in image.sentences
+        ]
+
+    def _questions(self, image: ReferImage) -> tuple[dict[int, Question], dict[int, str]]:
+        questions: dict[int, Question] = {}
+        errors: dict[int, str] = {}
+        for each in image.sentences:
+            try:
+                lines = parse_lines(each.text)
+            except ExpressionError as error:
+                errors[each.id] = str(error)
+                continue
+            wanted = [line for line in lines if not line.negative]
+            # without geometry nothing is left out: the paper knows no negative lines
+            alone = wanted and not self.models.settings.spatial_weight
+            questions[each.id] = wanted if alone else lines
+        return questions, errors
+
+    def _answer(
+        self,
+        image: ReferImage,
+        questions: Mapping[int, Question],
+        masks: Tensor | None,
+        errors: dict[int, str],
+    ) -> dict[int, Answer]:
+        """An answer for each question; what no model can read is noted among the errors."""
+        if not questions:
+            return {}
+        try:
+            found = answer_questions(image.path, list(questions.values()), self.models, masks)
+        except ExpressionError as error:
+            if len(questions) == 1:
+                errors |= {number: str(error) for number in questions}
+                return {}
+            alone = [{number: lines} for number, lines in questions.items()]
+            each = [self._answer(image, one, masks, errors) for one in alone]
+            return {number: answer for one in each for number, answer in one.items()}
+        answers = {number: _wanted(lines) for number, lines in zip(questions, found, strict=True)}
+        for answer in answers.values():
+            _check_size(answer.mask, image)
+        return answers
+
+    def _begin(self, image: ReferImage, sentence: Sentence, truth: Tensor) -> Record:
+        category = image.annotation(sentence.annotation).category
+        same = [each for each in image.annotations if each.category == category and not each.crowd]
+        area = int(truth.sum())
+        return {
+            "image": image.id,
+            "id": sentence.id,
+            "ref": sentence.ref,
+            "annotation": sentence.annotation,
+            "text": sentence.text,
+            "group": sentence.group,
+            "category": category,
+            "same_category": max(1, len(same)),
+            "objects": len(image.annotations),
+            "area": area,
+            "share": area / truth.numel(),
+            # as for an empty mask, until there is an answer
+            "intersection": 0,
+            "union": area,
+            "iou": 0.0,
+            "found": False,
+            "chosen": None,
+            "target": None,
+            "candidates": 0,
+            "score": None,
+            "scores": {},
+            "seconds": 0.0,
+            **self.stamp,
+        }
+
+
+def _outcome(answer: Answer, truth: Tensor) -> Record:
+    result = answer.result
+    intersection, union = overlap(answer.mask.float(), truth)
+    return {
+        "intersection": intersection,
+        "union": union,
+        "iou": intersection / union if union else 0.0,
+        "found": result.found,
+        "chosen": result.best,
+        "candidates": len(result.ranking),
+        "score": result.score,
+        "scores": {} if result.best is None else result.scores.of(result.best),
+        "seconds": answer.seconds,
+    }
+
+
+def _wanted(answers: Sequence[Answer]) -> Answer:
+    """The answer to the line that says what is meant; to "not the blue one" alone, its own."""
+    positive = (each for each in answers if not each.result.expression.negative)
+    return next(positive, answers[0])
+
+
+def _decode_objects(image: ReferImage, *, everything: bool) -> dict[int, Tensor]:
+    """True masks by annotation: of what is meant, and of everything else that is no crowd."""
+    meant = {each.annotation for each in image.sentences}
+    return {
+        each.id: decode_mask(each, image.size_hw)
+        for each in image.annotations
+        if each.id in meant or (everything and not each.crowd)
+    }
+
+
+def _check_size(mask: Tensor, image: ReferImage) -> None:
+    if tuple(mask.shape) != image.size_hw:
+        raise ImageError(
+            f"'{image.path}' is {mask.shape[1]} x {mask.shape[0]} pixels, its annotations are for "
+            f"{image.size_hw[1]} x {image.size_hw[0]}. Use the pictures of the data set."
+        )

@@ -210,6 +210,26 @@ def evaluate(**given: Any) -> int:
 
 
 @cli.command()
+@click.argument("manifest", type=click.Path(path_type=Path))
+@model_options
+@_workers
+@_out
+@click.option("--previews", is_flag=True, help="Also write overlay, heat map and candidates.")
+@_fresh
+def batch(**given: Any) -> int:
+    """Write masks for a list of pictures, many or few.
+
+    MANIFEST has a picture and what to find in it on each line: JSON such as
+    {"image": "a.jpg", "expressions": ["the red cup"]}, or CSV with columns image and expression.
+    Goes on where it was interrupted.
+    """
+    from .batch_job import BatchJob, run_batch
+
+    with working(1) as work:
+        return 0 if run_batch(BatchJob(**given), work) else BAD_INPUT
+
+
+@cli.command()
 def models() -> None:
     """Say what models are known, and which are here."""
     from .library import KINDS, list_models, model_folders

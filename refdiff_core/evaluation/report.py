@@ -107,14 +107,14 @@ def _choose_cases(records: Sequence[Record]) -> dict[str, list[Any]]:
         "median": [ranked[at] for at in middle],
         "worst": ranked[::-1],
     }
-    chosen: dict[str, list[Any]] = {}
+    chosen: dict[str, list[Any]] = {name: [] for name in orders}
     seen: set[Any] = set()
-    for name, order in orders.items():
-        chosen[name] = []
-        for record in order:
-            if record["image"] not in seen and len(chosen[name]) < EACH:
-                seen.add(record["image"])
-                chosen[name].append(record["id"])
+    # in turns, so that with few pictures all three have some
+    for name in (*orders,) * EACH:
+        record = next((each for each in orders[name] if each["image"] not in seen), None)
+        if record is not None:
+            seen.add(record["image"])
+            chosen[name].append(record["id"])
     return chosen
 
 

@@ -9,7 +9,9 @@ rows 3 to 8. Run as a script, it evaluates the data set: `refer_fixture.py ROOT 
 """
 
 import json
+import os
 import pickle
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -72,47 +74,54 @@ ASKED = [
 ]
 
 
-def write(root, name="refcoco", by="unc", pictures="images/mscoco/images/train2014"):
-    """Write the data set; pictures lie where the refer API has them."""
-    folder, shown = root / name, root / pictures
+def write(root, copies=1):
+    """Write the data set, so many times over; pictures lie where the refer API has them."""
+    folder, shown = root / "refcoco", root / "images/mscoco/images/train2014"
     folder.mkdir(parents=True)
     shown.mkdir(parents=True)
     for number in (1, 3):
         noise = np.random.default_rng(number).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
         PIL.Image.fromarray(noise).save(shown / f"COCO_{number}.png")
-    instances = {
-        "images": [
-            {"id": number, "file_name": f"COCO_{number}.png", "height": HEIGHT, "width": WIDTH}
-            for number in (1, 2, 3)
-        ],
-        "annotations": [
-            {
-                "id": number,
-                "image_id": image,
-                "category_id": 7,
-                "segmentation": outline,
-                "iscrowd": crowd,
-            }
-            for number, (image, outline, crowd) in OUTLINES.items()
-        ],
-        "categories": [{"id": 7, "name": "box"}],
-    }
+    instances = {"images": [], "annotations": [], "categories": [{"id": 7, "name": "box"}]}
+    refs = []
+    for copy in range(copies):
+        instances["images"] += [_image(number, copy) for number in (1, 2, 3)]
+        instances["annotations"] += [_annotation(number, copy) for number in OUTLINES]
+        refs += [_ref(number, copy) for number in range(len(ASKED))]
     (folder / "instances.json").write_text(json.dumps(instances))
-    refs = [
-        {
-            "ref_id": 100 + number,
-            "ann_id": annotation,
-            "category_id": 7,
-            "image_id": OUTLINES[annotation][0],
-            "file_name": "not to be used.jpg",
-            "split": "val",
-            "sent_ids": [number],
-            "sentences": [{"raw": text.upper(), "sent": text, "sent_id": number, "tokens": []}],
-        }
-        for number, (annotation, text, _, _) in enumerate(ASKED)
-    ]
-    (folder / f"refs({by}).p").write_bytes(pickle.dumps(refs, protocol=2))
+    (folder / "refs(unc).p").write_bytes(pickle.dumps(refs, protocol=2))
     return root
+
+
+def _image(number, copy):
+    name = f"COCO_{number}.png"
+    return {"id": number + 10 * copy, "file_name": name, "height": HEIGHT, "width": WIDTH}
+
+
+def _annotation(number, copy):
+    image, outline, crowd = OUTLINES[number]
+    return {
+        "id": number + 1000 * copy,
+        "image_id": image + 10 * copy,
+        "category_id": 7,
+        "segmentation": outline,
+        "iscrowd": crowd,
+    }
+
+
+def _ref(number, copy):
+    annotation, text, _, _ = ASKED[number]
+    sentence = number + 100 * copy
+    return {
+        "ref_id": 100 + sentence,
+        "ann_id": annotation + 1000 * copy,
+        "category_id": 7,
+        "image_id": OUTLINES[annotation][0] + 10 * copy,
+        "file_name": "not to be used.jpg",
+        "split": "val",
+        "sent_ids": [sentence],
+        "sentences": [{"raw": text.upper(), "sent": text, "sent_id": sentence, "tokens": []}],
+    }
 
 
 def boxed_heat(image, expression):
@@ -125,26 +134,31 @@ def boxed_heat(image, expression):
 
 @dataclass(frozen=True)
 class ObedientModels(ModelChoice):
-    """In the place of real models: masks as the sentences say."""
+    """In the place of real models: masks as the sentences say.
+
+    seconds: that each takes. deadly: a file that is not there yet; whoever is to make it dies
+    over it, in the midst of a picture.
+    """
 
     seconds: float = 0.0
+    deadly: Path | None = None
 
     def load(self, proposer=None):
-        def heat(image, expression):
-            time.sleep(self.seconds)
-            return boxed_heat(image, expression)
+        return Models(FakeAttention(self._heat), proposer, settings=PLAIN)
 
-        return Models(FakeAttention(heat), proposer, settings=PLAIN)
+    def _heat(self, image, expression):
+        time.sleep(self.seconds)
+        if self.deadly and expression.text == "box 20 0 25 8" and not self.deadly.exists():
+            self.deadly.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return boxed_heat(image, expression)
 
 
-def run(root, out, **options):
+def run(root, out, seconds=0.0, deadly=None, **options):
     """Evaluate the fixture; the summary."""
-    seconds = options.pop("seconds", 0.0)
-    asked = Evaluation(
-        "refcoco", ObedientModels(demo=True, seconds=seconds, device="cpu"), root, out=out, **options
-    )
+    models = ObedientModels(demo=True, device="cpu", seconds=seconds, deadly=deadly)
     with working(2) as work:
-        return evaluate(asked, work)
+        return evaluate(Evaluation("refcoco", models, root, out=out, **options), work)
 
 
 if __name__ == "__main__":

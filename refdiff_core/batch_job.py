@@ -121,7 +121,9 @@ def run_batch(job: BatchJob, work: Work) -> bool:
         todo = [entry for entry in entries if entry.image not in done]
         work.begin(len(todo), "pictures")
         painter = Painter(job.choice, job.out, job.previews)
-        with hire(painter, min(job.workers, max(1, len(todo)))) as crew:
+        with hire(
+            painter, min(job.workers, max(1, len(todo))), gpus=job.choice.device != "cpu"
+        ) as crew:
             for entry, result in crew.do(todo):
                 found = failed(entry, result.reason) if isinstance(result, Lost) else result
                 records.append(found)

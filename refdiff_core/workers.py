@@ -74,7 +74,7 @@ class _Worker:
     def __init__(self, work: Callable[[Any], Any], neighbours: int, most: int | None) -> None:
         import torch
 
-        threads = max(1, len(os.sched_getaffinity(0)) // neighbours)
+        threads = max(1, _processors() // neighbours)
         torch.set_num_threads(threads if most is None else min(most, threads))
         self._work = work
 
@@ -140,6 +140,12 @@ class _RayCrew(Crew[T, R]):
         return result
 
 
+def _processors() -> int:
+    """Those that this process may use; on systems that cannot tell, all that there are."""
+    may_use = getattr(os, "sched_getaffinity", None)
+    return len(may_use(0)) if may_use else os.cpu_count() or 1
+
+
 def _next(tasks: Iterator[T]) -> tuple[T, int] | None:
     return next(((task, 1) for task in tasks), None)
 
@@ -148,6 +154,10 @@ def _gpu_share(ray: Any, count: int) -> float:
     """A whole GPU where there are enough, else a part; none where there is none."""
     gpus = int(ray.cluster_resources().get("GPU", 0))
     return 1 / -(-count // gpus) if gpus else 0
+
+
+_LITTLE_MEMORY = {"object_store_memory": 128 * 2**20}
+"""Tasks and results are small; Ray would set aside a third of the machine's memory for them."""
 
 
 @contextlib.contextmanager
@@ -162,7 +172,8 @@ def _cluster(count: int) -> Iterator[Any]:
             'Run: pip install "refdiff[ray]", or leave out --workers'
         ) from error
     there = os.environ.get("RAY_ADDRESS")
-    here: dict[str, Any] = {} if there else {"num_cpus": count, "include_dashboard": False}
+    here: dict[str, Any] = {"num_cpus": count, "include_dashboard": False, **_LITTLE_MEMORY}
+    here = {} if there else here
     ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **here)
     try:
         processors = int(ray.cluster_resources().get("CPU", 0))

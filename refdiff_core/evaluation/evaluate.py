@@ -106,7 +106,9 @@ def evaluate(asked: Evaluation, work: Work) -> dict[str, Any]:
     with open_records(out, about, fresh=asked.fresh) as records:
         todo = _remaining(images, records)
         work.begin(sum(len(each.sentences) for each in todo), "sentences")
-        with hire(judge, min(asked.workers, max(1, len(todo)))) as crew:
+        with hire(
+            judge, min(asked.workers, max(1, len(todo))), gpus=asked.choice.device != "cpu"
+        ) as crew:
             _answer(todo, judge, crew, records, work)
             wanted = {(each.id, said.id) for each in images for said in each.sentences}
             kept = [each for each in records.records if (each["image"], each["id"]) in wanted]

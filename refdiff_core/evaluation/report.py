@@ -133,7 +133,7 @@ def to_text(summary: Mapping[str, Any]) -> str:
     if summary["published"]:
         blocks.append(table(comparison(summary)))
     blocks += [
-        f"not done, counted as 0: picture {each['image']}, {each['sentences']} sentences: "
+        f"not done, counted as 0: picture {each['image']}, sentences: {each['sentences']}; "
         f"{each['why']}"
         for each in summary["failed"]
     ]

@@ -18,9 +18,11 @@ from refdiff_core.choice import ModelChoice
 from refdiff_core.cli import run
 from refdiff_core.errors import DataError
 from refdiff_core.evaluation.judge import Judge, Task
-from refdiff_core.evaluation.refer import load_refer
+from refdiff_core.evaluation.refer import Annotation, ReferImage, Sentence, load_refer
 from refdiff_core.evaluation.report import figures_of, summarise
 from refdiff_core.evaluation.write_refer import Recipe, write_refer
+from refdiff_core.pipeline import Models
+from refdiff_core.testing import FakeAttention
 
 
 @pytest.fixture
@@ -132,6 +134,26 @@ def test_a_picture_of_another_size_is_counted_and_named(root, tmp_path):
     image.save(root / "images/mscoco/images/train2014/COCO_2.png")
     summary = fixture.run(root, tmp_path / "out")
     assert "is 20 x 30 pixels, its annotations are for 30 x 20" in summary["failed"][0]["why"]
+
+
+def test_a_large_picture_is_judged_at_its_own_size(tmp_path):
+    picture = np.full((50, 4000, 3), 128, np.uint8)
+    picture[10:40, 1000:3000] = (215, 40, 40)
+    PIL.Image.fromarray(picture).save(tmp_path / "wide.png")
+    outline = [[1000, 10, 3000, 10, 3000, 40, 1000, 40]]
+    image = ReferImage(
+        1,
+        tmp_path / "wide.png",
+        (50, 4000),
+        (Annotation(1, "box", outline),),
+        (Sentence(1, 1, 1, "the red box"),),
+    )
+    judge = Judge(fixture.ObedientModels(demo=True), {})
+    judge._models = Models(FakeAttention(), settings=fixture.PLAIN)
+    (record,) = judge(Task(image)).records
+    assert record["area"] == 30 * 2000
+    assert record["intersection"] == pytest.approx(30 * 2000, rel=0.02)
+    assert record["iou"] > 0.95
 
 
 def test_subsets_hold_the_right_sentences(root, tmp_path):

@@ -36,7 +36,10 @@ def test_the_api_loads_no_backend(tmp_path):
     assert not loaded_modules(code, tmp_path) & set(HEAVY)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["segment", "--help"], ["--version"], []])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["segment", "--help"], ["evaluate", "-h"], ["batch", "-h"], ["--version"], []],
+)
 def test_help_needs_no_torch(arguments, tmp_path):
     code = f"from refdiff_core.cli import run; assert run({arguments}) == 0"
     assert not loaded_modules(code, tmp_path) & {*HEAVY, "torch", "numpy", "PIL", "scipy"}

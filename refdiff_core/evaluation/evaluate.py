@@ -212,8 +212,13 @@ def _draw_cases(
     crew: Crew[Task, Judged],
 ) -> dict[int, dict[str, Any]]:
     """The report's cases, asked once more for their pictures, which no record could hold."""
-    wanted = frozenset(chain(*summary["cases"].values()))
-    tasks = [Task(each, wanted) for each in images if wanted & {said.id for said in each.sentences}]
+    wanted = set(chain(*summary["cases"].values()))
+    tasks = [
+        Task(replace(image, sentences=(said,)), draw=True)
+        for image in images
+        for said in image.sentences
+        if said.id in wanted
+    ]
     drawn: dict[int, dict[str, bytes]] = {}
     for _, judged in crew.do(tasks):
         if not isinstance(judged, Lost):

@@ -26,10 +26,10 @@ Question = list[Expression]
 
 @dataclass(frozen=True)
 class Task:
-    """One picture's sentences; of those in ``draw``, pictures are wanted as well."""
+    """One picture's sentences; with ``draw``, pictures of the answers are wanted as well."""
 
     image: ReferImage
-    draw: frozenset[int] = frozenset()
+    draw: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Judged:
     """What became of a task.
 
     records: one for each sentence, in their order.
-    cases: for each sentence in the task's ``draw``, JPEG files by name (`draw_case`).
+    cases: for each sentence of a task to draw, JPEG files by name (`draw_case`).
     """
 
     records: list[Record]
@@ -105,7 +105,7 @@ class Judge:
         drawn = {
             each.id: draw_case(answers[each.id], objects[each.annotation])
             for each in image.sentences
-            if each.id in task.draw and each.id in answers
+            if task.draw and each.id in answers
         }
         return Judged(records, drawn)
 

@@ -17,15 +17,9 @@ from .demo import to_markdown
 from .evaluate import Evaluation, evaluate
 
 VARIANTS = ("g", "gs", "ds", "gsd")
-SETTINGS = ("default", "paper", "official")
+SETTINGS = ("default", "paper")
 SHOWN = ("mIoU", "oIoU", "Pr@0.5", "Pr@0.7", "Pr@0.9")
-METHODS = [
-    (variant, settings)
-    for settings in SETTINGS
-    for variant in VARIANTS
-    # the published code has no proposals of its own
-    if (variant, settings) != ("g", "official")
-]
+METHODS = [(variant, settings) for settings in SETTINGS for variant in VARIANTS]
 
 HEAD = """# Evaluation on the demo benchmark
 
@@ -35,7 +29,7 @@ the same code that measures RefCOCO, RefCOCO+ and RefCOCOg (README, "Measure it"
 of coloured shapes: the figures say what each part of the method adds, nothing about photographs.
 
 Split "{split}": {pictures} scenes, {sentences} sentences. `default` settings are the best that we
-have measured, `paper` what the paper says, `official` what its published code computes.
+have measured, `paper` what the paper says.
 """
 
 Summary = Mapping[str, Any]

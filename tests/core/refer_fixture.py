@@ -5,7 +5,7 @@
     picture 3: one square
 
 Sentences say the mask that the fake models shall give: "box 2 3 12 9" covers columns 2 to 11 of
-rows 3 to 8. Run as a script, it evaluates the data set: `refer_fixture.py ROOT OUT SECONDS`.
+rows 3 to 8. Run as a script, it evaluates the data set: `refer_fixture.py ROOT OUT SECONDS [WORKERS]`.
 """
 
 import json
@@ -162,4 +162,5 @@ def run(root, out, seconds=0.0, deadly=None, **options):
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), Path(sys.argv[2]), seconds=float(sys.argv[3]))
+    root, out, seconds, *workers = sys.argv[1:]
+    run(Path(root), Path(out), float(seconds), workers=int(*workers or "1"))

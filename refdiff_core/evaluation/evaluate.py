@@ -118,7 +118,10 @@ def evaluate(asked: Evaluation, work: Work) -> dict[str, Any]:
     write_whole(out / "report.json", json.dumps(summary, indent=1))
     write_whole(out / "report.html", to_html(summary, cases))
     work.result(to_text(summary))
-    work.result(f"\nRecords, report.json and report.html are in {out}.")
+    seconds = sum(each["seconds"] for each in kept) / max(1, len(kept))
+    work.result(
+        f"\n{seconds:.2f} seconds a sentence. Records, report.json and report.html are in {out}."
+    )
     return summary
 
 

@@ -5,7 +5,8 @@
     picture 3: one square
 
 Sentences say the mask that the fake models shall give: "box 2 3 12 9" covers columns 2 to 11 of
-rows 3 to 8. Run as a script, it evaluates the data set: `refer_fixture.py ROOT OUT SECONDS [WORKERS]`.
+rows 3 to 8. Run as a script, it evaluates the data set:
+`refer_fixture.py ROOT OUT SECONDS [WORKERS]`.
 """
 
 import json

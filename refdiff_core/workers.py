@@ -131,7 +131,12 @@ class _RayCrew(Crew[T, R]):
         errors = self._ray.exceptions
         try:
             result: R = self._ray.get(reference)
-        except errors.RayActorError:
+        except errors.RayActorError as error:
+            if getattr(error, "actor_init_failed", False):
+                raise UnavailableError(
+                    f"A worker could not start: {error}. All machines of a cluster need the same "
+                    "version of refdiff."
+                ) from error
             return Lost(f"{ATTEMPTS} workers died over it; most likely memory ran out.")
         except errors.RayTaskError as error:
             if isinstance(error.cause, (RefDiffError, ClickException)):

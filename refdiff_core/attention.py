@@ -122,10 +122,9 @@ def attention_map(
         size_hw: the picture's (H, W).
 
     Returns:
-        Its heat is that of the words that name the thing; words of other nouns do not add to it.
+        Its heat is that of the words that name the thing; words of other things do not add to it.
     """
-    others = {word for relation in expression.relations for word in relation.words}
-    others -= {*expression.target_words}
+    others = expression.other_words
     everything = AttentionMap(torch.zeros(size_hw), tuple(words), word_maps)
     return map_of(everything, [word for word in words if word not in others])
 

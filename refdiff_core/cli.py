@@ -262,7 +262,9 @@ def parse(texts: tuple[str, ...], as_json: bool) -> None:
 
     for expression in [each for text in texts for each in parse_lines(text)]:
         record = to_json(expression)
-        click.echo(json.dumps(record) if as_json else _describe_parse(record))
+        excluded = [" ".join(w.text for w in each.target_words) for each in expression.excluded]
+        shown = {**record, "excluded": excluded}
+        click.echo(json.dumps(record) if as_json else _describe_parse(shown))
         for note in expression.notes:
             say(f"note: '{expression.text}': {note}")
 

@@ -24,8 +24,14 @@ Decisions, where English leaves a choice:
   "second left" and "second on the left" count from the left. An ordinal without a side is noted.
 - "over" is above, "on top of" is on, "next to", "beside", "by" and "at" are near. An object of
   any other verb ("eating pizza") is "with", of riding "on".
+- What is at the top or bottom of something, or in its corner ("on top right of the table"), is
+  there in the picture, too.
 - A line that begins with "not" is negative as a whole, with or without the colon. A negation
-  further in ("man without hat") is set aside and noted: what to leave out has its own line.
+  further in says what the line excludes, an expression of its own: "one" stands for the root ("the
+  cup, not the red one" excludes the red cup), and so does what names nothing ("that is not blue").
+  Of "the red cup, not the left one" it is the left one of the red cups.
+- "man without hat", "with no hat", "not wearing a hat" exclude the man who has one: the thing, not
+  its hat. A place that follows is the thing's own ("man without hat on the left").
 """
 
 from __future__ import annotations
@@ -39,7 +45,7 @@ from .parsing.lexicon import PHRASES, look_up
 from .values import Expression, Word
 
 _LETTER = r"(?:[^\W_]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0e4f])"  # and its marks
-_TOKEN = re.compile(rf"w/|#\d+|{_LETTER}+(?:['\u2019-]{_LETTER}+)*|[,;.:!?&]")
+_TOKEN = re.compile(rf"w/o\b|w/|#\d+|{_LETTER}+(?:['\u2019-]{_LETTER}+)*|[,;.:!?&]")
 _GLUED = re.compile(r"(top|bottom|upper|lower|far|middle|back|front)(left|right|middle)(most)?")
 _NOT = re.compile(r"\s*not\s*(?::|\b(?=\s+\S))\s*", re.IGNORECASE)
 

@@ -114,44 +114,56 @@ def _choose(
     return replace(result, ranking=ranking, mask=finish(winners, settings))
 
 
-def leave_out(results: Sequence[Segmentation], settings: Settings) -> list[Segmentation]:
-    """Keep what negative expressions name out of the answers to all the others.
+def leave_out(
+    results: Sequence[Segmentation],
+    excluded: Sequence[Sequence[Segmentation]],
+    settings: Settings,
+) -> list[Segmentation]:
+    """Keep what is excluded out of the answers.
 
-    A proposal loses by the chance that it, or what it is part of, is what a negative line names:
-    "the red shape" with "not: the circle" is the red shape that is no circle. What then still
-    lies in the negative line's own mask is cut out: "the plate" with "not: the food".
+    A proposal loses by the chance that it, or what it is part of, is what is excluded: "the red
+    shape, not the circle" is the red shape that is no circle. What an expression excludes itself
+    counts for it alone; what a negative line names counts for all other lines, and what of it then
+    still lies in a mask is cut out: "the plate" with "not: the food".
 
     Args:
         results: answers to the lines about one picture, negative ones among them.
+        excluded: for each of them, answers to what it excludes itself.
         settings: as for `fuse`.
 
     Returns:
-        As many, in their order; the negative ones as they were, so that they can be shown.
+        As many as ``results``, in their order; the negative ones keep their masks, so that they
+        can be shown.
     """
     negative = [each for each in results if each.expression.negative and each.found]
-    if not negative:
-        return list(results)
     return [
-        each if each.expression.negative else _without(each, negative, settings) for each in results
+        _without(each, own, [] if each.expression.negative else negative, settings)
+        for each, own in zip(results, excluded, strict=True)
     ]
 
 
 def _without(
-    result: Segmentation, negative: Sequence[Segmentation], settings: Settings
+    result: Segmentation,
+    own: Sequence[Segmentation],
+    negative: Sequence[Segmentation],
+    settings: Settings,
 ) -> Segmentation:
+    left_out = [each for each in (*own, *negative) if len(each.ranking)]
+    if not left_out:
+        return result
     scores = result.scores
     admissible = scores.total > -torch.inf
-    excluded = torch.stack([_excluded(result.proposals, each, settings) for each in negative])
+    excluded = torch.stack([_excluded(result.proposals, each, settings) for each in left_out])
     excluded = excluded.amax(0)
     total = _placed(scores, admissible, settings) * (1 - excluded)
     total = _by_quality(total, result.proposals, settings).masked_fill(~admissible, -torch.inf)
-    cut = torch.stack([each.proposals.masks[each.ranking[0]] for each in negative]).any(0)
     changed = replace(result, scores=replace(scores, total=total, excluded=excluded))
-    return _choose(changed, settings, cut)
+    cut = [each.proposals.masks[each.ranking[0]] for each in negative]
+    return _choose(changed, settings, torch.stack(cut).any(0) if cut else None)
 
 
 def _excluded(proposals: Proposals, negative: Segmentation, settings: Settings) -> Tensor:
-    """The chance (N,) of each proposal of being, or being part of, what a negative line names."""
+    """The chance (N,) of each proposal of being, or being part of, what is excluded."""
     best = negative.ranking[:16]
     admissible = negative.scores.total > -torch.inf
     chance = _placed(negative.scores, admissible, settings)[best]

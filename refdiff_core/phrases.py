@@ -33,17 +33,22 @@ class Phrase:
     words: what a model is told of it.
     attention: its map, None where its words were not read.
     owner: index of the expression that names it.
+    excluded: which of the owner's excluded things it is, or is related to; None for neither.
     """
 
     words: Expression
     attention: AttentionMap | None
     owner: int
+    excluded: int | None = None
 
 
 def find_phrases(
     expressions: Sequence[Expression], maps: Sequence[AttentionMap | None], *, spatial: bool
 ) -> list[Phrase]:
-    """Everything to look for: the E things themselves, then all that they are related to.
+    """Everything to look for: the E things themselves, then all other things that they name.
+
+    For each expression, these are the things it is related to; then each thing it excludes,
+    followed by what that is related to.
 
     Args:
         expressions: E of them.
@@ -53,17 +58,39 @@ def find_phrases(
     asked = list(zip(expressions, maps, strict=True))
     if not spatial:
         return [Phrase(words, seen, owner) for owner, (words, seen) in enumerate(asked)]
-    own = [Phrase(without_place(words), seen, owner) for owner, (words, seen) in enumerate(asked)]
-    return own + [
-        Phrase(noun_phrase(relation.words, relation.noun), _map_of_other(seen, relation), owner)
-        for owner, (words, seen) in enumerate(asked)
-        for relation in wanted_relations(words)
+    found = [Phrase(without_place(words), seen, owner) for owner, (words, seen) in enumerate(asked)]
+    for owner, (words, seen) in enumerate(asked):
+        found += _related(words, seen, owner, None)
+        for index, other in enumerate(words.excluded):
+            same = replace(found[owner], excluded=index)  # "left, not the top one"
+            found.append(_excluded(other, same) or same)
+            found += _related(other, seen, owner, index)
+    return found
+
+
+def _excluded(other: Expression, line: Phrase) -> Phrase | None:
+    """What is told of an excluded thing; None where it has no words of its own."""
+    words = [*other.attributes, *([other.root] if other.root else [])]
+    told = [word for word in words if word.text not in SIZES]
+    if not told:
+        return None
+    return replace(
+        line, words=noun_phrase(told, other.root), attention=_map_of(line.attention, told)
+    )
+
+
+def _related(
+    words: Expression, seen: AttentionMap | None, owner: int, excluded: int | None
+) -> list[Phrase]:
+    return [
+        Phrase(noun_phrase(each.words, each.noun), _map_of(seen, each.words), owner, excluded)
+        for each in wanted_relations(words)
     ]
 
 
-def _map_of_other(seen: AttentionMap | None, relation: Relation) -> AttentionMap | None:
-    was_read = seen is not None and not {*seen.words}.isdisjoint(relation.words)
-    return map_of(seen, relation.words) if seen is not None and was_read else None
+def _map_of(seen: AttentionMap | None, words: Sequence[Word]) -> AttentionMap | None:
+    was_read = seen is not None and not {*seen.words}.isdisjoint(words)
+    return map_of(seen, words) if seen is not None and was_read else None
 
 
 def wanted_extreme(expression: Expression) -> str | None:
@@ -83,7 +110,7 @@ def without_place(expression: Expression) -> Expression:
 
     An expression that says nothing of places stays as it is, and so does one that names no thing.
     """
-    placed = expression.position or expression.order or expression.relations
+    placed = expression.position or expression.order or expression.relations or expression.excluded
     words = [word for word in expression.target_words if word.text not in SIZES]
     if not words or not (placed or wanted_extreme(expression)):
         return expression

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from .attention import sharpen_map
 from .expression import parse
 from .fusion import fuse, leave_out, locate
@@ -19,7 +21,6 @@ from .proposals import AttentionProposer
 from .protocols import AttentionSource, ImageTextScorer, MaskProposer
 from .scoring import generative_score
 from .settings import Settings
-from .spatial import OtherThing
 from .values import AttentionMap, Expression, Image, Proposals, Segmentation
 
 
@@ -123,15 +124,33 @@ def segment_apart(
     )
     # 4. the winner: what fits, and lies where the words say
     looks = list(zip(attention, proposals, generative, discriminative, strict=True))
-    others: list[list[OtherThing | None]] = [[] for _ in asked]
-    for phrase, look in list(zip(phrases, looks, strict=True))[len(asked) :]:
-        others[phrase.owner].append(locate(*look[1:], settings))
-    results = (
-        fuse(each, *look, settings, others=related)
-        for each, look, related in zip(asked, looks, others, strict=False)
-    )
-    # 5. without what negative lines name
-    return [leave_out([next(results) for _ in lines], settings) for lines in questions]
+    results, excluded = _fuse_all(asked, phrases, looks, settings)
+    # 5. without what the words themselves exclude, and what negative lines name
+    return leave_out(results, excluded, settings)
+
+
+Look = tuple[AttentionMap | None, Proposals, Tensor | None, Tensor | None]
+"""What was seen of one phrase: its map, candidates, generative and discriminative scores."""
+
+
+def _fuse_all(
+    asked: Sequence[Expression],
+    phrases: Sequence[Phrase],
+    looks: Sequence[Look],
+    settings: Settings,
+) -> tuple[list[Segmentation], list[list[Segmentation]]]:
+    """The answer to every expression, and for each of them those to what it excludes."""
+    things: dict[tuple[int, int | None], list[Look]] = {}
+    for phrase, look in zip(phrases, looks, strict=True):
+        things.setdefault((phrase.owner, phrase.excluded), []).append(look)
+    results = list[Segmentation]()
+    excluded = [list[Segmentation]() for _ in asked]
+    for (owner, index), (look, *related) in things.items():
+        others = [locate(*each[1:], settings) for each in related]
+        said = asked[owner] if index is None else asked[owner].excluded[index]
+        found = results if index is None else excluded[owner]
+        found.append(fuse(said, *look, settings, others=others))
+    return results, excluded
 
 
 def _propose(

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .layout import Layout, distinct_objects, holds_several, same_object
+from .layout import Layout, covered_share, distinct_objects, holds_several, same_object
 from .phrases import wanted_extreme, wanted_relations
 from .values import Expression, Proposals, Relation
 
@@ -225,10 +225,20 @@ PAIRS: dict[str, Callable[[Layout, Layout], Tensor]] = {
 """Chance (N, M) in [0, 1] that each of N things stands in the relation to each of M others."""
 
 
+HAVING = ("with", "holding", "wearing")
+"""Relations in which the other thing's mask may lie inside the thing's own."""
+
+
+def _part_of(a: Layout, b: Layout) -> Tensor:
+    """Share of each mask of ``a`` in each of ``b``, less as it is all of that: (N, M) in [0, 1]."""
+    return covered_share(a, b) * (1 - covered_share(b, a).T)
+
+
 def relation_chance(kind: str, layout: Layout, other: Place) -> Tensor:
     """The chance (N,) that each stands in the relation to the other thing, wherever that is.
 
-    The best of all M places where the other thing may be; nothing is related to itself.
+    The best of all M places where the other thing may be. Nothing is related to itself; its parts
+    are what it is "with", and it is "on" or "in" what it is a part of.
 
     Args:
         kind: one of `PAIRS`, or "between" for two of the same.
@@ -240,8 +250,12 @@ def relation_chance(kind: str, layout: Layout, other: Place) -> Tensor:
     place, match = other
     if not len(match):
         return torch.zeros(len(layout.boxes))
-    chances = PAIRS[kind](layout, place) * match * ~same_object(layout, place)
-    return chances.amax(1)
+    chances = PAIRS[kind](layout, place) * ~same_object(layout, place)
+    if kind in HAVING:
+        chances = torch.maximum(chances, _part_of(place, layout).T)
+    elif kind in ("in", "on"):
+        chances = torch.maximum(chances, _part_of(layout, place))
+    return (chances * match).amax(1)
 
 
 def between_chance(layout: Layout, one: Place, two: Place) -> Tensor:

@@ -69,6 +69,8 @@ class Expression:
     order: its place in a row. extreme: largest, smallest, tallest, shortest, closest, farthest.
     relations: to other nouns.
     negative: the line asks for what to leave out.
+    excluded: what the line itself says it does not mean ("not the red one"), each as an
+        expression of its own, with its words at their places in ``text``.
     notes: what was not understood, in words for the user.
     """
 
@@ -80,6 +82,7 @@ class Expression:
     extreme: str | None = None
     relations: tuple[Relation, ...] = ()
     negative: bool = False
+    excluded: tuple[Expression, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -87,6 +90,14 @@ class Expression:
         """The words that name the thing itself: attributes and root, in reading order."""
         words = (*self.attributes, *((self.root,) if self.root else ()))
         return tuple(sorted(words, key=lambda word: word.start))
+
+    @property
+    def other_words(self) -> tuple[Word, ...]:
+        """The words that name other things: those it is related to, and those it excludes."""
+        words = [word for relation in self.relations for word in relation.words]
+        for each in self.excluded:
+            words += [*each.target_words, *each.other_words]
+        return tuple(dict.fromkeys(word for word in words if word not in self.target_words))
 
 
 @dataclass(frozen=True)

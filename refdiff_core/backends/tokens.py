@@ -75,8 +75,7 @@ def words_to_read(expression: Expression, tokens: Tokens) -> list[tuple[Word, tu
         raise ExpressionError(
             f"Nothing in '{expression.text}' can be read as words. Describe the thing in words."
         )
-    others = [word for relation in expression.relations for word in relation.words]
-    found += [(word, tokens.positions(word)) for word in dict.fromkeys(others) if word not in words]
+    found += [(word, tokens.positions(word)) for word in expression.other_words]
     return [(word, positions) for word, positions in found if positions]
 
 

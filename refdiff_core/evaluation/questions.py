@@ -18,7 +18,8 @@ from ..demo.wording import CLEAR_PIXELS
 UNIQUE, RIVAL, SHAPE, COLOR = "colour unique", "same-colour rival", "shape", "colour"
 ATTRIBUTES = (UNIQUE, RIVAL, SHAPE, COLOR)
 SIZE, POSITION, ORDER, RELATION, NEGATION = "size", "position", "order", "relation", "negation"
-GROUPS = (*ATTRIBUTES, SIZE, POSITION, ORDER, RELATION, NEGATION)
+INLINE = "in-line negation"
+GROUPS = (*ATTRIBUTES, SIZE, POSITION, ORDER, RELATION, NEGATION, INLINE)
 
 PER_GROUP = 2
 """Most questions of one group in a scene, or crowded scenes would outweigh all the others."""
@@ -183,12 +184,19 @@ def _negations(scene: Scene) -> Iterator[Question]:
             for kind in dict.fromkeys(kinds):
                 left = [i for i, own in zip(found, kinds, strict=True) if own != kind]
                 if len(left) == 1:
-                    said = f"the {kind}" if attribute == "shape" else f"the {kind} {_noun(name)}"
-                    yield Question(f"the {name}", left[0], NEGATION, said)
+                    yield from _without(name, kind, attribute == "shape", left[0])
 
 
-def _noun(name: str) -> str:
-    return name.split()[-1]
+def _without(name: str, kind: str, is_shape: bool, target: int) -> Iterator[Question]:
+    """Leaving a shape or a colour out, in a line of its own and in the line itself."""
+    said = f"the {kind}" if is_shape else f"the {kind} {name.split()[-1]}"
+    yield Question(f"the {name}", target, NEGATION, said)
+    if is_shape:
+        yield Question(f"the {name}, not the {kind}", target, INLINE)
+        yield Question(f"the {name} that isn't a {kind}", target, INLINE)
+    else:
+        yield Question(f"the {name}, not the {kind} one", target, INLINE)
+        yield Question(f"the {name} that is not {kind}", target, INLINE)
 
 
 def _unmistakable(scene: Scene) -> list[int]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..values import Expression
 from .line import Line
+from .negation import excluded_line, read_negation
 from .places import (
     read_direction,
     read_extreme,
@@ -16,7 +18,7 @@ from .places import (
     read_side_of,
 )
 from .relations import read_relations
-from .things import read_head, read_homographs, read_leftovers, read_negation, read_unknown
+from .things import read_head, read_homographs, read_leftovers, read_unknown
 
 __all__ = ["Line", "read_line"]
 
@@ -38,7 +40,23 @@ _PASSES: tuple[Callable[[Line], None], ...] = (
 
 
 def read_line(line: Line) -> Expression:
-    """Run every pass over a tagged line."""
+    """Run every pass over a tagged line, then over what it excludes."""
     for read in _PASSES:
         read(line)
-    return line.expression()
+    found = line.expression()
+    excluded, notes = [], [*found.notes]
+    for said in line.negations:
+        other = read_line(excluded_line(line, said))
+        notes += other.notes
+        if _tells_apart(other, found):
+            excluded.append(replace(other, notes=()))
+        else:
+            words = line.quote(said.at, said.end)
+            notes.append(f"'{words}' does not say which to leave out; it is not used.")
+    return replace(found, excluded=tuple(excluded), notes=tuple(dict.fromkeys(notes)))
+
+
+def _tells_apart(other: Expression, found: Expression) -> bool:
+    """Whether it names more than the very thing that is looked for."""
+    placed = other.position or other.order or other.extreme or other.relations
+    return bool(placed or {*other.target_words} - {*found.target_words})

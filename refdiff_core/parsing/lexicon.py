@@ -19,13 +19,13 @@ def _list(words: str) -> frozenset[str]:
 
 
 _SIDES = {
-    "left": "left lft leftt letf lefthand leftside",
-    "right": "right rt rgt rite rigth righthand rightside",
+    "left": "left lft l lefthand leftside",
+    "right": "right rt rgt r rite righthand rightside",
     "top": "top upper tp",
-    "bottom": "bottom btm bttm botom bottem lower bot",
-    "middle": "middle center centre mid midle middel central centered middlemost",
-    "front": "front foreground forefront frnt",
-    "back": "back background rear backround bkgd bg distance",
+    "bottom": "bottom btm bttm bottem lower bot",
+    "middle": "middle center centre mid ctr central centered middlemost",
+    "front": "front foreground forefront fg",
+    "back": "back background rear bkgd backgrnd bkgrd bg distance",
 }
 _RELATIONS = {
     "above": "above over",
@@ -55,26 +55,26 @@ _MOSTS = {
     "back": "backmost rearmost hindmost",
 }
 _ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth"
-_ORDINAL_SLANG = {"2cd": "2", "2n": "2", "secnd": "2", "secound": "2", "thrid": "3", "forth": "4"}
+_ORDINAL_SLANG = {"2cd": "2", "2n": "2", "2md": "2", "secound": "2", "forth": "4"}
 _NUMERALS = "one two three four five six seven eight nine ten eleven twelve"
 
 _PLAIN = {
     "d": "the a an this that these those his her its their my your our some each every other "
     "another both all any thier th teh da",
     "k": "one ones he she him it they them someone somebody something anything "
-    "everything everyone anyone others",
+    "everything everyone everybody anyone anybody nobody others",
     "c": "and & or plus n",
     "x": "is are was were be being am has have had there here just only also but who whom "
     "which whose what that's who's it's he's she's please "
     "me i we can could do does did so too really kinda maybe probably like seems whos thats "
     "want need if because then now still hey ok okay yes thanks sorry lol oops guess think",
-    "g": "not no without except excluding minus isnt isn't doesnt doesn't dont don't aint nor "
-    "never",
+    "g": "not no without w/o except excluding minus isnt isn't arent aren't wasn't doesnt doesn't "
+    "dont don't aint ain't nor never lacking",
     "h": "side half corner edge end part portion section area row column region spot quadrant "
-    "line sides halves corners edges rows",
+    "line sides halves corners edges rows ends",
     "t": "most",
     "y": "far very extreme extremely way directly almost slightly immediately completely quite "
-    "super more nearly exact exactly closely dead",
+    "super more less least nearly exact exactly closely dead",
     "f": "from frm",
     "w": "of",
     "m": "pair couple group bunch lot kind type sort set pairs bunches groups",
@@ -99,6 +99,7 @@ _PLAIN = {
     "shirtless topless barefoot naked nude haired darker lighter asleep alone same "
     "different single double main visable seated bent parked turned crouched kneeled "
     "raised folded crossed covered stacked tilted upright sideways upside blank lit unlit "
+    "curly friendly lovely lonely smelly wrinkly cuddly prickly early ugly silly woolly wooly "
     "own actual real fake tallish biggish good bad best nice sat stood lying laid hatless",
 }
 
@@ -174,9 +175,13 @@ NOUNS_IN_ING = _list(
     "filling something anything bling sibling duckling topping landing living dining parking "
     "crossing lightning being"
 )
+_NO_ADVERBS = _list("family butterfly assembly monopoly dragonfly firefly belly jelly dolly")
 NOUNS_IN_ED = _list(
     "seaweed bread breed steed moped bobsled forest chest guest priest harvest radish"
 )
+
+WITHOUT = _list("without w/o no lacking have has having")
+"""Between a negator and a noun: what has the noun is excluded, not the noun itself."""
 
 PHRASES = {
     "in front of": ("r", "in front of"),
@@ -196,6 +201,11 @@ PHRASES = {
     "dressed in": ("r", "wearing"),
     "has on": ("r", "wearing"),
     "but not": ("g", ""),
+    "and not": ("g", ""),
+    "rather than": ("g", ""),
+    "instead of": ("g", ""),
+    "other than": ("g", ""),
+    "except for": ("g", ""),
     "all the way": ("y", ""),
     "hand side": ("h", ""),
     "hand corner": ("h", ""),
@@ -211,6 +221,7 @@ PHRASES = {
     "crop top": ("n", "top"),
     "out of focus": ("a", ""),
     "in focus": ("a", ""),
+    "mid air": ("n", "air"),
     "each other": ("x", ""),
     "at all": ("x", ""),
 }
@@ -254,7 +265,21 @@ def _build() -> dict[str, tuple[str, str]]:
     for index, word in enumerate(_NUMERALS.split()[1:], start=2):
         table[word] = ("#", str(index))
     table["last"] = ("o", "last")
+    for word in _OFTEN_MISSPELT:
+        meant = table.get(word) or ("o", str(_ORDINALS.split().index(word) + 1))
+        for wrong in _misspellings(word) - KNOWN_NOUNS - {"let", "font"}:
+            table.setdefault(wrong, meant)
     return table
+
+
+_OFTEN_MISSPELT = _list("left right bottom middle front background second third fourth")
+
+
+def _misspellings(word: str) -> frozenset[str]:
+    """The word with one letter left out, doubled, or exchanged with its neighbour."""
+    cuts = [(word[:i], word[i:]) for i in range(len(word))]
+    wrong = {a + b[1:] for a, b in cuts} | {a + b[0] + b for a, b in cuts}
+    return frozenset(wrong | {a + b[1::-1] + b[2:] for a, b in cuts}) - {word}
 
 
 _TABLE = _build()
@@ -271,7 +296,11 @@ def look_up(word: str) -> tuple[str, str]:
         return "o", index
     if word.lstrip("#").isdigit():
         return "#", word.lstrip("#")
-    return ("v" if is_verb_form(word) else "a" if is_adjective_form(word) else "n"), word
+    if is_verb_form(word):
+        return "v", word
+    if word.endswith("ly") and len(word) > 4 and word not in KNOWN_NOUNS | _NO_ADVERBS:
+        return "y", word
+    return ("a" if is_adjective_form(word) else "n"), word
 
 
 def is_verb_form(word: str) -> bool:

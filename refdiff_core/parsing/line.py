@@ -9,6 +9,22 @@ from dataclasses import dataclass, field
 from ..values import Expression, Order, Relation, Word
 
 
+@dataclass(frozen=True)
+class Negation:
+    """Words of a line that say what is excluded.
+
+    at: index of the negator. start, end: of the words after it.
+    tags: theirs, before they were consumed.
+    has: what is excluded is the thing that has what they name ("without hat").
+    """
+
+    at: int
+    start: int
+    end: int
+    tags: str
+    has: bool
+
+
 @dataclass
 class Line:
     """One line while it is being read."""
@@ -24,6 +40,7 @@ class Line:
     order: Order | None = None
     extreme: str | None = None
     relations: list[Relation] = field(default_factory=list)
+    negations: list[Negation] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def add(self, word: Word, tag: str, value: str) -> None:

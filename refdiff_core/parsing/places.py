@@ -17,7 +17,7 @@ _ORDER = re.compile(
     r"|[aknv]{0,3}(?P<tail2>[ip])[dx]*y*"  # second man on the left
     r"|t?|[ank]{1,3}(?=s+(?!w)))(?P<side>s+)[ht]?"  # second left most; second man left
 )
-_COUNTED = re.compile(r"(?P<index>o|(?<!o)#)k?(?P<tail>f)[dx]*y*(?P<side>s+)[ht]?")
+_COUNTED = re.compile(r"(?P<index>o|(?<!o)#)k?i?(?P<tail>f)[dx]*y*(?P<side>s+)[ht]?")
 _ORDER_AFTER = re.compile(r"(?P<tail>f)[dx]*y*(?P<side>s+)h?,?(?P<index>o)")
 _MOST = re.compile(r"[ip]?d*y*(?P<side>s+)t")
 _MOST_BEFORE = re.compile(r"[ip]?d*(?P<most>[te])(?P<to>[ip]?)[dx]*(?P<side>s+)h?")
@@ -111,14 +111,19 @@ def read_part(line: Line) -> None:
 
 
 def read_side_of(line: Line) -> None:
-    """Read "to the left of X"; "on the left side of X" is a position, too."""
+    """Read "to the left of X"; "on the left side of X", "at the bottom of X" are positions, too."""
     for match in line.find(_SIDE_OF):
         sides = line.sides(*match.span())
         side = next((s for s in sides if s in ("left", "right")), sides[0])
-        if side == "middle" or (match["on"] and match["half"]):
-            line.add_position([side])
+        corner = len(sides) > 1
+        if side == "middle" or (
+            match["on"] and (match["half"] or corner or side in ("top", "bottom"))
+        ):
+            line.add_position(sides if corner else [side])
         line.retag(*match.span())
-        line.values[match.end() - 1] = _SIDE_KINDS[side]
+        # what is at the bottom of something is mostly in it
+        within = match["on"] and (corner or side == "bottom")
+        line.values[match.end() - 1] = "in" if within else _SIDE_KINDS[side]
         line.retag(match.end() - 1, match.end(), "r")
 
 
@@ -149,7 +154,7 @@ def read_direction(line: Line) -> None:
     for match in line.find(r"[rd]+(?P<side>s)(?=[va_]|$)"):
         if line.values[match.start()] == "with" and line.values[match.start("side")] == "back":
             line.retag(*match.span())
-    for match in line.find(r"(?<![ipdys])s(?=r|i[dx]*s)"):
+    for match in line.find(r"(?<![ipdys])s(?=r|i[dx]*[san])"):
         following = line.values[match.end() : match.end() + 3]
         if line.values[match.start()] == "right" and {*_AFTER_RIGHT} & {*following}:
             line.retag(*match.span())

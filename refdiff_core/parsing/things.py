@@ -11,9 +11,7 @@ import unicodedata
 from .lexicon import ANYBODY, BODY_PARTS, COMMANDS, GARMENTS, KNOWN_NOUNS, PERSONS, look_up
 from .line import Line
 
-_NEGATED = re.compile(
-    r"g[dx]*[irp]*[dx]*(?:[aksve#]*k(?:[ir][dx]*[a#v]*n*)?|[aksve#]*n+|[asve#]+)?"
-)
+_POSSESSIVE = ("'s", "\u2019s")
 
 
 def read_homographs(line: Line) -> None:
@@ -26,12 +24,24 @@ def read_homographs(line: Line) -> None:
             line.retag(i, i + 1, "n")  # "in a red top": what is worn
         elif line.tags[i] == "n" and word.text in COMMANDS and not before.strip("x"):
             line.retag(i, i + 1, "x")
+        elif line.tags[i] == "n" and _describes_one(line, i):
+            line.retag(i, i + 1, "a")
         elif line.tags[i] == "m" and not after.startswith("w"):
             line.retag(i, i + 1, "n")
         elif line.tags[i] == "n" and _is_owner(line, i):
             line.retag(i, i + 1, "a")
+        elif word.text == "back" and i and line.words[i - 1].text.endswith(_POSSESSIVE):
+            line.retag(i - 1, i, "a")
+            line.retag(i, i + 1, "n")  # "the guy's back"
         elif word.text == "number" and after.startswith("#"):
             _read_number(line, i)
+        elif word.text == "no" and after.startswith("#"):
+            line.retag(i, i + 1, "x")  # "player no 7"
+
+
+def _describes_one(line: Line, at: int) -> bool:
+    """Whether a pronoun follows: of "chocolate one", chocolate says which."""
+    return line.tags[at + 1 : at + 2] == "k" and line.words[at + 1].text in ("one", "ones")
 
 
 def _is_naming(text: str, before: str, after: str) -> bool:
@@ -51,7 +61,7 @@ def _is_owner(line: Line, at: int) -> bool:
     thing = re.compile(r"[as]*(?P<noun>n+)").match(line.tags, at + 1)
     if not thing:
         return False
-    if text.endswith(("'s", "\u2019s")):
+    if text.endswith(_POSSESSIVE):
         return True
     owned = line.words[thing.end() - 1].text in GARMENTS | BODY_PARTS
     return owned and text.endswith("s") and text[:-1] in ANYBODY
@@ -63,14 +73,6 @@ def _read_number(line: Line, at: int) -> None:
         line.retag(at, at + 1)
     elif "n" in line.tags[:at] + line.tags[at + 1 :]:
         line.retag(at, at + 1, "a")
-
-
-def read_negation(line: Line) -> None:
-    """Set aside what a negation inside the line excludes."""
-    for match in line.find(_NEGATED):
-        said = line.quote(*match.span())
-        line.notes.append(f"'{said}' is not used: give what to leave out its own line, 'not: ...'.")
-        line.retag(*match.span())
 
 
 def read_head(line: Line) -> None:
@@ -97,11 +99,21 @@ def _head_index(line: Line) -> int | None:
 
 
 def _head_of_run(line: Line, start: int, end: int) -> int:
-    """The last noun, but of "man hat" the man."""
+    """The last noun, but of "man hat" the man, and of "racket man is holding" the racket."""
+    if end - start > 1 and line.words[end - 1].text in ANYBODY and _holds_nothing(line, end):
+        return end - 2
+    # "boy mouth open" is a boy, "man hand" a hand
+    parts = PERSONS if re.match("[av]", line.tags[end:]) else BODY_PARTS | PERSONS
     for i in range(start, end - 1):
-        if line.words[i].text in ANYBODY and line.words[i + 1].text not in BODY_PARTS | PERSONS:
+        if line.words[i].text in ANYBODY and line.words[i + 1].text not in parts:
             return i
     return end - 1
+
+
+def _holds_nothing(line: Line, at: int) -> bool:
+    """Whether somebody holds or wears what is named before: no object follows."""
+    verb = re.compile(r"x*(?P<verb>r)(?![dx]*[a#]*n)").match(line.tags, at)
+    return verb is not None and line.values[verb.start("verb")] in ("holding", "wearing")
 
 
 def read_leftovers(line: Line) -> None:

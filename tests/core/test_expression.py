@@ -68,6 +68,8 @@ TABLES = {
     "RefCOCO, held back": rows("expressions.tsv")[2::3],
     "wider, worked against": rows("expressions_wider.tsv")[:235],
     "wider, run late": rows("expressions_wider.tsv")[235:],
+    "of all kinds": rows("expressions_kinds.tsv")[:329],
+    "of all kinds, harder": rows("expressions_kinds.tsv")[329:],
 }
 
 
@@ -130,6 +132,10 @@ PLACES = {
     "bottomleft cup": (("bottom", "left"), ""),
     "rt guy": (("right",), ""),
     "cup btm lft": (("bottom", "left"), ""),
+    "guy on r": (("right",), ""),
+    "the rihgt botom cup": (("right", "bottom"), ""),
+    "seond from left": ((), "2 left"),
+    "phone on top right of the table": (("top", "right"), ""),
     "food on left plate": (("left",), ""),
     "man on the left side of the couch": (("left",), ""),
     "man to the left of the couch": ((), ""),
@@ -278,10 +284,58 @@ def test_a_line_that_begins_with_not_is_negative(text):
     assert (found.negative, found.text, attributes(text)) == (True, "the red one", ["red"])
 
 
-def test_a_negation_inside_the_line_is_set_aside_and_said():
-    found = parse("man without a hat on the left")
+def excluded(text: str) -> list[str]:
+    """What a line excludes, in the words of the parts that were understood."""
+    found = []
+    for each in parse(text).excluded:
+        said = [word.text for word in (*each.attributes, *([each.root] if each.root else []))]
+        said += [*each.position, order_text(each.order), each.extreme or ""]
+        said += [f"{r.kind} {r.noun.text}" for r in each.relations if r.noun.text not in said]
+        found.append(" ".join(part for part in said if part))
+    return found
+
+
+EXCLUDED = {
+    "the cup, not the red one": ["red cup"],
+    "the red shape, not the circle": ["circle"],
+    "the circle that is not blue": ["blue circle"],
+    "the star that isn't a large one": ["large star"],
+    "the red cup, not the left one": ["red cup left"],
+    "dog but not the one closest to us": ["dog closest"],
+    "the cups except the blue cup": ["blue cup"],
+    "dog not on the couch": ["dog on couch"],
+    "the ring, not the one left of the star": ["ring left of star"],
+    "guy not wearing a hat": ["hat guy"],
+    "man without a hat on the left": ["hat man"],
+    "man w/o hat": ["hat man"],
+    "guy with no shirt": ["shirt guy"],
+    "the guy who doesn't have a beard": ["beard guy"],
+    "pizza without olives": ["pizza with olives"],
+    "one not in red": ["red"],
+    "left, not the one on top": ["top"],
+    "player no 7": [],
+    "the cup": [],
+}
+
+
+@pytest.mark.parametrize("text", EXCLUDED)
+def test_a_negation_inside_the_line_says_what_it_excludes(text):
+    assert excluded(text) == EXCLUDED[text]
+    check_invariants(parse(text))
+
+
+def test_what_a_line_excludes_does_not_describe_its_thing():
+    found = parse("man without a red hat on the left")
     assert (found.negative, found.position, found.relations) == (False, ("left",), ())
-    assert any("without a hat" in note for note in found.notes)
+    assert [word.text for word in found.target_words] == ["man"]
+    assert [word.text for word in found.other_words] == ["red", "hat"]
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("text", ["the cup, not the other one", "the man not", "cup without"])
+def test_a_negation_that_excludes_nothing_in_particular_is_said(text):
+    found = parse(text)
+    assert found.excluded == () and any("not used" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(
@@ -364,6 +418,9 @@ def check_invariants(found: Expression) -> None:
         assert word.text and found.text[word.start : word.end].lower() == word.text
     assert found.text == " ".join(found.text.split())
     assert found.root not in found.attributes
+    for each in found.excluded:
+        assert each.text == found.text and not each.excluded
+        check_invariants(each)
     assert set(found.position) <= SIDES and len(set(found.position)) == len(found.position)
     assert found.order is None or (
         found.order.index >= 1 and found.order.side in SIDES - {"middle"}
@@ -389,6 +446,9 @@ KNOWN = (
 )
 WORDS = [
     *KNOWN.split(),
+    "without",
+    "no",
+    "one",
     *PHRASES,
     "²",
     "0",

@@ -46,8 +46,8 @@ class WordAttention:
         return [self._map(image, each) for each in expressions]
 
     def _map(self, image, expression):
-        others = [word for relation in expression.relations for word in relation.words]
-        words = [w for w in (*expression.target_words, *others) if w.text in COLORS]
+        named = (*expression.target_words, *expression.other_words)
+        words = [word for word in named if word.text in COLORS]
         maps = [color_similarity(image, parse(word.text)) for word in words]
         stacked = torch.stack(maps) if maps else torch.zeros(0, 30, 52)
         return attention_map(expression, words, stacked, (30, 52))
@@ -67,6 +67,8 @@ QUESTIONS = {
     "the red square left of the blue square": RED_LEFT,
     "the red square between the blue square and the green square": RED_MIDDLE,
     "the red square closest to the green square": RED_MIDDLE,
+    "the right red square, not the bottom one": RED_MIDDLE,
+    "the left square, not the red one": BLUE,
 }
 
 
@@ -112,6 +114,43 @@ def test_what_a_negative_line_names_is_cut_out_of_a_larger_thing(picture):
     assert both.best == without.best == 0
     assert torch.equal(without.mask > 0, masks[0] & ~masks[1])
     assert without.scores.of(0)["excluded"] < without.scores.of(1)["excluded"]
+
+
+def test_what_a_line_excludes_counts_for_that_line_alone(picture, squares):
+    lines = ["the left square, not the red one", "the left square", "the blue square"]
+    found = segment(picture, lines, models(squares))
+    assert [each.best for each in found] == [BLUE, RED_LEFT, BLUE]
+    assert [each.scores.excluded is None for each in found] == [False, True, True]
+    (alone,) = segment(picture, lines[0], models(squares))
+    assert torch.equal(alone.scores.total, found[0].scores.total)
+
+
+@pytest.mark.parametrize("parts", [(True, True), (True, False), (False, True)])
+def test_excluding_in_the_line_and_in_a_line_of_its_own_are_the_same(picture, squares, parts):
+    (inline,) = segment(picture, "the left square, not the red square", models(squares, *parts))
+    plain, _ = segment(picture, ["the left square", "not: the red square"], models(squares, *parts))
+    assert inline.best == plain.best == BLUE
+    assert torch.allclose(inline.scores.excluded, plain.scores.excluded, atol=1e-5)
+
+
+def test_what_a_line_excludes_is_not_cut_out(picture, squares):
+    only = FixedProposals(squares.proposals.select(torch.tensor([BLUE])))
+    (found,) = segment(picture, "the square, not the blue one", models(only))
+    assert found.best == 0 and torch.equal(found.mask > 0, squares.proposals.masks[BLUE])
+
+
+def test_a_thing_without_loses_where_it_has_the_part(picture):
+    masks = torch.zeros(3, 30, 52, dtype=torch.bool)
+    masks[0, 2:14, 2:26] = True  # red, with the blue square on it
+    masks[1, 4:12, 16:24] = True  # that blue square
+    masks[2, 4:12, 28:36] = True  # red alone
+    proposer = FixedProposals(Proposals.of(masks))
+    for text, best in (
+        ("the red square with a blue square", 0),
+        ("the red square without a blue square", 2),
+    ):
+        (found,) = segment(picture, text, models(proposer))
+        assert found.best == best
 
 
 def test_nothing_but_the_excluded_is_nothing_found(picture, squares):
@@ -196,6 +235,12 @@ def test_phrases_are_the_things_and_then_the_others_with_their_owners():
     found = find_phrases(asked, [None, None], spatial=True)
     assert [(each.words.text, each.owner) for each in found] == [
         ("cup", 0), ("man hat", 1), ("blue ring", 0), ("big dog", 1)
+    ]  # fmt: skip
+    asked = [parse("left cup, not the red one near the dog"), parse("left, not the top one")]
+    found = find_phrases(asked, [None, None], spatial=True)
+    assert [(each.words.text, each.owner, each.excluded) for each in found] == [
+        ("cup", 0, None), ("left, not the top one", 1, None),
+        ("red cup", 0, 0), ("dog", 0, 0), ("left, not the top one", 1, 0),
     ]  # fmt: skip
     assert len(find_phrases(asked, [None, None], spatial=False)) == 2
 

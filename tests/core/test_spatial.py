@@ -159,6 +159,15 @@ def test_a_thing_is_not_related_to_itself():
         assert relation_chance(kind, one, (one, torch.ones(1))).tolist() == [0]
 
 
+def test_a_part_belongs_to_its_whole():
+    plate, food, other = draw((10, 10, 50, 40)), draw((20, 20, 30, 30)), draw((60, 10, 90, 40))
+    both = Layout.of(Proposals.of(torch.cat([plate.masks, other.masks])))
+    assert relation_chance("with", both, (Layout.of(food), torch.ones(1)))[0] > 0.9
+    assert relation_chance("with", both, (Layout.of(food), torch.ones(1)))[1] < 0.1
+    for kind in ("on", "in"):
+        assert relation_chance(kind, Layout.of(food), (Layout.of(plate), torch.ones(1)))[0] > 0.9
+
+
 def test_chance_of_exactly_is_the_binomials():
     half = torch.full((1, 3), 0.5)
     assert [float(chance_of_exactly(k, half)) for k in range(5)] == [0.125, 0.375, 0.375, 0.125, 0]

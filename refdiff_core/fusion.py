@@ -114,11 +114,7 @@ def _choose(
     return replace(result, ranking=ranking, mask=finish(winners, settings))
 
 
-def leave_out(
-    results: Sequence[Segmentation],
-    excluded: Sequence[Sequence[Segmentation]],
-    settings: Settings,
-) -> list[Segmentation]:
+def leave_out(results: Sequence[Segmentation], settings: Settings) -> list[Segmentation]:
     """Keep what is excluded out of the answers.
 
     A proposal loses by the chance that it, or what it is part of, is what is excluded: "the red
@@ -128,27 +124,21 @@ def leave_out(
 
     Args:
         results: answers to the lines about one picture, negative ones among them.
-        excluded: for each of them, answers to what it excludes itself.
         settings: as for `fuse`.
 
     Returns:
-        As many as ``results``, in their order; the negative ones keep their masks, so that they
-        can be shown.
+        As many, in their order; the negative ones keep their masks, so that they can be shown.
     """
     negative = [each for each in results if each.expression.negative and each.found]
     return [
-        _without(each, own, [] if each.expression.negative else negative, settings)
-        for each, own in zip(results, excluded, strict=True)
+        _without(each, [] if each.expression.negative else negative, settings) for each in results
     ]
 
 
 def _without(
-    result: Segmentation,
-    own: Sequence[Segmentation],
-    negative: Sequence[Segmentation],
-    settings: Settings,
+    result: Segmentation, negative: Sequence[Segmentation], settings: Settings
 ) -> Segmentation:
-    left_out = [each for each in (*own, *negative) if len(each.ranking)]
+    left_out = [each for each in (*result.excluded, *negative) if len(each.ranking)]
     if not left_out:
         return result
     scores = result.scores

@@ -8,7 +8,7 @@ scorer without attention /ds, all three /gsd.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -124,9 +124,9 @@ def segment_apart(
     )
     # 4. the winner: what fits, and lies where the words say
     looks = list(zip(attention, proposals, generative, discriminative, strict=True))
-    results, excluded = _fuse_all(asked, phrases, looks, settings)
+    results = _fuse_all(asked, phrases, looks, settings)
     # 5. without what the words themselves exclude, and what negative lines name
-    return leave_out(results, excluded, settings)
+    return leave_out(results, settings)
 
 
 Look = tuple[AttentionMap | None, Proposals, Tensor | None, Tensor | None]
@@ -138,19 +138,19 @@ def _fuse_all(
     phrases: Sequence[Phrase],
     looks: Sequence[Look],
     settings: Settings,
-) -> tuple[list[Segmentation], list[list[Segmentation]]]:
-    """The answer to every expression, and for each of them those to what it excludes."""
+) -> list[Segmentation]:
+    """The answer to every expression, with those to what it excludes."""
     things: dict[tuple[int, int | None], list[Look]] = {}
     for phrase, look in zip(phrases, looks, strict=True):
         things.setdefault((phrase.owner, phrase.excluded), []).append(look)
-    results = list[Segmentation]()
-    excluded = [list[Segmentation]() for _ in asked]
+    excluded: list[list[Segmentation]] = [[] for _ in asked]
+    results: list[Segmentation] = []
     for (owner, index), (look, *related) in things.items():
         others = [locate(*each[1:], settings) for each in related]
         said = asked[owner] if index is None else asked[owner].excluded[index]
         found = results if index is None else excluded[owner]
         found.append(fuse(said, *look, settings, others=others))
-    return results, excluded
+    return [replace(each, excluded=tuple(own)) for each, own in zip(results, excluded, strict=True)]
 
 
 def _propose(

@@ -207,6 +207,7 @@ class Segmentation:
 
     mask: float32 (H, W) in [0, 1]; all zero when nothing was found.
     ranking: int64 (K,), indices of the admissible proposals, best first; K may be 0.
+    excluded: the answers to what the expression itself excludes.
     """
 
     expression: Expression
@@ -215,6 +216,7 @@ class Segmentation:
     scores: Scores
     ranking: Tensor
     attention: AttentionMap | None = None
+    excluded: tuple[Segmentation, ...] = ()
 
     @property
     def found(self) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..refdiff_core.attention import attention_map, word_weights
 from ..refdiff_core.backends.diffusers_attention import noise_timestep, root_alone, working_size
 from ..refdiff_core.backends.families import Family, family_of, trained_at
-from ..refdiff_core.backends.tokens import words_to_read
+from ..refdiff_core.backends.tokens import batches, words_to_read
 from ..refdiff_core.capture import Capture, PassComplete
 from ..refdiff_core.errors import ModelError, UnavailableError
 from ..refdiff_core.images import resize_picture
@@ -66,20 +66,34 @@ class ComfyAttention:
             expressions = [root_alone(each) for each in expressions]
         latents = self._encode_image(image)
         size_hw = (image.shape[0], image.shape[1])
-        rows = [expressions[at : at + ROWS] for at in range(0, len(expressions), ROWS)]
-        return [found for row in rows for found in self._read_rows(latents, row, size_hw)]
+        tokens = [tokenize_prompt(self.clip, each, self.settings.sinks) for each in expressions]
+        maps: dict[int, AttentionMap] = {}
+        for rows in batches([each.length for each in tokens], ROWS):
+            asked = [expressions[row] for row in rows]
+            found = self._read_rows(latents, asked, [tokens[row] for row in rows], size_hw)
+            maps |= zip(rows, found, strict=True)
+        return [maps[row] for row in range(len(expressions))]
 
     def _read_rows(
-        self, latents: Tensor, expressions: Sequence[Expression], size_hw: tuple[int, int]
+        self,
+        latents: Tensor,
+        expressions: Sequence[Expression],
+        tokens: Sequence[PromptTokens],
+        size_hw: tuple[int, int],
     ) -> list[AttentionMap]:
         comfy.model_management.throw_exception_if_processing_interrupted()
-        tokens = [tokenize_prompt(self.clip, each) for each in expressions]
         words = [words_to_read(*pair) for pair in zip(expressions, tokens, strict=True)]
         text, extra = self._encode_text(tokens)
         weights = word_weights([[each for _, each in found] for found in words], text.shape[1])
         maps = self._denoise(latents, text, extra, weights)
         return [
-            attention_map(each, [word for word, _ in found], grid[: len(found)], size_hw)
+            attention_map(
+                each,
+                [word for word, _ in found],
+                grid[: len(found)],
+                size_hw,
+                competing=self.settings.competing,
+            )
             for each, found, grid in zip(expressions, words, maps, strict=True)
         ]
 
@@ -124,7 +138,8 @@ class ComfyAttention:
     ) -> Tensor:
         """The words' maps, float32 (E, G, h, w), from one call of the model."""
         layers = layers_on(self.model.get_model_object("diffusion_model"), self.family.grid_factor)
-        capture = Capture([str(layer) for layer in layers], weights)
+        names = [str(layer) for layer in layers]
+        capture = Capture(names, weights, propagation=self.settings.propagation)
         grid_hw = tuple(side // self.family.grid_factor for side in latents.shape[-2:])
         model = recording_clone(self.model, layers, capture, grid_hw)
         guider = comfy.samplers.CFGGuider(model)
@@ -184,7 +199,26 @@ def recording_clone(
         # ComfyUI looks for a patch of the very layer first, then for one of its whole block
         inner = there.get(layer, there.get(layer[:2], _attend))
         clone.set_model_attn2_replace(_record(layer, capture, grid_hw, inner), *layer)
+    if capture.propagation:
+        _record_self(clone, layers, capture)
     return clone
+
+
+def _record_self(clone: Any, layers: Sequence[Layer], capture: Capture) -> None:
+    """Record the self-attention of the same layers, another pack's patches left in place."""
+    replaced = clone.model_options["transformer_options"].get("patches_replace", {})
+    there = replaced.get("attn1", {})
+
+    def recording(layer: Layer, inner: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def patch(q: Tensor, k: Tensor, v: Tensor, extra: dict[str, Any]) -> Tensor:
+            capture.record_self(str(layer), q, k)
+            return inner(q, k, v, extra)
+
+        return patch
+
+    for layer in layers:
+        inner = there.get(layer, there.get(layer[:2], _attend))
+        clone.set_model_attn1_replace(recording(layer, inner), *layer)
 
 
 def _record(

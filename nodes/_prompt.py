@@ -10,7 +10,7 @@ from typing import Any
 
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
 
-from ..refdiff_core.backends.tokens import tokenize
+from ..refdiff_core.backends.tokens import tokenize, with_sinks
 from ..refdiff_core.errors import ExpressionError, UnavailableError
 from ..refdiff_core.expression import parse
 from ..refdiff_core.values import Expression, Word
@@ -70,6 +70,11 @@ class PromptTokens:
     places: tuple[tuple[int, ...], ...]
     spans: tuple[tuple[int, int], ...]
 
+    @property
+    def length(self) -> int:
+        """Chunks that the text fills."""
+        return max(len(each) for each in self.chunks.values())
+
     def positions(self, word: Word) -> tuple[int, ...]:
         """Where a word's pieces stand; the whole embedding where its name is the word."""
         hit = {
@@ -81,21 +86,21 @@ class PromptTokens:
         return tuple(sorted(hit))
 
 
-def tokenize_prompt(clip: Any, expression: Expression) -> PromptTokens:
-    """The host's own tokens of an expression, matched with its words.
+def tokenize_prompt(clip: Any, expression: Expression, sinks: str = "") -> PromptTokens:
+    """The host's own tokens of an expression and of the sinks after it, matched with its words.
 
     Raises:
         UnavailableError: the text encoder is not a CLIP that reads chunks of 77 tokens.
     """
     prompt = getattr(expression, "prompt", "") or expression.text
-    groups = clip.tokenize(prompt, return_word_ids=True)
+    groups = clip.tokenize(with_sinks(prompt, sinks), return_word_ids=True)
     key = next((name for name in ("l", "h", "g") if name in groups), next(iter(groups)))
     if any(len(chunk) != 77 for chunk in groups[key]):
         raise UnavailableError(
             "This text encoder does not read chunks of 77 tokens as CLIP does. "
             "Use the CLIP of a Stable Diffusion 1.x, 2.x or XL checkpoint."
         )
-    own = tokenize(expression.text)
+    own = tokenize(with_sinks(expression.text, sinks))
     chunks = {
         name: [[(token[0], token[1]) for token in chunk] for chunk in value]
         for name, value in groups.items()

@@ -60,6 +60,30 @@ def word_attention(
     return picked.mean(1).transpose(1, 2)
 
 
+def spread(maps: Tensor, query: Tensor, key: Tensor, heads: int) -> Tensor:
+    """Spread maps along a layer's self-attention: A_self . A_cross, the mean over its heads.
+
+    Head by head, so that places x places are held for one head at a time.
+
+    Args:
+        maps: float32 (B, G, T), T = h * w places.
+        query: (B, T, heads * d) of the self-attention.
+        key: (B, T, heads * d).
+        heads: number of attention heads.
+
+    Returns:
+        float32 (B, G, T): at every place the mean of the map over the places it attends to.
+
+    Source: METHOD.md 3c, idea 5.
+    """
+    size = query.shape[-1] // heads
+    spread_maps = torch.zeros_like(maps)
+    for q, k in zip(query.float().split(size, -1), key.float().split(size, -1), strict=True):
+        attended = (q @ k.transpose(1, 2) * size**-0.5).softmax(-1)  # (B, T, T)
+        spread_maps += maps @ attended.transpose(1, 2)
+    return spread_maps / heads
+
+
 def resize(maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
     """Bilinear resize of maps (..., h, w) to (..., H, W); phi of the paper."""
     if maps.shape[-2:] == size_hw:
@@ -92,26 +116,36 @@ def min_max(values: Tensor) -> Tensor:
     return (values - low) / (high - low)
 
 
-def heat_map(word_maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
+def heat_map(word_maps: Tensor, size_hw: tuple[int, int], rivals: Tensor | None = None) -> Tensor:
     """One map from the words that name a thing: their mean, stretched, on the picture's grid.
 
     The paper reads the root word alone; the mean over the content words localises better
-    (METHOD.md 3c, idea 3).
+    (METHOD.md 3c, idea 3). With rivals, every place is weighed by the thing's share of it: its
+    mean against the rivals' (idea 6; weighed, because both are small where neither thing is).
 
     Args:
         word_maps: float32 (G, h, w).
         size_hw: (H, W).
+        rivals: float32 (R, h, w), the maps of words that name other things.
 
     Returns:
         float32 (H, W) in [0, 1]; all zero for G = 0.
     """
     if not len(word_maps):
         return torch.zeros(size_hw)
-    return resize(min_max(word_maps.mean(0)), size_hw)
+    mean = word_maps.mean(0)
+    if rivals is not None and len(rivals):
+        mean = mean * mean / (mean + rivals.mean(0)).clamp(min=1e-12)
+    return resize(min_max(mean), size_hw)
 
 
 def attention_map(
-    expression: Expression, words: Sequence[Word], word_maps: Tensor, size_hw: tuple[int, int]
+    expression: Expression,
+    words: Sequence[Word],
+    word_maps: Tensor,
+    size_hw: tuple[int, int],
+    *,
+    competing: bool = False,
 ) -> AttentionMap:
     """The map of what an expression names, with the maps of all its words that were read.
 
@@ -120,12 +154,13 @@ def attention_map(
         words: G words, from `refdiff_core.backends.tokens.words_to_read`.
         word_maps: float32 (G, h, w).
         size_hw: the picture's (H, W).
+        competing: words of other things take their share of every place; see `heat_map`.
 
     Returns:
         Its heat is that of the words that name the thing; words of other things do not add to it.
     """
     others = expression.other_words
-    everything = AttentionMap(torch.zeros(size_hw), tuple(words), word_maps)
+    everything = AttentionMap(torch.zeros(size_hw), tuple(words), word_maps, competing)
     return map_of(everything, [word for word in words if word not in others])
 
 
@@ -135,7 +170,10 @@ def map_of(attention: AttentionMap, words: Collection[Word]) -> AttentionMap:
     Its heat is all zero where none of the words was read.
     """
     chosen = [index for index, word in enumerate(attention.words) if word in words]
-    return replace(attention, heat=heat_map(attention.word_maps[chosen], attention.size_hw))
+    others = [index for index, word in enumerate(attention.words) if word not in words]
+    rivals = attention.word_maps[others] if attention.competing else None
+    heat = heat_map(attention.word_maps[chosen], attention.size_hw, rivals)
+    return replace(attention, heat=heat)
 
 
 def sharpen(heat: Tensor, image: Image, radius: int, *, grid: int = 256) -> Tensor:

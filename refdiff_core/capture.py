@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 from torch import Tensor
 
-from .attention import merge_layers, word_attention
+from .attention import merge_layers, spread, word_attention
 
 
 class PassComplete(Exception):  # noqa: N818 - a signal, not an error
@@ -27,16 +27,37 @@ class Capture:
         weights: float32 (B, L, G) from `refdiff_core.attention.word_weights`.
         logits: record logits instead of probabilities.
         stop: end the pass with `PassComplete` after the last layer.
+        propagation: how many times a layer's maps are spread along its self-attention, which the
+            adapter then hands to `record_self` as well.
     """
 
     def __init__(
-        self, layers: Collection[str], weights: Tensor, *, logits: bool = False, stop: bool = True
+        self,
+        layers: Collection[str],
+        weights: Tensor,
+        *,
+        logits: bool = False,
+        stop: bool = True,
+        propagation: int = 0,
     ) -> None:
         self.pending = set(layers)
+        self.propagation = propagation
+        self._self: dict[str, tuple[Tensor, Tensor]] = {}
         self._weights = weights
         self._logits = logits
         self._stop = stop
         self._maps: dict[str, Tensor] = {}
+
+    def record_self(self, layer: str, query: Tensor, key: Tensor) -> None:
+        """Take the self-attention that precedes a layer's cross-attention.
+
+        Args:
+            layer: the name that `record` will be given.
+            query: (B, h * w, heads * d).
+            key: (B, h * w, heads * d).
+        """
+        if layer in self.pending and self.propagation:
+            self._self[layer] = (query, key)
 
     def record(
         self, layer: str, query: Tensor, key: Tensor, *, heads: int, grid_hw: tuple[int, int]
@@ -59,6 +80,10 @@ class Capture:
         if query.shape[1] != h * w:
             raise ValueError(f"layer {layer}: {query.shape[1]} places do not form a {h} x {w} grid")
         maps = word_attention(query, key, heads, self._weights, logits=self._logits)
+        if self.propagation:
+            seen = self._self.pop(layer)
+            for _ in range(self.propagation):
+                maps = spread(maps, *seen, heads)
         self._maps[layer] = maps.unflatten(-1, grid_hw).cpu()
         self.pending.discard(layer)
         if self._stop and not self.pending:

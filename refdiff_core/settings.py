@@ -18,12 +18,27 @@ class AttentionSettings:
     seed: of the noise, so that the same picture gives the same map.
     words: "content" for the mean over the words that name the thing, "root" for its noun alone,
         as in the paper.
+    sinks: said after the expression, such as `SINKS`: attention that means nothing in particular
+        goes there instead of to the words that are read.
+    propagation: how many times a map is spread along the same layers' self-attention, so that
+        places which look alike share it.
+    competing: where other things are named, each place counts for the thing only as far as its
+        words win it from theirs.
     """
 
     timestep: int | None = None
     resolution: int | None = None
     seed: int = 0
     words: str = "content"
+    # the last three help others' models (METHOD.md 3c, ideas 3, 5, 6); with the demo's they make
+    # no difference or a worse one (docs/maps.md), so they are there to be tried
+    sinks: str = ""
+    propagation: int = 0
+    competing: bool = False
+
+
+SINKS = ". a with"
+"""RefAM's stop words (METHOD.md 3c, idea 3)."""
 
 
 @dataclass(frozen=True)

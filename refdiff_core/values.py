@@ -107,11 +107,13 @@ class AttentionMap:
     heat: float32 (H, W) in [0, 1], the picture's grid; all zero where there was nothing to see.
     words: the G words that were read.
     word_maps: float32 (G, h, w), each word's attention before any stretching to [0, 1].
+    competing: words of different things compete for every place; see `AttentionSettings`.
     """
 
     heat: Tensor
     words: tuple[Word, ...] = ()
     word_maps: Tensor = field(default_factory=lambda: torch.zeros(0, 1, 1))
+    competing: bool = False
 
     def __post_init__(self) -> None:
         if self.heat.ndim != 2:

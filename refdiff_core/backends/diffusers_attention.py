@@ -19,7 +19,7 @@ from ..settings import AttentionSettings
 from ..values import AttentionMap, Expression, Image
 from .checkpoints import StableDiffusion, load_stable_diffusion
 from .families import Family
-from .tokens import Tokens, stack_layouts, tokenize, words_to_read
+from .tokens import Tokens, stack_layouts, tokenize, with_sinks, words_to_read
 
 
 class DiffusersAttention:
@@ -62,7 +62,7 @@ class DiffusersAttention:
             return []
         if self.settings.words == "root":
             expressions = [root_alone(expression) for expression in expressions]
-        tokens = [tokenize(expression.text) for expression in expressions]
+        tokens = [tokenize(with_sinks(each.text, self.settings.sinks)) for each in expressions]
         latents, size_hw = self._encode_image(image), (image.shape[0], image.shape[1])
         maps: dict[int, AttentionMap] = {}
         # texts of one length at a time: padded to a longer one's, a text would be read differently
@@ -82,12 +82,17 @@ class DiffusersAttention:
         words = [words_to_read(*pair) for pair in asked]
         text, conditions = encode_text(self.model, [tokens for _, tokens in asked])
         weights = word_weights([[each for _, each in found] for found in words], text.shape[1])
-        capture = Capture(self.layers, weights)
+        capture = Capture(self.layers, weights, propagation=self.settings.propagation)
         with capturing(self.model.unet, capture):
             self._denoise(latents, text, conditions)
         return [
-            # the batch is as wide as its longest expression
-            attention_map(expression, [word for word, _ in found], maps[: len(found)], size_hw)
+            attention_map(
+                expression,
+                [word for word, _ in found],
+                maps[: len(found)],  # the batch is as wide as its longest expression
+                size_hw,
+                competing=self.settings.competing,
+            )
             for (expression, _), found, maps in zip(asked, words, capture.word_maps(), strict=True)
         ]
 
@@ -249,11 +254,20 @@ def _watch(name: str, transformer: nn.Module, capture: Capture, hooks: ExitStack
 
         return record
 
+    def own_key(layer: str) -> Callable[..., None]:
+        def record(_module: nn.Module, _args: Any, output: Tensor) -> None:
+            capture.record_self(layer, seen["query"], output)
+
+        return record
+
     handles = [transformer.register_forward_pre_hook(grid, with_kwargs=True)]
     for index, block in enumerate(transformer.transformer_blocks):  # type: ignore[arg-type]
         layer, attention = f"{name}.transformer_blocks.{index}.attn2", block.attn2
         if layer in capture.pending:
             handles.append(attention.to_q.register_forward_hook(query))
             handles.append(attention.to_k.register_forward_hook(key(layer, attention.heads)))
+        if layer in capture.pending and capture.propagation:
+            handles.append(block.attn1.to_q.register_forward_hook(query))
+            handles.append(block.attn1.to_k.register_forward_hook(own_key(layer)))
     for handle in handles:
         hooks.callback(handle.remove)

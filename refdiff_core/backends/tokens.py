@@ -60,6 +60,14 @@ def tokenize(text: str) -> Tokens:
     return Tokens(tuple(encoded.ids), tuple(encoded.offsets))
 
 
+def with_sinks(text: str, sinks: str) -> str:
+    """What the text encoder is told: the text, then words that nothing is read of.
+
+    The text stays where it is, so that its words keep their places.
+    """
+    return f"{text} {sinks}" if sinks else text
+
+
 def words_to_read(expression: Expression, tokens: Tokens) -> list[tuple[Word, tuple[int, ...]]]:
     """The words that name the thing, then other things', each with the positions of its tokens.
 
@@ -83,6 +91,24 @@ def stack_layouts(tokens: Sequence[Tokens], pad: int) -> Tensor:
     """int64 (B, chunks, 77) for B texts, all laid out in as many chunks as the longest needs."""
     chunks = max(each.chunks for each in tokens)
     return stack([each.layout(chunks, pad) for each in tokens])
+
+
+def batches(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Which texts are read together: those of one length, ``most`` at once.
+
+    A text padded to a longer one's length would be read differently for its company.
+
+    Args:
+        lengths: of the texts, in chunks.
+        most: at least 1.
+
+    Returns:
+        Lists of indices into ``lengths``.
+    """
+    groups: dict[int, list[int]] = {}
+    for index, length in enumerate(lengths):
+        groups.setdefault(length, []).append(index)
+    return [group[at : at + most] for group in groups.values() for at in range(0, len(group), most)]
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from refdiff_core.attention import (
     min_max,
     resize,
     sharpen,
+    spread,
     word_attention,
     word_weights,
 )
@@ -44,6 +45,16 @@ def test_word_attention_is_softmax_then_head_mean_then_piece_mean(layer):
     assert torch.allclose(maps[0, 1], expected, atol=1e-6)
     assert torch.allclose(maps[1, 0], by_hand(*layer, 1, 3), atol=1e-6)
     assert not maps[1, 1].any(), "a word that this expression lacks has no attention"
+
+
+def test_spreading_gives_each_place_the_mean_of_what_it_attends_to(layer):
+    query, _ = layer
+    key = torch.randn(2, PLACES, WIDTH, generator=torch.Generator().manual_seed(1))
+    maps = torch.rand(2, 3, PLACES, generator=torch.Generator().manual_seed(2))
+    found = spread(maps, query, key, HEADS)
+    attended = torch.stack([by_hand(query, key, 1, place) for place in range(PLACES)], -1)
+    assert torch.allclose(found[1], maps[1] @ attended.T, atol=1e-6)
+    assert torch.allclose(spread(torch.ones(2, 1, PLACES), query, key, HEADS), torch.ones(()))
 
 
 def test_logits_leave_the_softmax_out(layer):
@@ -94,6 +105,15 @@ def test_heat_map_is_the_mean_of_the_words():
     words[1, 2, 4] = 1
     heat = heat_map(words, (3, 5))
     assert heat[0, 0] == 1 and heat[2, 4] == 0.5 and heat[1, 2] == 0
+
+
+def test_rivals_take_the_places_that_are_more_theirs():
+    thing = torch.tensor([[[0.4, 0.4, 0.01]]])
+    rivals = torch.tensor([[[0.0, 0.8, 0.01]]])
+    alone, competing = heat_map(thing, (1, 3)), heat_map(thing, (1, 3), rivals)
+    assert alone[0, 0] == alone[0, 1] == 1
+    assert competing[0, 0] == 1 and competing[0, 1] < 0.4 and competing[0, 2] == 0
+    assert torch.equal(heat_map(thing, (1, 3), rivals[:0]), alone)
 
 
 def test_no_words_give_a_map_of_zeros():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from refdiff_core.attention import word_attention, word_weights
+from refdiff_core.attention import spread, word_attention, word_weights
 from refdiff_core.capture import Capture, PassComplete
 
 GRID = (3, 5)
@@ -39,6 +39,18 @@ def test_maps_lie_on_the_layers_own_grid(weights):
     maps = capture.word_maps()
     assert maps.shape == (1, 2, *GRID)
     assert torch.equal(maps.flatten(2), word_attention(query, key, 2, weights))
+
+
+def test_maps_are_spread_along_the_layers_self_attention_as_often_as_asked(weights):
+    (query, key), (own, _), (own_key, _) = tensors(), tensors(seed=1), tensors(seed=2)
+    capture = Capture(["a"], weights, stop=False, propagation=2)
+    capture.record_self("elsewhere", own, own_key)
+    capture.record_self("a", own, own_key)
+    capture.record("a", query, key, heads=2, grid_hw=GRID)
+    expected = word_attention(query, key, 2, weights)
+    for _ in range(2):
+        expected = spread(expected, own, own_key, 2)
+    assert torch.allclose(capture.word_maps().flatten(2), expected)
 
 
 def test_layers_of_different_grids_are_averaged(weights):

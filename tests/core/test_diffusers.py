@@ -20,7 +20,7 @@ from refdiff_core.demo.models import DENOISER_FILE
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 from refdiff_core.errors import ModelError
 from refdiff_core.expression import parse
-from refdiff_core.settings import AttentionSettings
+from refdiff_core.settings import SINKS, AttentionSettings
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +143,54 @@ def test_a_map_does_not_depend_on_what_else_is_asked(source, image):
     for expression, found in zip(asked, together, strict=True):
         (alone,) = source.read(image, [expression])
         torch.testing.assert_close(found.word_maps, alone.word_maps, rtol=1e-4, atol=1e-6)
+
+
+WAYS = {"sinks": SINKS, "propagation": 1, "competing": True}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_of_reading_finds_the_thing_and_leaves_the_model_alone(
+    source, scene, image, denoise, way
+):
+    before, names = denoise(), [f"the {each.color} {each.shape}" for each in scene.objects]
+    lines = [f"{name} near the {other}" for name, other in zip(names, names[::-1], strict=True)]
+    plain = source.read(image, [parse(line) for line in lines])
+    reader = DiffusersAttention(source.model, AttentionSettings(**{way: WAYS[way]}))
+    found = reader.read(image, [parse(line) for line in lines])
+    hits = 0
+    for index, (one, other) in enumerate(zip(plain, found, strict=True)):
+        assert one.words == other.words and not torch.equal(one.heat, other.heat)
+        inside = scene.masks[index]
+        hits += other.heat[inside].mean() > other.heat[~inside].mean()
+    assert hits >= 2
+    assert not hooks_of(source.model.unet) and torch.equal(before, denoise())
+
+
+def test_spreading_once_is_the_layers_own_self_attention(source, image):
+    """Against attention computed by the library's own function from the layer's own input."""
+    name = source.layers[0].removesuffix(".attn2")
+    block, seen = source.model.unet.get_submodule(name), {}
+    handle = block.attn1.register_forward_pre_hook(
+        lambda _m, args, kwargs: seen.update(x=args[0] if args else kwargs["hidden_states"]),
+        with_kwargs=True,
+    )
+    readers = [
+        DiffusersAttention(source.model, AttentionSettings(propagation=times)) for times in (0, 1)
+    ]
+    for each in readers:
+        each.layers = source.layers[:1]
+    try:
+        plain, spread = (each.read(image, [parse("circle")])[0].word_maps for each in readers)
+    finally:
+        handle.remove()
+    attention = block.attn1
+    with torch.inference_mode():
+        query, key = (
+            attention.head_to_batch_dim(project(seen["x"]))
+            for project in (attention.to_q, attention.to_k)
+        )
+        probabilities = attention.get_attention_scores(query, key).mean(0)
+    assert torch.allclose(spread.flatten(1), plain.flatten(1) @ probabilities.T, atol=1e-6)
 
 
 def test_an_expression_longer_than_the_text_encoder_is_read_to_its_end(source, image):

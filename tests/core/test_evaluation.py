@@ -3,10 +3,13 @@
 import pytest
 import torch
 
+from refdiff_core.backends.diffusers_attention import DiffusersAttention
 from refdiff_core.demo.models import CLIP_FILE, DENOISER_FILE, SAM_FILE
+from refdiff_core.evaluation.chart import line_chart
 from refdiff_core.evaluation.demo import METHODS, KnownNouns, answer, compare, mirrored
 from refdiff_core.evaluation.metrics import selection
 from refdiff_core.evaluation.questions import (
+    ATTRIBUTES,
     GROUPS,
     PER_GROUP,
     held_out_scenes,
@@ -14,9 +17,10 @@ from refdiff_core.evaluation.questions import (
     mirror_words,
     questions,
 )
+from refdiff_core.evaluation.sweep import measure, tuning_scenes
 from refdiff_core.pipeline import Models
 from refdiff_core.proposals import FixedProposals
-from refdiff_core.settings import Settings
+from refdiff_core.settings import AttentionSettings, Settings
 from refdiff_core.values import Proposals
 
 there = pytest.mark.skipif(
@@ -72,3 +76,32 @@ def test_the_demo_models_choose_the_right_object():
 def test_mirrored_scenes_have_the_mirrored_winner():
     same, count = mirrored(list(held_out_scenes(4)))
     assert same >= 0.97 * count
+
+
+def test_a_chart_shows_every_series_in_full():
+    from xml.etree import ElementTree
+
+    series = {"down & up": [0.2, 0.9, 0.5], "up": [0.2, 0.1, 0.5]}
+    chart = line_chart(series, ["20", "100", "300"], across="timestep", up="share")
+    root = ElementTree.fromstring(chart)
+    tag = "{http://www.w3.org/2000/svg}"
+    lines = [each.get("points").split() for each in root.iter(f"{tag}polyline")]
+    heights = [[float(point.split(",")[1]) for point in line] for line in lines]
+    assert heights[0][1] < heights[0][2] < heights[0][0] == heights[1][0] < heights[1][1]
+    texts = {each.text: float(each.get("y")) for each in root.iter(f"{tag}text")}
+    assert {*series} <= {*texts} and abs(texts["up"] - texts["down & up"]) > 12
+
+
+@there
+def test_reading_content_words_chooses_better_than_the_root_word_alone():
+    scenes = tuning_scenes(6)
+    first = DiffusersAttention.load(DENOISER_FILE)
+    root = DiffusersAttention(first.model, AttentionSettings(words="root"))
+    content = selection(measure(first, scenes, ATTRIBUTES))
+    assert content > selection(measure(root, scenes, ATTRIBUTES))
+    assert content > 0.4
+
+
+def test_tuning_scenes_are_none_of_the_benchmarks():
+    held_out = {scene.image.tobytes() for scene in held_out_scenes(8)}
+    assert held_out.isdisjoint(scene.image.tobytes() for scene in tuning_scenes(8))

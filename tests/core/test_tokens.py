@@ -2,7 +2,17 @@
 
 import pytest
 
-from refdiff_core.backends.tokens import END, START, stack_layouts, tokenize, words_to_read
+from refdiff_core.backends.families import SD1, SD2, SDXL
+from refdiff_core.backends.tokens import (
+    END,
+    START,
+    _tokenizer,
+    batches,
+    stack_layouts,
+    tokenize,
+    with_sinks,
+    words_to_read,
+)
 from refdiff_core.errors import ExpressionError
 from refdiff_core.expression import parse
 from refdiff_core.values import Expression, Word
@@ -75,6 +85,60 @@ def test_words_that_name_nothing_give_way_to_the_whole_text():
     expression = parse("second from left")
     found = words_to_read(expression, tokenize(expression.text))
     assert [positions for _, positions in found] == [(1, 2, 3)]
+
+
+def test_sinks_are_said_after_the_text_and_never_read():
+    expression = parse("the cup with a lid")
+    plain = tokenize(expression.text)
+    sunk = tokenize(with_sinks(expression.text, ". a with"))
+    assert sunk.ids[: len(plain.ids)] == plain.ids and len(sunk.ids) == len(plain.ids) + 3
+    assert words_to_read(expression, sunk) == words_to_read(expression, plain)
+    nameless = parse("second from left")
+    found = words_to_read(nameless, tokenize(with_sinks(nameless.text, ". a with")))
+    assert [positions for _, positions in found] == [(1, 2, 3)]
+    assert with_sinks("cup", "") == "cup"
+
+
+def test_texts_are_read_together_only_with_others_of_their_length():
+    assert batches([1, 2, 1, 1, 2], 2) == [[0, 2], [3], [1, 4]]
+    assert batches([], 4) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("the snowboarder's red-and-white helmet", {"snowboarder's": 3, "helmet": 1}),
+        ("an OTTOMAN, in teal!", {"ottoman": 1, "teal": 1}),
+        ("left keyboard; right keyboard", {"keyboard": 1}),
+        ("w/ croissant", {"croissant": 1}),
+        ("café №5", {"café": 1}),
+    ],
+)
+def test_punctuation_and_case_do_not_move_a_word(text, pieces):
+    tokens = tokenize(text)
+    vocabulary = _tokenizer()
+    for part in pieces:
+        start = text.lower().index(part)
+        positions = tokens.positions(Word(part, start, start + len(part)))
+        assert len(positions) >= pieces[part]
+        said = "".join(vocabulary.id_to_token(tokens.ids[at - 1]) for at in positions)
+        # the vocabulary writes bytes as the letters of latin-1
+        assert said.replace("</w>", "").encode("latin-1") == part.encode()
+
+
+@pytest.mark.parametrize("family", [SD1, SD2, SDXL], ids=lambda family: family.name)
+def test_words_stand_at_the_same_places_in_every_text_encoder_of_a_family(family):
+    expression = parse("tennisball left of the snowplough, not the red one " + "in back " * 40)
+    tokens = tokenize(expression.text)
+    found = dict(words_to_read(expression, tokens))
+    assert {"tennisball", "snowplough", "red"} <= {word.text for word in found}
+    assert all(len(found[word]) > 1 for word in found if word.text in ("tennisball", "snowplough"))
+    for encoder in family.text_encoders:
+        flat = tokens.layout(tokens.chunks, encoder.pad).flatten()
+        assert flat[0] == START and len(flat) == tokens.chunks * 77
+        for word, positions in found.items():
+            alone = tokenize(word.text).ids
+            assert tuple(flat[list(positions)].tolist()) == alone, word.text
 
 
 def test_text_without_a_single_token_is_told():

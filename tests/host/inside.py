@@ -32,6 +32,26 @@ def agreement(path, resolution="0"):
     }
 
 
+def ways(_=None):
+    """How far the maps of both hosts lie apart for each way of reading, and from the plain ones."""
+    module, settings = (
+        ours("refdiff_core.backends.diffusers_attention"),
+        ours("refdiff_core.settings"),
+    )
+    file, checkpoint = ours("refdiff_core.demo.models").DENOISER_FILE, load("demo")
+    text = f"{EXPRESSIONS}\nthe ring, not the red one\n" + "a very large blue square " * 20
+    _, plain = read(checkpoint, text)
+    found = {}
+    for way in ({"sinks": settings.SINKS}, {"propagation": 2}, {"competing": True}):
+        lines, host = read(checkpoint, text, **way)
+        other = module.DiffusersAttention.load(file, settings.AttentionSettings(**way))
+        alone = [other.read(picture()[0], [line])[0] for line in lines]
+        pairs = [(a.heat - b.heat).abs().max() for a, b in zip(host, alone, strict=True)]
+        moved = [(a.heat - b.heat).abs().max() for a, b in zip(host, plain, strict=True)]
+        found[next(iter(way))] = [float(max(pairs)), float(max(moved))]
+    return found
+
+
 def latents(path):
     """How far the two autoencoders' latents lie apart, relative to their size."""
     _, _, vae = load(path)

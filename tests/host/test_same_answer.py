@@ -32,6 +32,11 @@ def test_the_demo_checkpoint_gives_the_map_that_diffusers_gives(ask):
     assert found["heat"] <= 1e-3
 
 
+def test_every_way_of_reading_gives_the_map_that_diffusers_gives_for_each_line_alone(ask):
+    for way, (apart, moved) in ask("ways").items():
+        assert apart <= 1e-3 < 0.02 < moved, way
+
+
 def test_latents_are_the_ones_that_diffusers_gives(ask):
     found = ask("latents", "demo")
     assert found["difference"] <= 1e-4 * found["largest"]

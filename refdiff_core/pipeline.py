@@ -124,9 +124,9 @@ def segment_apart(
     )
     # 4. the winner: what fits, and lies where the words say
     looks = list(zip(attention, proposals, generative, discriminative, strict=True))
-    results = _fuse_all(asked, phrases, looks, settings)
+    results = iter(_fuse_all(asked, phrases, looks, settings))
     # 5. without what the words themselves exclude, and what negative lines name
-    return leave_out(results, settings)
+    return [leave_out([next(results) for _ in lines], settings) for lines in questions]
 
 
 Look = tuple[AttentionMap | None, Proposals, Tensor | None, Tensor | None]

@@ -13,7 +13,7 @@ from .line import Line
 
 _FRAME = re.compile(r"(?P<before>[iwpv])[dx]*(?P<frame>q)")
 _ORDER = re.compile(
-    r"(?P<index>o)(?:[aknvhdirx#]{0,6}?(?P<tail>f)[dx]*y*"  # second man in red from the left
+    r"(?P<index>o)(?:[aknvhdirwx#]{0,6}?(?P<tail>f)[dx]*y*"  # second man in red from the left
     r"|[aknv]{0,3}(?P<tail2>[ip])[dx]*y*"  # second man on the left
     r"|t?|[ank]{1,3}(?=s+(?!w)))(?P<side>s+)[ht]?"  # second left most; second man left
 )
@@ -46,7 +46,9 @@ def read_frame(line: Line) -> None:
         line.retag(start, match.end())
     for i, tag in enumerate(line.tags):
         if tag == "q":
-            line.retag(i, i + 1, "x" if line.words[i].text in ("us", "you", "viewer") else "n")
+            other = line.tags[i - 1 : i] == "s" and "n" in line.tags  # "right pic, guy on left"
+            frame = line.words[i].text in ("us", "you", "viewer") or other
+            line.retag(i, i + 1, "x" if frame else "n")
 
 
 def read_order(line: Line) -> None:

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from .pipeline import segment as segment
     from .settings import AttentionSettings as AttentionSettings
     from .settings import Settings as Settings
-    from .values import Expression as Expression
+    from .words import Expression as Expression
     from .values import Proposals as Proposals
     from .values import Segmentation as Segmentation
 
 _HOMES = {
     "AttentionSettings": "settings",
-    "Expression": "values",
+    "Expression": "words",
     "Models": "pipeline",
     "Proposals": "values",
     "RefDiffError": "errors",

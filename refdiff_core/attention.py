@@ -15,6 +15,9 @@ from torch import Tensor
 
 from .values import AttentionMap, Expression, Image, Word
 
+SCORES_AT_ONCE = 2**23
+"""Attention scores held at once, 32 MiB of them: a part of the places, all heads and tokens."""
+
 
 def word_weights(groups: Sequence[Sequence[Sequence[int]]], length: int) -> Tensor:
     """How much of each token goes into each word: 1/P for a word of P pieces.
@@ -50,14 +53,19 @@ def word_attention(
         float32 (B, G, T); probabilities in [0, 1], or logits.
     """
     split = (heads, query.shape[-1] // heads)
-    q = query.float().unflatten(-1, split).transpose(1, 2)  # (B, heads, T, d)
+    q = query.unflatten(-1, split).transpose(1, 2)  # (B, heads, T, d)
     k = key.float().unflatten(-1, split).transpose(1, 2)  # (B, heads, L, d)
-    scores = (q * split[1] ** -0.5) @ k.transpose(-1, -2)  # (B, heads, T, L)
-    if not logits:
-        scores = scores.softmax(-1)
-    # Words are picked before the heads are averaged, so that the mean runs over G columns, not L.
-    picked: Tensor = scores @ weights.to(scores.device)[:, None]  # (B, heads, T, G)
-    return picked.mean(1).transpose(1, 2)
+    columns = weights.to(query.device)[:, None]
+    # place by place: a softmax needs all tokens, but no other place
+    rows = max(1, SCORES_AT_ONCE // (q.shape[0] * heads * k.shape[2]))
+    picked = []
+    for part in q.split(rows, 2):
+        scores = (part.float() * split[1] ** -0.5) @ k.transpose(-1, -2)  # (B, heads, rows, L)
+        if not logits:
+            scores = scores.softmax(-1)
+        # words are picked before the heads are averaged: the mean runs over G columns, not L
+        picked.append((scores @ columns).mean(1))
+    return torch.cat(picked, 1).transpose(1, 2)
 
 
 def spread(maps: Tensor, query: Tensor, key: Tensor, heads: int) -> Tensor:

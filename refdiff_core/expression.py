@@ -42,7 +42,7 @@ from collections.abc import Iterable
 from .errors import ExpressionError
 from .parsing import Line, read_line
 from .parsing.lexicon import PHRASES, look_up
-from .values import Expression, Word
+from .words import Expression, Word
 
 _LETTER = r"(?:[^\W_]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0e4f])"  # and its marks
 _TOKEN = re.compile(rf"w/o\b|w/|#\d+|{_LETTER}+(?:['\u2019-]{_LETTER}+)*|[,;.:!?&]")

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..cache import PictureCache, fingerprint
 from ..errors import ModelError
 from ..images import to_pil
 from ..proposals import distinct, find_peaks
@@ -37,6 +38,9 @@ class SamProposer:
         sam: the model, on the device where it shall run.
         settings: prompts and filters.
         progress: called between batches.
+
+    Attributes:
+        cache: embeddings and grid masks of the pictures seen last.
     """
 
     def __init__(
@@ -45,7 +49,8 @@ class SamProposer:
         self.sam = sam
         self.settings = settings
         self.progress = progress
-        self._last: tuple[Image, Tensor, _LowMasks] | None = None
+        # a picture takes 4 MiB and its grid's masks some 10
+        self.cache = PictureCache(128 * 2**20)
 
     @classmethod
     def load(
@@ -69,14 +74,19 @@ class SamProposer:
         return [self._finish(masks, frame) for masks in found]
 
     def _look(self, image: Image, frame: _Frame) -> tuple[Tensor, _LowMasks]:
-        """The picture's embedding and the grid's masks; those of the last picture are kept."""
-        if self._last is None or not torch.equal(self._last[0], image):
+        """The picture's embedding and the grid's masks, which no expression changes."""
+        picture = fingerprint(image)
+        (kept,) = self.cache.once((picture, "embedding"), lambda: (self.embed(image),))
+        embedding = kept.to(self.sam.device)
+
+        def decode_grid() -> tuple[Tensor, Tensor]:
             points = _grid(self.settings.points_per_side)
             self._total += len(points)
-            embedding = self.embed(image)
-            self._last = image, embedding.cpu(), self._decode(embedding, frame, points)
-        _, embedding, grid = self._last
-        return embedding.to(self.sam.device), grid
+            masks = self._decode(embedding, frame, points)
+            return masks.logits, masks.quality
+
+        logits, quality = self.cache.once((picture, self.settings), decode_grid)
+        return embedding, _LowMasks(logits, quality)
 
     def _peaks(self, attention: AttentionMap | None) -> Tensor:
         if attention is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..values import Expression
+from ..words import Expression
 from .line import Line
 from .negation import excluded_line, read_negation
 from .places import (

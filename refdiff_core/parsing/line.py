@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ..values import Expression, Order, Relation, Word
+from ..words import Expression, Order, Relation, Word
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ..values import Order
+from ..words import Order
 from .lexicon import DIRECTED
 from .line import Line
 

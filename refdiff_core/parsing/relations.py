@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ..values import Relation
+from ..words import Relation
 from .lexicon import BODY_PARTS, GARMENTS, PERSONS, RIDES, look_up
 from .line import Line
 

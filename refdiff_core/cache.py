@@ -1,0 +1,85 @@
+"""What has been computed of a picture, kept for the next question about it.
+
+Every backend object owns one cache, so that a result is never mistaken for another model's and
+goes when the model goes. Pictures are told apart by their content, not by their name or place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+from torch import Tensor
+
+
+class PictureCache:
+    """Results on the CPU, within a bound; those used least recently leave first.
+
+    Args:
+        max_bytes: what all results may take together; 0 keeps none.
+
+    Attributes:
+        hits: questions answered from here. misses: those that were not.
+        bytes: what the results take now.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.hits = 0
+        self.misses = 0
+        self.bytes = 0
+        self._kept: OrderedDict[Hashable, tuple[Tensor, ...]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __repr__(self) -> str:
+        size = f"{self.bytes / 2**20:.1f} of {self.max_bytes / 2**20:.0f} MiB"
+        return f"PictureCache({len(self)} results, {size}, {self.hits} hits, {self.misses} misses)"
+
+    def get(self, key: Hashable) -> tuple[Tensor, ...] | None:
+        """The result kept by this name, None where there is none. Not to be written to."""
+        if key not in self._kept:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def put(self, key: Hashable, *result: Tensor) -> None:
+        """Keep a result by this name; one larger than the whole cache is let go."""
+        held = tuple(_compact(each) for each in result)
+        self.bytes -= _size(self._kept.pop(key, ()))
+        if _size(held) > self.max_bytes:
+            return
+        self._kept[key] = held
+        self.bytes += _size(held)
+        while self.bytes > self.max_bytes:
+            self.bytes -= _size(self._kept.popitem(last=False)[1])
+
+    def once(self, key: Hashable, compute: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """What ``compute`` gives, on the CPU; it is called where nothing is kept by this name."""
+        found = self.get(key)
+        if found is None:
+            found = tuple(each.cpu() for each in compute())
+            self.put(key, *found)
+        return found
+
+
+def _compact(values: Tensor) -> Tensor:
+    """On the CPU, without the rest of a larger tensor that it may be a part of."""
+    values = values.detach().cpu()
+    return values if values.untyped_storage().nbytes() == values.nbytes else values.clone()
+
+
+def _size(result: tuple[Tensor, ...]) -> int:
+    return sum(each.nbytes for each in result)
+
+
+def fingerprint(values: Tensor) -> bytes:
+    """32 bytes that stand for a tensor's shape, type and content."""
+    array = values.detach().cpu().contiguous().numpy()
+    digest = hashlib.sha256(f"{array.shape} {array.dtype}".encode())
+    digest.update(array.data)
+    return digest.digest()

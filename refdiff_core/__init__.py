@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from .pipeline import segment as segment
     from .settings import AttentionSettings as AttentionSettings
     from .settings import Settings as Settings
-    from .words import Expression as Expression
     from .values import Proposals as Proposals
     from .values import Segmentation as Segmentation
+    from .words import Expression as Expression
 
 _HOMES = {
     "AttentionSettings": "settings",

@@ -26,6 +26,7 @@ class ModelChoice:
 
     demo: bool = False
     checkpoint: str | None = None
+    taesd: str | None = None
     sam: str | None = None
     clip: str | None = None
     variant: str | None = None
@@ -42,11 +43,14 @@ class ModelChoice:
         Raises:
             click.UsageError: they do not.
         """
-        named = [name for name in ("checkpoint", "sam", "clip") if getattr(self, name) is not None]
+        options = ("checkpoint", "sam", "clip", "taesd")
+        named = [name for name in options if getattr(self, name) is not None]
         if self.demo and named:
             raise click.UsageError(f"--demo brings its own models. Leave out --{named[0]}.")
         if not self.demo and not named:
             raise click.UsageError("Name the models: --checkpoint FILE, or --demo to try it out.")
+        if self.taesd is not None and self.checkpoint is None:
+            raise click.UsageError("--taesd encodes pictures for a checkpoint. Add --checkpoint.")
         if masks and self.sam is not None:
             raise click.UsageError("--masks stands in for --sam. Leave one of them out.")
         if masks and self.variant == "g":
@@ -77,6 +81,7 @@ class ModelChoice:
             settings=self.settings,
             attention=attention,
             device=device,
+            tiny_autoencoder=None if self.taesd is None else find_model("vae_approx", self.taesd),
         )
 
     @property
@@ -105,7 +110,7 @@ class ModelChoice:
             "models": {
                 kind: hash_files(path)
                 for part, (kind, path) in files.items()
-                if part in used and not (masks and part == "s")
+                if part[0] in used and not (masks and part == "s")
             },
             "device": find_device(seen) if seen == "auto" else seen,
         }
@@ -114,6 +119,8 @@ class ModelChoice:
         found: dict[str, tuple[str, Path]] = {}
         if self.checkpoint is not None:
             found["g"] = "checkpoint", find_model("checkpoints", self.checkpoint)
+        if self.taesd is not None:
+            found["g taesd"] = "taesd", find_model("vae_approx", self.taesd)
         if self.sam is not None:
             found["s"] = "sam", find_model("sams", self.sam)
         if self.clip is not None:

@@ -37,6 +37,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
 _MODEL_OPTIONS = (
     click.option("--demo", is_flag=True, help="Use the bundled models; they know coloured shapes."),
     click.option("--checkpoint", help="Stable Diffusion: a file, a diffusers folder, or a name."),
+    click.option("--taesd", help="A tiny autoencoder that encodes pictures: a file, or a folder."),
     click.option("--sam", help="Segment Anything: a file, or a name."),
     click.option("--clip", help="CLIP for open_clip: ARCHITECTURE:FILE, or a folder."),
     click.option(
@@ -248,6 +249,7 @@ Variants: g attention alone; gs with Segment Anything; ds Segment Anything and C
 Models:
   --demo        bundled tiny models of all three kinds; they know coloured shapes and no more
   --checkpoint  Stable Diffusion 1.x, 2.x and XL: one original-layout file, or a diffusers folder
+  --taesd       a tiny autoencoder (TAESD) of the checkpoint's family, to encode pictures faster
   --sam         Segment Anything vit_b, vit_l, vit_h
   --clip        CLIP with a vision transformer, as open_clip names it: ViT-B-16:FILE, or a folder
 """

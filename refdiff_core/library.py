@@ -1,7 +1,7 @@
 """Where model files lie, in folders laid out as ComfyUI's `models`.
 
 `REFDIFF_MODELS` names one folder or several (separated as in PATH); without it there is
-`~/.cache/refdiff/models`. Inside are `checkpoints`, `sams` and `clip`.
+`~/.cache/refdiff/models`. Inside are `checkpoints`, `sams`, `clip` and `vae_approx`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .errors import ModelError
 
-KINDS = ("checkpoints", "sams", "clip")
+KINDS = ("checkpoints", "sams", "clip", "vae_approx")
 SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt", ".bin")
 _DEFAULT = Path("~/.cache/refdiff/models")
 

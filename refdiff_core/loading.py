@@ -74,6 +74,7 @@ def load_models(
     attention: AttentionSettings | None = None,
     device: str = "cpu",
     dtype: torch.dtype | None = None,
+    tiny_autoencoder: str | Path | None = None,
 ) -> Models:
     """Real models from files; what is not named is left out, which decides the variant.
 
@@ -88,13 +89,14 @@ def load_models(
         attention: noise level, resolution and seed, in place of the settings' own.
         device: "cpu", "cuda", "mps".
         dtype: float32 on the CPU, float16 elsewhere by default.
+        tiny_autoencoder: a TAESD file or folder, which encodes pictures in place of the
+            checkpoint's own autoencoder; see `load_tiny_autoencoder`.
 
     Raises:
         ModelError: a model that the variant needs is not named, or cannot be loaded; no such
             settings.
         UnavailableError: the official settings cannot read such a checkpoint.
     """
-    from .backends.checkpoints import load_stable_diffusion
     from .backends.clip_scorer import load_clip
     from .backends.sam_proposer import load_sam
 
@@ -107,7 +109,7 @@ def load_models(
     default = torch.float32 if torch.device(device).type == "cpu" else torch.float16
     return _assemble(
         preset,
-        load_stable_diffusion(checkpoint, device, dtype or default)
+        _denoiser(checkpoint, device, dtype or default, tiny_autoencoder)
         if checkpoint is not None and "g" in parts
         else None,
         load_sam(sam).to(device) if sam is not None and proposer is None and "s" in parts else None,
@@ -155,6 +157,18 @@ def _for_demo(preset: Preset) -> Preset:
     sam = replace(preset.sam, min_predicted_iou=limits[0], min_stability=limits[1])
     seen = replace(preset.attention, resolution=None) if preset.official else preset.attention
     return replace(preset, sam=sam, attention=seen)
+
+
+def _denoiser(
+    path: str | Path, device: str, dtype: torch.dtype, tiny_autoencoder: str | Path | None
+) -> StableDiffusion:
+    from .backends.checkpoints import load_stable_diffusion
+    from .backends.tiny_autoencoder import load_tiny_autoencoder
+
+    model = load_stable_diffusion(path, device, dtype)
+    if tiny_autoencoder is None:
+        return model
+    return replace(model, vae=load_tiny_autoencoder(tiny_autoencoder, model))
 
 
 def _assemble(

@@ -24,12 +24,15 @@ class AttentionSettings:
         places which look alike share it.
     competing: where other things are named, each place counts for the thing only as far as its
         words win it from theirs.
+    budget: MiB that the activations of expressions read in one pass may take, about.
     """
 
     timestep: int | None = None
     resolution: int | None = None
     seed: int = 0
     words: str = "content"
+    # eight expressions or more at 512 pixels in any precision, four at 1024 in float32
+    budget: int = 2048
     # the last three help others' models (METHOD.md 3c, ideas 3, 5, 6); with the demo's they make
     # no difference or a worse one (docs/maps.md), so they are there to be tried
     sinks: str = ""

@@ -13,13 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from ..attention import attention_map, word_weights
+from ..cache import PictureCache, fingerprint
 from ..capture import Capture, PassComplete
 from ..images import resize_picture
 from ..settings import AttentionSettings
 from ..values import AttentionMap, Expression, Image
 from .checkpoints import StableDiffusion, load_stable_diffusion
 from .families import Family
-from .tokens import Tokens, stack_layouts, tokenize, with_sinks, words_to_read
+from .tiny_autoencoder import load_tiny_autoencoder
+from .tokens import Tokens, batches, stack_layouts, tokenize, with_sinks, words_to_read
 
 
 class DiffusersAttention:
@@ -30,7 +32,10 @@ class DiffusersAttention:
 
     Args:
         model: from `load_stable_diffusion`.
-        settings: noise level, resolution, seed.
+        settings: noise level, resolution, seed, memory.
+
+    Attributes:
+        cache: latents of the pictures seen last.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class DiffusersAttention:
         self.model = model
         self.settings = settings
         self.layers = layers_on(model.unet, model.family.grid_factor)
+        self.cache = PictureCache(32 * 2**20)  # a picture of 512 x 512 pixels takes 64 KiB
 
     @classmethod
     def load(
@@ -47,9 +53,23 @@ class DiffusersAttention:
         settings: AttentionSettings = AttentionSettings(),
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
+        *,
+        tiny_autoencoder: str | Path | None = None,
     ) -> DiffusersAttention:
-        """Load a checkpoint file or a diffusers folder; see `load_stable_diffusion`."""
-        return cls(load_stable_diffusion(path, device, dtype), settings)
+        """Load a checkpoint file or a diffusers folder; see `load_stable_diffusion`.
+
+        Args:
+            path: of the checkpoint.
+            settings: noise level, resolution, seed, memory.
+            device: where it runs.
+            dtype: of the denoiser.
+            tiny_autoencoder: encodes pictures in place of the checkpoint's own one; see
+                `load_tiny_autoencoder`.
+        """
+        model = load_stable_diffusion(path, device, dtype)
+        if tiny_autoencoder is not None:
+            model = replace(model, vae=load_tiny_autoencoder(tiny_autoencoder, model))
+        return cls(model, settings)
 
     @torch.inference_mode()
     def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
@@ -63,45 +83,56 @@ class DiffusersAttention:
         if self.settings.words == "root":
             expressions = [root_alone(expression) for expression in expressions]
         tokens = [tokenize(with_sinks(each.text, self.settings.sinks)) for each in expressions]
-        latents, size_hw = self._encode_image(image), (image.shape[0], image.shape[1])
-        maps: dict[int, AttentionMap] = {}
-        # texts of one length at a time: padded to a longer one's, a text would be read differently
-        for chunks in sorted({each.chunks for each in tokens}):
-            alike = [index for index, each in enumerate(tokens) if each.chunks == chunks]
-            asked = [(expressions[index], tokens[index]) for index in alike]
-            maps |= zip(alike, self._read_alike(latents, asked, size_hw), strict=True)
-        return [maps[index] for index in range(len(tokens))]
-
-    def _read_alike(
-        self,
-        latents: Tensor,
-        asked: Sequence[tuple[Expression, Tokens]],
-        size_hw: tuple[int, int],
-    ) -> list[AttentionMap]:
-        """The maps of expressions whose texts fill as many chunks, from one pass."""
-        words = [words_to_read(*pair) for pair in asked]
-        text, conditions = encode_text(self.model, [tokens for _, tokens in asked])
-        weights = word_weights([[each for _, each in found] for found in words], text.shape[1])
-        capture = Capture(self.layers, weights, propagation=self.settings.propagation)
-        with capturing(self.model.unet, capture):
-            self._denoise(latents, text, conditions)
+        words = [words_to_read(*pair) for pair in zip(expressions, tokens, strict=True)]
+        latents = self._encode_image(image)
+        maps: dict[int, Tensor] = {}
+        for rows in batches([each.chunks for each in tokens], self.rows_at_once(latents)):
+            positions = [[each for _, each in words[row]] for row in rows]
+            found = self._read_rows(latents, [tokens[row] for row in rows], positions)
+            maps |= zip(rows, found, strict=True)
+        size_hw = (image.shape[0], image.shape[1])
         return [
             attention_map(
                 expression,
                 [word for word, _ in found],
-                maps[: len(found)],  # the batch is as wide as its longest expression
+                maps[row][: len(found)],  # a batch is as wide as its longest expression
                 size_hw,
                 competing=self.settings.competing,
             )
-            for (expression, _), found, maps in zip(asked, words, capture.word_maps(), strict=True)
+            for row, (expression, found) in enumerate(zip(expressions, words, strict=True))
         ]
+
+    def rows_at_once(self, latents: Tensor) -> int:
+        """How many expressions fit the budget, one at least."""
+        # at its first level a pass holds about twenty values per place and channel: what the way
+        # up needs again, queries, keys and values, and a wide layer
+        place = 20 * self.model.family.channels * latents.element_size()
+        return max(1, self.settings.budget * 2**20 // (place * latents[0, 0].numel()))
+
+    def _read_rows(
+        self,
+        latents: Tensor,
+        tokens: Sequence[Tokens],
+        positions: Sequence[Sequence[Sequence[int]]],
+    ) -> Tensor:
+        """The words' maps of some expressions, float32 (E, G, h, w), from one pass."""
+        text, pooled = encode_text(self.model, tokens)
+        weights = word_weights(positions, text.shape[1])
+        capture = Capture(self.layers, weights, propagation=self.settings.propagation)
+        with capturing(self.model.unet, capture):
+            self._denoise(latents, text, pooled)
+        return capture.word_maps()
 
     def _encode_image(self, image: Image) -> Tensor:
         """Latents (1, 4, h, w), the autoencoder's mean: no draw, so no seed needed."""
         vae = self.model.vae
         size = working_size((image.shape[0], image.shape[1]), self.model.family, self.settings)
-        pixels = resize_picture(image, size).to(vae.device, vae.dtype)
-        latents = vae.encode(pixels * 2 - 1).latent_dist.mode() * vae.config.scaling_factor
+
+        def encode() -> tuple[Tensor]:
+            pixels = resize_picture(image, size).to(vae.device, vae.dtype)
+            return (encode_pixels(vae, pixels),)
+
+        (latents,) = self.cache.once((fingerprint(image), size), encode)
         moved: Tensor = latents.to(self.model.unet.device, self.model.unet.dtype)
         return moved
 
@@ -118,6 +149,20 @@ class DiffusersAttention:
         height, width = (8 * side for side in latents.shape[-2:])
         ids = torch.tensor([height, width, 0, 0, height, width], device=pooled.device)
         return {"text_embeds": pooled, "time_ids": ids.to(pooled).expand(len(pooled), -1)}
+
+
+def encode_pixels(vae: Any, pixels: Tensor) -> Tensor:
+    """Pictures (B, 3, H, W) in [0, 1] as the denoiser sees them, (B, 4, h, w).
+
+    Args:
+        vae: diffusers' AutoencoderKL, or its AutoencoderTiny, whose latents have the denoiser's
+            scale as they are.
+        pixels: on its device, of its type.
+    """
+    encoded = vae.encode(pixels * 2 - 1)
+    latents = encoded.latents if "latents" in encoded else encoded.latent_dist.mode()
+    scaled: Tensor = latents * vae.config.scaling_factor
+    return scaled
 
 
 def root_alone(expression: Expression) -> Expression:

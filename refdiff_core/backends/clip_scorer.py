@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..cache import PictureCache, fingerprint
 from ..errors import ModelError
 from ..images import resize_picture
 from ..proposals import mask_boxes
@@ -24,6 +25,8 @@ from ..settings import ClipSettings
 from ..values import Expression, Image, Proposals
 
 Progress = Callable[[int, int], None]
+Sides = tuple[str, ...]
+"""Where the words say that the thing lies, for `position_ramp`."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,10 @@ class ClipScorer:
     Args:
         clip: from `load_clip`.
         settings: how it is asked.
-        progress: called with (crops done, crops in all) of a set; may raise to stop.
+        progress: called with (crops done, crops in all); may raise to stop.
+
+    Attributes:
+        cache: vectors of the regions seen last.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class ClipScorer:
         self.clip = clip
         self.settings = settings
         self.progress = progress
+        self.cache = PictureCache(32 * 2**20)  # a region takes 2 KiB
 
     @torch.inference_mode()
     def score(
@@ -72,25 +79,44 @@ class ClipScorer:
     ) -> list[Tensor]:
         """See `ImageTextScorer.score`; values in (0, 1], 1 for the best of each set.
 
-        Bare cosines, in [-1, 1], where the settings say so. Proposals that several expressions
-        share are embedded once.
+        Bare cosines, in [-1, 1], where the settings say so. A region that several expressions
+        share is embedded once.
         """
-        vectors: dict[tuple[int, tuple[str, ...]], Tensor] = {}
-        scores = []
-        for expression, each in zip(expressions, proposals, strict=True):
-            sides = expression.position if self.settings.ramp else ()
-            if (id(each), sides) not in vectors:
-                vectors[id(each), sides] = self.embed_regions(image, each.masks, sides)
-            scores.append(
-                self._compare(vectors[id(each), sides], self.embed_expression(expression))
-            )
-        return scores
+        vectors: dict[tuple[Sides, int], Tensor] = {}
+        said = [expression.position if self.settings.ramp else () for expression in expressions]
+        for sides in dict.fromkeys(said):
+            pairs = zip(said, proposals, strict=True)
+            sets = {id(each): each.masks for own, each in pairs if own == sides}
+            found = self._embed_sets(image, list(sets.values()), sides)
+            vectors |= zip([(sides, key) for key in sets], found, strict=True)
+        return [
+            self._compare(vectors[sides, id(each)], self.embed_expression(expression))
+            for sides, expression, each in zip(said, expressions, proposals, strict=True)
+        ]
 
     def _compare(self, regions: Tensor, text: Tensor) -> Tensor:
         if not self.settings.likelihood:
             return regions @ text
         scale = float(self.clip.model.logit_scale.exp())
         return relative_likelihood(scale * (F.normalize(regions, dim=-1) @ text))
+
+    def _embed_sets(self, image: Image, sets: Sequence[Tensor], sides: Sides) -> list[Tensor]:
+        """`embed_regions` of several sets of masks at once, for those that are not kept."""
+        picture = fingerprint(image)
+        masks = [mask for each in sets for mask in each]
+        keys = [(picture, self.settings, sides, fingerprint(mask)) for mask in masks]
+        found = {key: kept[0] for key in set(keys) if (kept := self.cache.get(key)) is not None}
+        new = {key: mask for key, mask in zip(keys, masks, strict=True) if key not in found}
+        if new:
+            regions = self.embed_regions(image, torch.stack([*new.values()]), sides)
+            found |= zip(new, regions, strict=True)
+        for key in new:
+            self.cache.put(key, found[key])
+        vectors = torch.stack([found[key] for key in keys]) if keys else self._no_vectors()
+        return list(vectors.split([len(each) for each in sets]))
+
+    def _no_vectors(self) -> Tensor:
+        return torch.zeros(0, self.clip.model.visual.output_dim)
 
     def embed_expression(self, expression: Expression) -> Tensor:
         """Unit vector float32 (d,): the mean of the sentence and its noun phrase."""
@@ -113,7 +139,7 @@ class ClipScorer:
             sides: the soft branch sees the picture darken away from these; see `position_ramp`.
         """
         if not len(masks):
-            return torch.zeros(0, self.clip.model.visual.output_dim)
+            return self._no_vectors()
         beta = self.settings.beta
         mixed = torch.zeros(len(masks), self.clip.model.visual.output_dim)
         if beta < 1:

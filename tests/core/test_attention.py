@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from refdiff_core import attention
 from refdiff_core.attention import (
     heat_map,
     merge_layers,
@@ -63,6 +65,31 @@ def test_logits_leave_the_softmax_out(layer):
     query, key = layer
     expected = (query[0] @ key[0, 1]) / (WIDTH // HEADS) ** 0.5 / HEADS
     assert torch.allclose(maps[0, 0], expected, atol=1e-6)
+
+
+class Largest(TorchDispatchMode):
+    """The most numbers that any operation gave back."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor):
+            self.numbers = max(self.numbers, out.numel())
+        return out
+
+
+def test_no_attention_matrix_larger_than_asked_for_is_built(monkeypatch):
+    query, key = torch.randn(2, 400, WIDTH), torch.randn(2, 77, WIDTH)
+    weights = word_weights([[[1], [2, 4]], [[3]]], 77)
+    with Largest() as whole:
+        expected = word_attention(query, key, HEADS, weights)
+    monkeypatch.setattr(attention, "SCORES_AT_ONCE", 10 * 2 * HEADS * 77)
+    with Largest() as split:
+        found = word_attention(query, key, HEADS, weights)
+    assert whole.numbers == 2 * HEADS * 400 * 77
+    assert split.numbers == query.numel(), "ten places of 400 at a time"
+    assert torch.allclose(found, expected, atol=1e-7)
 
 
 def test_half_precision_is_computed_in_full(layer):

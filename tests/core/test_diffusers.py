@@ -1,6 +1,7 @@
 """Attention from a checkpoint through diffusers, on the bundled model."""
 
 import shutil
+import weakref
 
 import pytest
 import torch
@@ -121,6 +122,80 @@ def test_expressions_of_one_batch_do_not_change_one_another(source, image):
         (alone,) = source.read(image, [parse(text)])
         assert (alone.heat - found.heat).abs().max() < 1e-3
         assert [word.text for word in alone.words] == [word.text for word in found.words]
+
+
+def test_nothing_of_the_last_layer_runs_after_its_keys(source, image):
+    """Neither its values nor its feed-forward: queries and keys are all that is read."""
+    ran, handles = [], []
+    unet = dict(source.model.unet.named_modules())
+    for name, module in unet.items():
+        if not any(module.children()):
+            handles.append(module.register_forward_hook(lambda *_, name=name: ran.append(name)))
+    try:
+        source.read(image, [parse("the red circle")])
+    finally:
+        for handle in handles:
+            handle.remove()
+    last = max(source.layers, key=lambda layer: ran.index(f"{layer}.to_k"))
+    assert ran[-1] == f"{last}.to_k" and ran[-2] == f"{last}.to_q"
+    assert {f"{layer}.to_q" for layer in source.layers} <= set(ran)
+
+
+def test_only_the_layers_that_are_read_are_watched(source, image, monkeypatch):
+    hooked = []
+    denoise = DiffusersAttention._denoise
+
+    def look(self, *args):
+        hooked.extend(m for m in self.model.unet.modules() if m._forward_hooks)
+        denoise(self, *args)
+
+    monkeypatch.setattr(DiffusersAttention, "_denoise", look)
+    source.read(image, [parse("the red circle")])
+    named = {id(module): name for name, module in source.model.unet.named_modules()}
+    assert sorted(named[id(module)] for module in hooked) == sorted(
+        f"{layer}.{part}" for layer in source.layers for part in ("to_q", "to_k")
+    )
+
+
+def test_queries_and_keys_are_gone_when_the_call_is_over(source, image, monkeypatch):
+    seen = []
+    record = Capture.record
+
+    def watch(self, layer, query, key, **rest):
+        seen.extend([weakref.ref(query), weakref.ref(key)])
+        record(self, layer, query, key, **rest)
+
+    monkeypatch.setattr(Capture, "record", watch)
+    source.read(image, [parse("the red circle")])
+    assert seen and not any(each() is not None for each in seen)
+
+
+def test_more_expressions_than_fit_the_budget_are_read_in_several_passes(source, image):
+    asked = [parse(text) for text in ("the red circle", "a large square", "the star", "a ring")]
+    asked.append(parse("the " + "very " * 90 + "purple ring"))
+    passes = []
+    handle = source.model.unet.conv_in.register_forward_hook(lambda *a: passes.append(len(a[2])))
+    try:
+        together = source.read(image, asked)
+        assert sorted(passes) == [1, 4], "a text is never padded to a longer one's length"
+        passes.clear()
+        narrow = DiffusersAttention(source.model, AttentionSettings(budget=0))
+        apart = narrow.read(image, asked)
+    finally:
+        handle.remove()
+    assert passes == [1] * 5
+    for one, other in zip(together, apart, strict=True):
+        assert [word.text for word in one.words] == [word.text for word in other.words]
+        assert (one.word_maps - other.word_maps).abs().max() < 1e-5
+        assert (one.heat - other.heat).abs().max() < 1e-3
+
+
+def test_rows_at_once_follow_the_pictures_size_and_the_budget(source):
+    latents = torch.zeros(1, 4, 24, 40)
+    small = DiffusersAttention(source.model, AttentionSettings(budget=64)).rows_at_once(latents)
+    assert small == 64 * 2**20 // (24 * 40 * 32 * 4 * 20)
+    large = DiffusersAttention(source.model, AttentionSettings(budget=64))
+    assert large.rows_at_once(torch.zeros(1, 4, 48, 80)) == small // 4
 
 
 def test_the_same_seed_gives_the_same_map_and_another_seed_another(source, image):

@@ -1,0 +1,22 @@
+"""`python -m benchmarks NAME`: measurements, each printing what it found."""
+
+from __future__ import annotations
+
+import click
+
+from .optimisations import optimisations
+from .sam_agreement import main as sam_agreement
+from .speed import speed
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def benchmarks() -> None:
+    """Measure what Ref-Diff costs, and what savings cost it."""
+
+
+benchmarks.add_command(speed)
+benchmarks.add_command(optimisations)
+benchmarks.add_command(sam_agreement, "sam-agreement")
+
+if __name__ == "__main__":
+    benchmarks()

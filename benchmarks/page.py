@@ -1,0 +1,258 @@
+"""The page about speed, and its plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import torch
+
+from refdiff_core.evaluation.demo import to_markdown
+
+from .measure import Stages, machine
+from .work import AUTOENCODER, CLIP_CROPS, DENOISER, HALVES, REGIONS, SAM_PROMPTS
+
+if TYPE_CHECKING:
+    from .speed import Costs, Suite, Timings
+
+MANY = 8
+
+HEAD = """# Speed
+
+Made by `python -m benchmarks speed{quick} --write docs/speed.md` on {machine}, with torch {torch}.
+{duration}
+
+Full-size architectures with random weights: what a pass costs does not depend on what the weights
+know. *Published* is the schedule of the published code, run with the same modules: two steps with
+classifier-free guidance on a square of 1024 pixels, everything anew for every expression, 1,024
+grid prompts, one crop after the other. *Floor* is what anybody has to run who reads the same
+layers: texts, one encode of the picture, one pass that ends with the last key, one embedding,
+{regions} crops. *Here* is `segment` by default. How much quality each saving costs:
+[optimisations.md](optimisations.md)."""
+
+DURATION = {
+    True: "That takes about three minutes on two cores that do nothing else.",
+    False: "That takes about half an hour on two cores that do nothing else, and 24 GiB.",
+}
+
+WORK = """## Work
+
+TFLOP as `torch.utils.flop_counter` counts them, two for a multiplication and an addition; our code
+runs the floor's passes. The share is that of autoencoder and denoiser, per expression."""
+
+TIME = """## Time: {name}
+
+Seconds; of {rounds} in turn, the shortest. Of the published schedule, which repeats itself, each
+piece was timed once, at {published_side} pixels. "-" was not timed."""
+
+GOALS = """## Goals
+
+Ratios within this run."""
+
+
+class Say:
+    """Tells on standard error how far a long measurement is."""
+
+    def __call__(self, text: str) -> None:
+        """Write a line."""
+        click.echo(text, err=True)
+
+
+def render(
+    counts: Mapping[Suite, Costs],
+    timings: Mapping[Suite, Timings],
+    started: Mapping[str, float],
+    path: Mapping[str, float],
+    trials: Sequence[tuple[str, float, float, float]],
+    *,
+    quick: bool,
+) -> str:
+    """The page as markdown."""
+    head = HEAD.format(
+        quick=" --quick" if quick else "",
+        machine=machine(),
+        torch=torch.__version__,
+        duration=DURATION[quick],
+        regions=REGIONS,
+    )
+    parts = [head, "![TFLOP for an expression](images/speed.svg)", WORK, _work_table(counts)]
+    for suite, timing in timings.items():
+        rounds = "one round" if suite.rounds == 1 else f"{suite.rounds} rounds"
+        told = TIME.format(name=suite.name, rounds=rounds, published_side=suite.published_side)
+        parts += [told, _time_table(timing), _memory(timing)]
+    parts += [GOALS, _goal_table(counts, timings, started)]
+    parts += ["## From nothing to a mask", _seconds_table("start", started)]
+    parts += ["The whole path with the demo models, in one process:", _seconds_table("step", path)]
+    if trials:
+        parts += [TRIALS, _trial_table(trials)]
+    return "\n\n".join(parts)
+
+
+TRIALS = """## What was tried on one picture
+
+Seconds of Stable Diffusion 1.5 at 512 pixels: the first encode of a picture, a later one, the
+denoiser's pass. What the first encode loses, a picture never sees again."""
+
+
+def _work_table(counts: Mapping[Suite, Costs]) -> str:
+    rows = [["", "stage", "published, 1", "here, 1", f"published, {MANY}", f"here, {MANY}"]]
+    for suite, cost in counts.items():
+        name = suite.name
+        for stage in cost.floor[1]:
+            figures = [
+                _tera(side[number].get(stage))
+                for number in (1, MANY)
+                for side in (cost.published, cost.floor)
+            ]
+            rows.append([name, stage, *figures])
+            name = ""
+        shares = [f"{generative_share(cost, number):.3f}" for number in (1, MANY)]
+        rows.append(["", "share", "", f"**{shares[0]}**", "", f"**{shares[1]}**"])
+    return to_markdown(rows)
+
+
+def generative_share(cost: Costs, number: int) -> float:
+    """Our autoencoder and denoiser against the published ones, for so many expressions."""
+    ours, theirs = (
+        sum(side[number][stage] for stage in (AUTOENCODER, DENOISER))
+        for side in (cost.floor, cost.published)
+    )
+    return ours / theirs
+
+
+def _time_table(timing: Timings) -> str:
+    bare, ours, theirs = timing.wall.floor, timing.wall.ours, timing.wall.published
+    columns = [bare[1], ours[1], theirs[1], ours[MANY], theirs[MANY]]
+    rows = [["stage", "floor, 1", "here, 1", "published, 1", f"here, {MANY}", f"published, {MANY}"]]
+    for half, stages in HALVES.items():
+        rows += [[stage, *(_seconds(each.get(stage)) for each in columns)] for stage in stages]
+        sums = (_sum(each, stages) if half not in each else each[half] for each in columns)
+        rows.append([f"**{half} half**", *map(_seconds, sums)])
+    return to_markdown(rows)
+
+
+def _sum(stages: Stages, names: Sequence[str]) -> float | None:
+    """None where a stage is missing."""
+    return sum(stages[name] for name in names) if all(name in stages for name in names) else None
+
+
+def _memory(timing: Timings) -> str:
+    shown = ", ".join(f"{name} {peak:.1f} GiB" for name, peak in timing.memory.items())
+    return f"Memory at most, all weights included: {shown or 'not known on this system'}."
+
+
+def _goal_table(
+    counts: Mapping[Suite, Costs], timings: Mapping[Suite, Timings], started: Mapping[str, float]
+) -> str:
+    by_side = {suite.side: cost for suite, cost in counts.items() if "1.5" in suite.name}
+    rows = [
+        ["what", "goal", "here"],
+        _goal("work of one expression, same resolution", 1 / 3, generative_share(by_side[1024], 1)),
+        _goal("work of one expression at 512 px", 1 / 10, generative_share(by_side[512], 1)),
+        _goal("work of one of eight, same resolution", 1 / 8, generative_share(by_side[1024], 8)),
+    ]
+    for suite, timing in timings.items():
+        rows += _time_goals(suite, timing)
+    rows += [
+        _goal("seconds to `refdiff --help`", 0.3, started["`refdiff --help`"]),
+        _goal(
+            "seconds of `from refdiff_core import segment` beyond `import torch`",
+            0.2,
+            started["`from refdiff_core import segment`"] - started["`import torch`"],
+        ),
+    ]
+    return to_markdown(rows)
+
+
+def _time_goals(suite: Suite, timing: Timings) -> list[list[str]]:
+    wall = timing.wall
+    ours, bare, theirs = wall.ours[1], wall.floor[1], wall.published[1]
+    half = HALVES["generative"]
+    whole = ours["generative"]
+    first, second = timing.again
+    crop_goal = 0.25 if torch.cuda.is_available() else 1.0
+    figures = {
+        f"{suite.name}: time of the generative half against the floor": (
+            1.15,
+            whole / sum(bare[stage] for stage in half),
+        ),
+        "- in processor time": (1.15, timing.processor[0] / timing.processor[1]),
+        "- against the modules' own part of that very time": (
+            1.15,
+            whole / sum(ours[stage] for stage in half),
+        ),
+        "- guided prompts against 1,024": (0.2, ours[SAM_PROMPTS] / theirs[SAM_PROMPTS]),
+        f"- {REGIONS} crops in batches against one by one": (
+            crop_goal,
+            bare[CLIP_CROPS] / theirs[CLIP_CROPS],
+        ),
+        "- a second expression against the first": (0.35, second / first),
+    }
+    return [_goal(what, *figure) for what, figure in figures.items()]
+
+
+def _goal(what: str, goal: float, got: float) -> list[str]:
+    return [what, f"<= {goal:.3g}", f"{got:.3f}" if got <= goal else f"{got:.3f} (missed)"]
+
+
+def _seconds_table(what: str, seconds: Mapping[str, float]) -> str:
+    return to_markdown([[what, "seconds"], *([name, f"{s:.2f}"] for name, s in seconds.items())])
+
+
+def _trial_table(trials: Sequence[tuple[str, float, float, float]]) -> str:
+    rows = [["", "first encode", "later encode", "denoiser"]]
+    return to_markdown(rows + [[name, *map(_seconds, figures)] for name, *figures in trials])
+
+
+def _tera(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def write(text: str, counts: Mapping[Suite, Costs], path: Path) -> None:
+    """The page, and its plot beside it in images/."""
+    path.write_text(text + "\n")
+    plot = path.parent / "images" / "speed.svg"
+    plot.parent.mkdir(exist_ok=True)
+    plot.write_text(draw(counts))
+
+
+def draw(counts: Mapping[Suite, Costs]) -> str:
+    """Bars of TFLOP per expression of autoencoder and denoiser, as SVG."""
+    bars = []
+    for suite, cost in counts.items():
+        for name, side, number in (
+            ("published", cost.published, 1),
+            ("here, one expression", cost.floor, 1),
+            ("here, one of eight", cost.floor, MANY),
+        ):
+            work = [side[number][stage] / number for stage in (AUTOENCODER, DENOISER)]
+            bars.append((suite.name if name == "published" else "", name, work))
+    widest = max(sum(work) for _, _, work in bars)
+    lines, y = [], 34
+    for group, name, work in bars:
+        y += 22 if group else 0
+        if group:
+            lines.append(f'<text x="8" y="{y}" font-weight="bold">{group}</text>')
+            y += 8
+        start = 170.0
+        for value, color in zip(work, ("#9aa5b1", "#3b6ea5"), strict=True):
+            width = value / widest * 420
+            lines.append(
+                f'<rect x="{start:.1f}" y="{y}" width="{width:.1f}" height="14" fill="{color}"/>'
+            )
+            start += width
+        lines.append(f'<text x="162" y="{y + 11}" text-anchor="end">{name}</text>')
+        lines.append(f'<text x="{start + 6:.1f}" y="{y + 11}">{sum(work):.2f}</text>')
+        y += 20
+    title = "TFLOP for an expression: autoencoder (grey), denoiser (blue)"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="660" height="{y + 12}" '
+        'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
+        f'<text x="8" y="20" font-size="14">{title}</text>' + "".join(lines) + "</svg>\n"
+    )

@@ -1,0 +1,195 @@
+"""What an expression costs: here, by the published schedule, and at least."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import torch
+
+from refdiff_core.backends.families import SD1, SDXL
+
+from . import page, work
+from .build import META, Build, Trio, full_size
+from .measure import Clock, Stages, count_flops, count_parts, peak_memory
+from .ours import EXPRESSIONS, Ours
+from .start import starts, whole_path
+from .variants import try_all
+from .work import Part
+
+MANY = len(EXPRESSIONS)
+COUNTS = (1, MANY)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One set of models at one size.
+
+    name: for the page. build: makes the models.
+    side: of the picture and of the square that we show the denoiser, in pixels.
+    published_side: of the published code's square; what is timed may be smaller than what is
+        counted, which is always `refdiff_core.backends.official.SIDE`.
+    dtype: of the denoiser on the CPU. rounds: of the generative half and its floor, in turn.
+    """
+
+    name: str
+    build: Build
+    side: int
+    published_side: int
+    dtype: torch.dtype = torch.float32
+    rounds: int = 2
+
+
+SD_512 = Suite("Stable Diffusion 1.5, 512 px", full_size(SD1, "vit_b"), 512, 512)
+SD_1024 = Suite("Stable Diffusion 1.5, 1024 px", full_size(SD1, "vit_b"), 1024, 1024, rounds=1)
+SDXL_1024 = Suite(
+    "Stable Diffusion XL, 1024 px", full_size(SDXL, "vit_h"), 1024, 1024, torch.bfloat16, 1
+)
+COUNTED = (SD_512, SD_1024, SDXL_1024)
+
+
+@dataclass
+class Costs:
+    """What a suite's work costs, by number of expressions, then by stage.
+
+    published is for the published schedule, floor for the passes that anybody must run.
+    """
+
+    published: dict[int, Stages] = field(default_factory=dict)
+    floor: dict[int, Stages] = field(default_factory=dict)
+    ours: dict[int, Stages] = field(default_factory=dict)
+
+
+@dataclass
+class Timings:
+    """Seconds of a suite's work, and what else was seen while it ran.
+
+    wall: of one expression and of many; empty stages were not timed.
+    processor: seconds of the processors, of our generative half and of its floor.
+    counted: TFLOP of our generative half as it ran.
+    again: seconds of the first expression and of a second one on the same picture.
+    second: what the second one's consisted of.
+    memory: GiB at most, weights included, by what ran.
+    """
+
+    wall: Costs
+    processor: tuple[float, float]
+    counted: float
+    again: tuple[float, float]
+    second: Stages
+    memory: dict[str, float]
+
+
+def floor(models: Trio, side: int, expressions: int, crops_at_once: int = 20) -> list[Part]:
+    """What must run for so many expressions."""
+    diffusion, sam, clip = models
+    return [
+        *work.diffusion_floor(diffusion, side, expressions),
+        *work.sam_floor(sam, expressions),
+        *work.clip_floor(clip, expressions, crops_at_once),
+    ]
+
+
+def published(models: Trio, side: int, picture_side: int, expressions: int) -> list[Part]:
+    """What the published schedule runs; CLIP sees the picture at its native size."""
+    diffusion, sam, clip = models
+    return [
+        *work.diffusion_published(diffusion, expressions, side),
+        *work.sam_published(sam, expressions),
+        *work.clip_published(clip, expressions, picture_side),
+    ]
+
+
+def count(suite: Suite) -> Costs:
+    """TFLOP, on the meta device: nothing is computed."""
+    models = suite.build(META, torch.float32)
+    costs, known = Costs(), {}
+    for number in COUNTS:
+        theirs = published(models, work.PUBLISHED_SIDE, suite.side, number)
+        costs.published[number] = count_parts(theirs, known)
+        costs.floor[number] = count_parts(floor(models, suite.side, number), known)
+    return costs
+
+
+def clock(suite: Suite, device: torch.device, say: page.Say, *, quick: bool) -> Timings:
+    """Seconds, our code and the floor in turn, so that the machine's moods meet both.
+
+    Args:
+        suite: what is built and run.
+        device: where.
+        say: tells how far it is.
+        quick: of eight expressions, only the generative half.
+    """
+    dtype = torch.float16 if device.type == "cuda" else suite.dtype
+    say(f"{suite.name}: building")
+    models = suite.build(device, dtype)
+    ours = Ours(*models, suite.side)
+    crops_at_once = min(work.REGIONS, ours.scorer._crops_at_once())
+    bare = {number: floor(models, suite.side, number, crops_at_once) for number in COUNTS}
+    half = [each for each in bare[1] if each.stage in work.HALVES["generative"]]
+    theirs = published(models, suite.published_side, suite.side, 1)
+    say(f"{suite.name}: our generative half, counted")
+    counted = count_flops(lambda: ours.read(EXPRESSIONS[:1], "warm-up")) / 1e12
+    memory: dict[str, float] = {}
+    for turn in range(suite.rounds):
+        say(f"{suite.name}: round {turn + 1} of {suite.rounds}")
+        ours.forget()
+        if turn:
+            ours.read(EXPRESSIONS[:1], "ours 1")
+        else:
+            with peak_memory(memory, "here, one expression"):
+                ours.answer(EXPRESSIONS[:1], "ours 1")
+            ours.answer(EXPRESSIONS[1:2], "second")
+        ours.clock.parts(half if turn else bare[1])
+    say(f"{suite.name}: {MANY} expressions")
+    ours.forget()
+    with peak_memory(memory, f"here, {MANY} expressions"):
+        (ours.read if quick else ours.answer)(EXPRESSIONS, f"ours {MANY}")
+    say(f"{suite.name}: the published schedule")
+    with peak_memory(memory, "published"):
+        ours.clock.parts([each for each in theirs if each.name not in ours.clock.times])
+    if not quick:
+        ours.clock.parts([each for each in bare[MANY] if each.name not in ours.clock.times])
+    return _timings(ours.clock, bare, theirs, counted, memory)
+
+
+def _timings(
+    clocked: Clock,
+    bare: dict[int, list[Part]],
+    theirs: list[Part],
+    counted: float,
+    memory: dict[str, float],
+) -> Timings:
+    wall = Costs()
+    for number in COUNTS:
+        wall.floor[number] = clocked.stages(bare[number])
+        wall.ours[number] = clocked.below(f"ours {number}")
+        once = clocked.stages(theirs)
+        wall.published[number] = {stage: number * seconds for stage, seconds in once.items()}
+    half = [each for each in bare[1] if each.stage in work.HALVES["generative"]]
+    spent = min(clocked.times["ours 1, generative"].processor), clocked.processor(half)
+    first, second = clocked.times["ours 1"].best, clocked.below("second")
+    return Timings(wall, spent, counted, (first, clocked.times["second"].best), second, memory)
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Three minutes on two cores: SD 1.5 at 512 px alone.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--write", type=click.Path(path_type=Path), help="Also write the page, and its plot.")
+def speed(quick: bool, device: str, write: Path | None) -> None:
+    """Count and time full-size models with random weights: ours, published, and the floor."""
+    say = page.Say()
+    suites = (SD_512,) if quick else COUNTED
+    counts = {}
+    for suite in COUNTED:
+        say(f"{suite.name}: counting")
+        counts[suite] = count(suite)
+    timings = {suite: clock(suite, torch.device(device), say, quick=quick) for suite in suites}
+    say("starting processes")
+    started, path = starts(), whole_path()
+    trials = [] if quick or device != "cpu" else try_all(SD_512.build, SD_512.side)
+    text = page.render(counts, timings, started, path, trials, quick=quick)
+    click.echo(text)
+    if write is not None:
+        page.write(text, counts, write)

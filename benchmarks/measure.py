@@ -14,20 +14,29 @@ from typing import TypeVar
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from .work import Part
 
 Result = TypeVar("Result")
+Shape = Sequence[int]
 Stages = dict[str, float]
 """A figure for every stage."""
 
 
 def count_flops(run: Callable[[], object]) -> int:
     """FLOPs, two for a multiplication and an addition, of whatever runs."""
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False, custom_mapping={CPU_ATTENTION: _attention}) as counter:
         run()
     return counter.get_total_flops()
+
+
+CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+"""PyTorch counts what attention costs on a GPU and on the meta device, but not this."""
+
+
+def _attention(query: Shape, key: Shape, value: Shape, *_: object, **__: object) -> int:
+    return sdpa_flop_count(query, key, value)
 
 
 @torch.inference_mode()

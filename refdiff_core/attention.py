@@ -236,7 +236,10 @@ def _local_fit(guide: Tensor, values: Tensor, radius: int) -> tuple[Tensor, Tens
 
 def _box_mean(planes: Tensor, radius: int) -> Tensor:
     """Mean over (2 radius + 1)^2 pixels of planes (C, h, w), edges repeated."""
-    padded = F.pad(planes[None], [radius] * 4, mode="replicate")
+    padded = F.pad(planes[None], [radius] * 4, mode="replicate")[0].double()
     side = 2 * radius + 1
-    # rows, then columns: a square window would cost side^2 a pixel
-    return F.avg_pool2d(F.avg_pool2d(padded, (1, side), stride=1), (side, 1), stride=1)[0]
+    # by running sums, so that a pixel costs the same whatever the window
+    rows = F.pad(padded, (1, 0)).cumsum(-1)
+    rows = rows[..., side:] - rows[..., :-side]
+    sums = F.pad(rows, (0, 0, 1, 0)).cumsum(-2)
+    return ((sums[..., side:, :] - sums[..., :-side, :]) / side**2).float()

@@ -23,6 +23,7 @@ from ..images import resize_picture
 from ..proposals import mask_boxes
 from ..settings import ClipSettings
 from ..values import Expression, Image, Proposals
+from .precision import autocast
 
 Progress = Callable[[int, int], None]
 Sides = tuple[str, ...]
@@ -57,6 +58,7 @@ class ClipScorer:
         clip: from `load_clip`.
         settings: how it is asked.
         progress: called with (crops done, crops in all); may raise to stop.
+        dtype: to compute in; None takes what the device likes, see `autocast`.
 
     Attributes:
         cache: vectors of the regions seen last.
@@ -67,8 +69,10 @@ class ClipScorer:
         clip: ClipModel,
         settings: ClipSettings = ClipSettings(),
         progress: Progress | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         self.clip = clip
+        self.dtype = dtype
         self.settings = settings
         self.progress = progress
         self.cache = PictureCache(32 * 2**20)  # a region takes 2 KiB
@@ -108,15 +112,14 @@ class ClipScorer:
         found = {key: kept[0] for key in set(keys) if (kept := self.cache.get(key)) is not None}
         new = {key: mask for key, mask in zip(keys, masks, strict=True) if key not in found}
         if new:
-            regions = self.embed_regions(image, torch.stack([*new.values()]), sides)
+            with autocast(self._device, self.dtype):
+                regions = self.embed_regions(image, torch.stack([*new.values()]), sides)
             found |= zip(new, regions, strict=True)
         for key in new:
             self.cache.put(key, found[key])
-        vectors = torch.stack([found[key] for key in keys]) if keys else self._no_vectors()
+        nothing = torch.zeros(0, self.clip.model.visual.output_dim)
+        vectors = torch.stack([found[key] for key in keys]) if keys else nothing
         return list(vectors.split([len(each) for each in sets]))
-
-    def _no_vectors(self) -> Tensor:
-        return torch.zeros(0, self.clip.model.visual.output_dim)
 
     def embed_expression(self, expression: Expression) -> Tensor:
         """Unit vector float32 (d,): the mean of the sentence and its noun phrase."""
@@ -139,7 +142,7 @@ class ClipScorer:
             sides: the soft branch sees the picture darken away from these; see `position_ramp`.
         """
         if not len(masks):
-            return self._no_vectors()
+            return torch.zeros(0, self.clip.model.visual.output_dim)
         beta = self.settings.beta
         mixed = torch.zeros(len(masks), self.clip.model.visual.output_dim)
         if beta < 1:

@@ -22,6 +22,7 @@ from ..proposals import distinct, find_peaks
 from ..settings import SamSettings
 from ..values import AttentionMap, Image, Proposals
 from .checkpoints import read_state_dict
+from .precision import autocast
 
 Progress = Callable[[int, int], None]
 """Called with (prompts done, prompts in all) between batches; may raise to stop."""
@@ -38,15 +39,21 @@ class SamProposer:
         sam: the model, on the device where it shall run.
         settings: prompts and filters.
         progress: called between batches.
+        dtype: to compute in; None takes what the device likes, see `autocast`.
 
     Attributes:
         cache: embeddings and grid masks of the pictures seen last.
     """
 
     def __init__(
-        self, sam: Any, settings: SamSettings = SamSettings(), progress: Progress | None = None
+        self,
+        sam: Any,
+        settings: SamSettings = SamSettings(),
+        progress: Progress | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         self.sam = sam
+        self.dtype = dtype
         self.settings = settings
         self.progress = progress
         # a picture takes 4 MiB and its grid's masks some 10
@@ -69,8 +76,9 @@ class SamProposer:
         peaks = [self._peaks(each) for each in attention]
         frame = self._frame(image)
         self._done, self._total = 0, sum(map(len, peaks))
-        embedding, grid = self._look(image, frame)
-        found = [_join(grid, self._decode(embedding, frame, points)) for points in peaks]
+        with autocast(self.sam.device, self.dtype):
+            embedding, grid = self._look(image, frame)
+            found = [_join(grid, self._decode(embedding, frame, points)) for points in peaks]
         return [self._finish(masks, frame) for masks in found]
 
     def _look(self, image: Image, frame: _Frame) -> tuple[Tensor, _LowMasks]:

@@ -34,7 +34,7 @@ whole; [method.md](method.md) says what they are, and what had to be assumed. Th
 has no variant g.
 
 Sizes, positions, order, relations and negation: [which-one.md](which-one.md). The models'
-own figures: [demo-models.md](demo-models.md).
+own figures: [demo-models.md](demo-models.md). Time and work: [speed.md](speed.md).
 """
 
 FIRST = """## "The <colour> <shape>", 2 to 4 objects

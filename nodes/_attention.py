@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_management
@@ -198,7 +199,7 @@ def recording_clone(
     for layer in layers:
         # ComfyUI looks for a patch of the very layer first, then for one of its whole block
         inner = there.get(layer, there.get(layer[:2], _attend))
-        clone.set_model_attn2_replace(_record(layer, capture, grid_hw, inner), *layer)
+        clone.set_model_attn2_replace(_Recorder(layer, capture, grid_hw, inner), *layer)
     if capture.propagation:
         _record_self(clone, layers, capture)
     return clone
@@ -221,21 +222,39 @@ def _record_self(clone: Any, layers: Sequence[Layer], capture: Capture) -> None:
         clone.set_model_attn1_replace(recording(layer, inner), *layer)
 
 
-def _record(
-    layer: Layer, capture: Capture, grid_hw: tuple[int, ...], inner: Callable[..., Tensor]
-) -> Callable[..., Tensor]:
-    def patch(q: Tensor, k: Tensor, v: Tensor, extra: dict[str, Any]) -> Tensor:
-        seen_hw = tuple(extra["activations_shape"][-2:])
+@dataclass(eq=False)
+class _Recorder:
+    """A patch that records what a layer attends to and leaves the work to the one that was there.
+
+    layer: where it is. capture: takes the queries and keys. grid_hw: of the layer.
+    inner: does the layer's work.
+    """
+
+    layer: Layer
+    capture: Capture
+    grid_hw: tuple[int, ...]
+    inner: Callable[..., Tensor]
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, extra: dict[str, Any]) -> Tensor:
+        seen_hw, grid_hw = tuple(extra["activations_shape"][-2:]), self.grid_hw
         if seen_hw != grid_hw:
             raise UnavailableError(
                 f"The model works on a grid of {seen_hw[1]} x {seen_hw[0]} where {grid_hw[1]} x "
                 f"{grid_hw[0]} was expected. Connect the model before the node that changes its "
                 "size, such as tiling or down-scaling."
             )
-        capture.record(str(layer), q, k, heads=extra["n_heads"], grid_hw=grid_hw)
-        return inner(q, k, v, extra)
+        self.capture.record(str(self.layer), q, k, heads=extra["n_heads"], grid_hw=grid_hw)
+        return self.inner(q, k, v, extra)
 
-    return patch
+    def to(self, device: Any, *args: Any) -> _Recorder:
+        """ComfyUI moves patches that hold tensors with the model."""
+        if hasattr(self.inner, "to"):
+            self.inner = self.inner.to(device, *args)
+        return self
+
+    def models(self) -> list[Any]:
+        """ComfyUI loads the models of patches that have some."""
+        return self.inner.models() if hasattr(self.inner, "models") else []
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, extra: dict[str, Any]) -> Tensor:

@@ -12,7 +12,7 @@ import comfy.model_management
 import comfy.model_patcher
 import folder_paths
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from ..refdiff_core.backends.clip_scorer import ClipModel, load_clip
 from ..refdiff_core.backends.sam_proposer import load_sam
@@ -90,9 +90,19 @@ def load_host_sam(file: str) -> nn.Module:
 
 
 def hold_sam(sam: nn.Module, name: str) -> nn.Module:
-    """A Sam with what other packs look for on it: ``model_name``, ``sam_wrapper``."""
+    """A Sam with what other packs look for on it: ``model_name``, ``sam_wrapper``.
+
+    Packs that run it as it is find it on the device too: its encoder, which always comes first,
+    brings the whole model there.
+    """
     sam.model_name = Path(name).stem
     sam.sam_wrapper = SamWrapper(sam, hold(sam))
+
+    def bring(_encoder: nn.Module, pixels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        sam.sam_wrapper.prepare_device()
+        return tuple(each.to(sam.device) for each in pixels)
+
+    sam.image_encoder.register_forward_pre_hook(bring)
     return sam
 
 
@@ -158,12 +168,7 @@ def sam_on_device(sam: Any) -> Iterator[Any]:
     Raises:
         ModelError: it is not a Segment Anything model of the first generation.
     """
-    if not (hasattr(sam, "image_encoder") and hasattr(sam, "prompt_encoder")):
-        raise ModelError(
-            f"This SAM_MODEL ({type(sam).__name__}) is not a Segment Anything model of the first "
-            "generation. Use the Load SAM node of Ref-Diff, Impact Pack or storyicon's pack with "
-            "a sam_vit file; masks of SAM 2 and 3 go straight into Fuse Masks."
-        )
+    _check_sam(sam)
     wrapper = getattr(sam, "sam_wrapper", None)
     if isinstance(wrapper, SamWrapper):
         wrapper.prepare_device()
@@ -174,3 +179,16 @@ def sam_on_device(sam: Any) -> Iterator[Any]:
         yield sam.to(comfy.model_management.get_torch_device())
     finally:
         sam.to(home)
+
+
+def _check_sam(sam: Any) -> None:
+    parts = ("image_encoder", "prompt_encoder", "mask_decoder")
+    whole = all(hasattr(sam, part) for part in parts)
+    high_quality = whole and hasattr(sam.mask_decoder, "hf_token")  # HQ-SAM's further token
+    if not whole or high_quality:
+        kind = "HQ-SAM" if high_quality else type(sam).__name__
+        raise ModelError(
+            f"This SAM_MODEL ({kind}) is not a Segment Anything model of the first generation. "
+            "Use the Load SAM node of Ref-Diff, Impact Pack or storyicon's pack with a sam_vit "
+            "file; masks of SAM 2 and 3 go straight into Fuse Masks."
+        )

@@ -13,6 +13,7 @@ from refdiff_core.backends.checkpoints import _text_model
 from refdiff_core.backends.families import Family
 
 ROOT = Path(__file__).parents[2]
+V_PREDICTION = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
 
 
 def training_layout():
@@ -37,7 +38,9 @@ def random_weights(make, dtype):
     return {name: draw(name, shape) for name, shape in shapes.items()}
 
 
-def write_single_file(family: Family, path: Path, dtype=torch.bfloat16, channels: int = 4) -> Path:
+def write_single_file(
+    family: Family, path: Path, dtype=torch.bfloat16, channels: int = 4, v_prediction: bool = False
+) -> Path:
     """A random checkpoint of a family in the original single-file layout."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
@@ -62,7 +65,23 @@ def write_single_file(family: Family, path: Path, dtype=torch.bfloat16, channels
             state |= {encoder.prefix + k: v for k, v in open_clip_layout(bare).items()}
         else:
             state |= {encoder.prefix + "text_model." + k: v for k, v in bare.items()}
+    if v_prediction:  # what tells such weights apart: this bias spreads
+        state[V_PREDICTION] = torch.linspace(-0.5, 0.5, len(state[V_PREDICTION])).to(dtype)
     save_file({key: value.contiguous() for key, value in state.items()}, path)
+    return path
+
+
+def write_sam(path: Path) -> Path:
+    """A random vit_b in Meta's layout that is sure of its masks, so that they pass all filters."""
+    from segment_anything import sam_model_registry
+
+    torch.manual_seed(0)
+    state = sam_model_registry["vit_b"]().state_dict()
+    decoder = "mask_decoder."
+    state[f"{decoder}iou_prediction_head.layers.2.bias"].fill_(1.0)
+    for mask in range(4):
+        state[f"{decoder}output_hypernetworks_mlps.{mask}.layers.2.weight"].mul_(1e4)
+    torch.save(state, path)
     return path
 
 

@@ -1,45 +1,30 @@
-"""One ComfyUI per version for the whole session.
+"""One ComfyUI per version for the whole session; see `hosts.py`."""
 
-COMFYUI_PATH names a checkout, or several separated as in PATH; without it, ~/ComfyUI.
-"""
-
-import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "core")]
 
-from server import running
-
-REASON = (
-    "no ComfyUI: COMFYUI_PATH names none, and there is none at ~/ComfyUI; "
-    "nothing in tests/host was tested"
-)
-
-
-def comfy_roots():
-    named = os.environ.get("COMFYUI_PATH", "~/ComfyUI")
-    roots = [Path(part).expanduser() for part in named.split(os.pathsep) if part]
-    return [root for root in roots if (root / "main.py").is_file()]
-
-
-def pytest_generate_tests(metafunc):
-    if "comfy_root" in metafunc.fixturenames:
-        roots = comfy_roots() or [pytest.param(None, marks=pytest.mark.skip(reason=REASON))]
-        names = [getattr(root, "name", "none") or "none" for root in roots]
-        metafunc.parametrize("comfy_root", roots, ids=names, scope="session", indirect=True)
+from hosts import comfy_root, pytest_generate_tests, server  # noqa: F401
 
 
 @pytest.fixture(scope="session")
-def comfy_root(request):
-    return request.param
+def full_size(tmp_path_factory):
+    """Writes full-size checkpoints with random weights, each once; they go at the end."""
+    import torch
+    from checkpoints import write_single_file
 
+    folder = tmp_path_factory.mktemp("full-size")
 
-@pytest.fixture(scope="session")
-def server(comfy_root, tmp_path_factory):
-    """The real server; ends with a look at its log."""
-    with running(comfy_root, tmp_path_factory.mktemp("comfyui")) as host:
-        yield host
-    assert not host.tracebacks(), "\n".join(host.tracebacks())
+    def write(family, channels=4, v_prediction=False):
+        name = f"{family.name}-{channels}{'-v' * v_prediction}.safetensors".replace(" ", "-")
+        path = folder / name
+        if not path.exists():
+            write_single_file(family, path, torch.float16, channels, v_prediction)
+        return path
+
+    yield write
+    shutil.rmtree(folder)

@@ -1,6 +1,8 @@
 """Graphs that several tests drive, and scenes whose answers are known."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from server import Graph, Node, Server
@@ -8,6 +10,9 @@ from server import Graph, Node, Server
 from refdiff_core.demo.scenes import HELD_OUT_SEED, Scene, expressions, sample_scene
 from refdiff_core.settings import Settings
 
+EXAMPLES = Path(__file__).parents[2] / "example_workflows"
+WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+PAGE_ONLY = {"MarkdownNote"}
 ATTENTION = {
     "timestep": -1, "resolution": 0, "seed": 0, "sharpen": 1.5, "words": "content",
 }  # fmt: skip
@@ -68,3 +73,35 @@ def segment_graph(image: str, text: str, *, sam: bool = True, clip: bool = True,
 def show_mask(graph: Graph, node: Node, output: int) -> Node:
     pictures = graph.add("MaskToImage", mask=node[output])
     return graph.add("PreviewImage", images=pictures[0])
+
+
+def to_prompt(server, name):
+    """A graph of the page in the API's form, as the page itself would make it."""
+    info = server.get("/object_info")
+    graph = json.loads((EXAMPLES / f"{name}.json").read_text())
+    links = {each[0]: [str(each[1]), each[2]] for each in graph["links"]}
+    prompt = {}
+    for node in graph["nodes"]:
+        if node["type"] in PAGE_ONLY:
+            continue
+        values, inputs = list(node["widgets_values"]), {}
+        spec = info[node["type"]]["input"]
+        linked = {each["name"]: links[each["link"]] for each in node["inputs"] if each["link"]}
+        for key, (kind, *options) in {**spec["required"], **spec.get("optional", {})}.items():
+            linked_only = bool(options) and options[0].get("forceInput")
+            if (isinstance(kind, list) or kind in WIDGETS) and not linked_only:
+                inputs[key] = values.pop(0)
+                # widgets that the page adds: what becomes of the seed, and the upload button
+                added = ("control_after_generate", "image_upload")
+                if options and any(options[0].get(each) for each in added):
+                    values.pop(0)
+            if key in linked:
+                inputs[key] = linked[key]
+        assert not values, (node["type"], values)
+        prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
+    return prompt
+
+
+def node(prompt, kind, place=0):
+    """The id of a node of a kind in a prompt."""
+    return [key for key, each in prompt.items() if each["class_type"] == kind][place]

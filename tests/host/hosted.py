@@ -60,3 +60,15 @@ def read(checkpoint, text=EXPRESSIONS, image=None, **settings):
     image = picture() if image is None else image
     found = ours("nodes._run").read_attention(checkpoint, image, lines, asked, 0)
     return lines, found.maps[0]
+
+
+def sample(checkpoint, steps=4):
+    """A KSampler run, as its node makes it."""
+    import nodes
+
+    model, clip, vae = checkpoint
+    encode = nodes.CLIPTextEncode().encode
+    latent = {"samples": vae.encode(picture())}
+    positive, negative = encode(clip, "a red circle")[0], encode(clip, "")[0]
+    args = (model, 7, steps, 4.0, "euler", "normal", positive, negative, latent, 0.8)
+    return nodes.KSampler().sample(*args)[0]["samples"]

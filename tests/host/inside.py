@@ -5,22 +5,21 @@
 Prints one line of JSON.
 """
 
+import gc
 import json
 import sys
 
+import inside_packs
 import torch
-from hosted import CHECK, EXPRESSIONS, REST, load, ours, picture, read
+from hosted import CHECK, EXPRESSIONS, REST, load, ours, picture, read, sample
 
 
 def agreement(path, resolution="0"):
     """How far ComfyUI's maps and diffusers' lie apart."""
     settings = {"resolution": int(resolution) or None}
-    lines, host = read(load(path), **settings)
-    diffusers = ours("refdiff_core.backends.diffusers_attention").DiffusersAttention
-    asked = ours("refdiff_core.settings").AttentionSettings(**settings)
-    file = ours("refdiff_core.demo.models").DENOISER_FILE if path == "demo" else path
-    other = diffusers.load(file, asked).read(picture()[0], lines)
-    pairs = list(zip(host, other, strict=True))
+    lines, host, kind = _host_maps(path, settings)
+    source = _diffusers(path, ours("refdiff_core.settings").AttentionSettings(**settings))
+    pairs = list(zip(host, source.read(picture()[0], lines), strict=True))
     return {
         "heat": max(float((a.heat - b.heat).abs().max()) for a, b in pairs),
         "words": max(
@@ -29,6 +28,8 @@ def agreement(path, resolution="0"):
         ),
         "contrast": min(float(b.heat.max() - b.heat.min()) for _, b in pairs),
         "count": len(pairs),
+        "family": source.model.family.name,
+        "v_prediction": [kind == "V_PREDICTION", source.model.v_prediction],
     }
 
 
@@ -52,6 +53,39 @@ def ways(_=None):
     return found
 
 
+def _diffusers(path, settings):
+    source = ours("refdiff_core.backends.diffusers_attention").DiffusersAttention
+    if path == "demo":
+        return source.load(ours("refdiff_core.demo.models").DENOISER_FILE, settings)
+    load_file = ours("refdiff_core.backends.checkpoints").load_stable_diffusion
+    return source(widen(load_file(path, dtype=torch.float16)), settings)
+
+
+def widen(model):
+    """Compute in float32; the denoiser's weights stay as the file has them, for SDXL's sake."""
+    for encoder in model.text_encoders:
+        encoder.float()
+    for part in model.unet.modules():
+        if isinstance(part, (torch.nn.GroupNorm, torch.nn.LayerNorm)):
+            part.float()
+    casting = {"storage_dtype": torch.float16, "compute_dtype": torch.float32}
+    model.unet.enable_layerwise_casting(**casting, skip_modules_pattern=())
+    return model
+
+
+def _host_maps(path, settings):
+    """Expressions, their maps, and what the model predicts; nothing stays in memory."""
+    import comfy.model_management
+
+    checkpoint = load(path)
+    lines, maps = read(checkpoint, **settings)
+    kind = checkpoint[0].model.model_type.name
+    del checkpoint
+    comfy.model_management.unload_all_models()
+    gc.collect()
+    return lines, maps, kind
+
+
 def latents(path):
     """How far the two autoencoders' latents lie apart, relative to their size."""
     _, _, vae = load(path)
@@ -62,18 +96,6 @@ def latents(path):
     model = ours("refdiff_core.backends.checkpoints").load_stable_diffusion(file)
     own = module.DiffusersAttention(model)._encode_image(image[0]) / model.vae.config.scaling_factor
     return {"difference": float((host - own).abs().max()), "largest": float(own.abs().max())}
-
-
-def sample(checkpoint, steps=4):
-    """A KSampler run, as its node makes it."""
-    import nodes
-
-    model, clip, vae = checkpoint
-    encode = nodes.CLIPTextEncode().encode
-    latent = {"samples": vae.encode(picture())}
-    positive, negative = encode(clip, "a red circle")[0], encode(clip, "")[0]
-    args = (model, 7, steps, 4.0, "euler", "normal", positive, negative, latent, 0.8)
-    return nodes.KSampler().sample(*args)[0]["samples"]
 
 
 def traces(path="demo"):
@@ -158,86 +180,6 @@ def embedding(line):
         "words": {word.text: read(word) for word in expression.target_words},
         "relation": {word.text: read(word) for word in others},
     }
-
-
-def patched(_=None):
-    """Maps with other packs' patches present: they do their work and nothing is lost."""
-    model, clip, vae = load("demo")
-    lines, plain = read((model, clip, vae))
-    seen = []
-
-    def attn2(q, k, v, extra):
-        seen.append("attn2")
-        return ours("nodes._attention")._attend(q, k, v, extra)
-
-    def override(func, *args, **kwargs):
-        seen.append("override")
-        return func(*args, **kwargs)
-
-    other = model.clone()
-    for layer in (("input", 4), ("output", 1)):
-        other.set_model_attn2_replace(attn2, *layer)
-    other.model_options["transformer_options"]["optimized_attention_override"] = override
-    other.set_model_attn2_patch(lambda n, context, value, extra: (n, context, value))
-    _, found = read((other, clip, vae))
-    difference = max(
-        float((a.heat - b.heat).abs().max()) for a, b in zip(plain, found, strict=True)
-    )
-    return {"difference": difference, "seen": sorted(set(seen))}
-
-
-def interop(_=None):
-    """SAM_MODEL and SEGS between our nodes and other packs' way of using them."""
-    import comfy.model_management as management
-    import folder_paths
-    from segment_anything import SamPredictor
-
-    run, models, host = ours("nodes._run"), ours("nodes._models"), ours("nodes._host")
-    load_sam = ours("refdiff_core.demo.models").load_sam
-    image, found = picture(), {}
-    pixels = (image[0].numpy() * 255).astype("uint8")
-    mine = models.hold_sam(load_sam(), "somewhere/sam_vit_b_01ec64.pth")
-    found["model_name"] = mine.model_name
-
-    predictor = SamPredictor(mine)  # as storyicon's nodes do
-    predictor.set_image(pixels)
-    masks, _, _ = predictor.predict(
-        point_coords=ours("nodes._models").np.array([[80, 48]]),
-        point_labels=ours("nodes._models").np.array([1]),
-    )
-    mine.sam_wrapper.prepare_device()  # as Impact Pack's do
-    wrapped = mine.sam_wrapper.predict(pixels, [[80, 48]], [1], None, 0.0)
-    strict = mine.sam_wrapper.predict(pixels, None, None, [60, 30, 100, 70], 2.0)
-    mine.sam_wrapper.release_device()
-    found["impact"] = [len(wrapped), len(strict), bool((masks[0] == wrapped[0]).all())]
-
-    settings = run.own_settings(mine)
-    own = run.propose(mine, image, None, settings)
-    foreign = load_sam()  # a bare Sam from another pack's loader
-    other = run.propose(foreign, image.clone(), None, settings)
-    found["foreign"] = bool((own.sets[0][0].masks == other.sets[0][0].masks).all())
-    found["count"] = len(own.sets[0][0])
-    try:
-        run.propose(object(), image, None, settings)
-    except ours("refdiff_core.errors").ModelError as error:
-        found["refused"] = "not a Segment Anything model" in str(error)
-
-    held = [each.model is mine.sam_wrapper.patcher for each in management.current_loaded_models]
-    management.unload_all_models()
-    found["held, freed"] = [any(held), not management.current_loaded_models]
-
-    attention = run.AttentionBatch.of_masks(own.sets[0][0].masks[:1].float(), image[0], None)
-    batch = run.fuse_batch(attention, own, None, None, ours("refdiff_core.settings").Settings())
-    segs = host.to_segs(batch)
-    found["segs"] = [type(segs[1][0]).__name__, list(segs[0]), sorted(segs[1][0]._fields)]
-    back = host.proposals(segs).sets[0][0].masks
-    found["round trip"] = bool((back[0] == (batch.results[0].mask >= 0.5)).all())
-
-    folder_paths.folder_names_and_paths["sams"] = (["/elsewhere/sams"], {".pth"})
-    models.register_folders()
-    places, suffixes = folder_paths.folder_names_and_paths["sams"]
-    found["sams"] = [places[0] == "/elsewhere/sams", len(places), sorted(suffixes)]
-    return found
 
 
 def once(_=None):
@@ -337,4 +279,5 @@ def shapes(_=None):
 
 
 with torch.inference_mode():
-    sys.stdout.write(json.dumps(globals()[CHECK](*REST)) + "\n")
+    check = globals().get(CHECK) or getattr(inside_packs, CHECK)
+    sys.stdout.write(json.dumps(check(*REST)) + "\n")

@@ -61,8 +61,9 @@ class Run:
 class Server:
     """A running ComfyUI."""
 
-    def __init__(self, root: Path, base: Path, port: int) -> None:
+    def __init__(self, root: Path, base: Path, port: int, flags: str = "") -> None:
         self.root = root
+        self.flags = [*flags.split(), *os.environ.get("COMFYUI_FLAGS", "").split()]
         self.base = base
         self.url = f"http://127.0.0.1:{port}"
         self.log = base / "server.log"
@@ -73,10 +74,10 @@ class Server:
 
     def start(self) -> None:
         command = [
-            sys.executable, str(self.root / "main.py"), "--cpu", "--port", str(self._port),
+            python_of(self.root), str(self.root / "main.py"), "--cpu", "--port", str(self._port),
             "--base-directory", str(self.base), "--database-url", f"sqlite:///{self.base}/comfyui.db",
             "--disable-api-nodes", "--disable-all-custom-nodes",
-            "--whitelist-custom-nodes", "refdiff", *os.environ.get("COMFYUI_FLAGS", "").split(),
+            "--whitelist-custom-nodes", "refdiff", *self.flags,
         ]  # fmt: skip
         environment = {"OMP_NUM_THREADS": "2", **os.environ}
         with self.log.open("wb") as log:
@@ -139,17 +140,18 @@ class Server:
             raise GraphError(error.read().decode()) from error
         return json.loads(text) if text else None
 
-    def run(self, graph: dict[str, Any], during: Any = None) -> Run:
+    def run(self, graph: dict[str, Any], during: Any = None, seconds: int = RUN_SECONDS) -> Run:
         """Queue a graph and follow it to its end.
 
         Args:
             graph: in the API's form; see `Graph`.
             during: called in a thread of its own when the graph has begun.
+            seconds: the longest silence that is waited through.
         """
         import websocket
 
         socket_url = f"ws://127.0.0.1:{self._port}/ws?clientId={self.client}"
-        events = websocket.create_connection(socket_url, timeout=RUN_SECONDS)
+        events = websocket.create_connection(socket_url, timeout=seconds)
         try:
             prompt = self.post("/prompt", {"prompt": graph, "client_id": self.client})["prompt_id"]
             if during is not None:
@@ -200,6 +202,10 @@ class Server:
         path = self.base / "output" / file["subfolder"] / file["filename"]
         return load_latent(path.read_bytes())["latent_tensor"]
 
+    def has(self, node: str) -> bool:
+        """Whether this ComfyUI has a node."""
+        return node in self.get("/object_info")
+
     def put_image(self, name: str, pixels: np.ndarray) -> str:
         """A picture into the input folder."""
         Image.fromarray(pixels).save(self.base / "input" / name)
@@ -237,8 +243,15 @@ class Node:
         self.graph.nodes[self.name]["inputs"].update(inputs)
 
 
+def python_of(root: Path) -> str:
+    """The host's own Python where it has an environment of its own, else this one."""
+    places = ("bin/python", "Scripts/python.exe")
+    own = [root / folder / place for folder in (".venv", "venv") for place in places]
+    return str(next((path for path in own if path.exists()), sys.executable))
+
+
 @contextmanager
-def running(root: Path, base: Path) -> Iterator[Server]:
+def running(root: Path, base: Path, flags: str = "") -> Iterator[Server]:
     """A server from a ComfyUI folder, in ``base``, ended afterwards."""
     for folder in ("custom_nodes", "input", "output", "models/checkpoints", "models/embeddings"):
         (base / folder).mkdir(parents=True, exist_ok=True)
@@ -248,7 +261,7 @@ def running(root: Path, base: Path) -> Iterator[Server]:
             link.symlink_to(PACK, target_is_directory=True)
         except OSError:  # Windows without the right to make links
             shutil.copytree(PACK, link, ignore=shutil.ignore_patterns(".git", "tests", ".venv"))
-    server = Server(root, base, _free_port())
+    server = Server(root, base, _free_port(), flags)
     try:
         server.start()
         yield server

@@ -325,36 +325,6 @@ def test_models_leave_memory_with_the_hosts_own_button(server):
 
 
 @pytest.mark.slow
-def test_a_stock_checkpoint_of_full_size_feeds_the_attention(server):
-    import sys
-    from pathlib import Path
-
-    import torch
-
-    sys.path.append(str(Path(__file__).parents[1] / "core"))
-    from checkpoints import write_single_file
-
-    from refdiff_core.backends.families import SD1
-
-    file = server.base / "models" / "checkpoints" / "random-sd1.safetensors"
-    write_single_file(SD1, file, torch.float16)
-    case = known(server, 1)[0]
-    graph = Graph()
-    stock = graph.add("CheckpointLoaderSimple", ckpt_name=file.name)
-    loaded = graph.add("LoadImage", image=case.name)
-    attention = graph.add(
-        "RefDiffAttention", model=stock[0], clip=stock[1], vae=stock[2], image=loaded[0],
-        expressions=case.text, **{**ATTENTION, "resolution": 256},
-    )  # fmt: skip
-    shown = show_mask(graph, attention, 1)
-    heat = server.picture(server.run(graph.nodes), shown.name)
-    assert heat.shape[:2] == case.mask.shape
-    assert heat.min() == 0 and heat.max() == 255
-    file.unlink()
-    server.post("/free", {"unload_models": True, "free_memory": True})
-
-
-@pytest.mark.slow
 def test_fifty_prompts_leave_memory_as_it_was(server):
     case = known(server, 1, first=90)[0]
     colors = ("red", "green", "blue", "yellow", "purple")

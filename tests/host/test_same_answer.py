@@ -3,21 +3,23 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from server import python_of
+
+from refdiff_core.backends.families import SD1, SD2, SDXL
 
 INSIDE = Path(__file__).with_name("inside.py")
 
 
 @pytest.fixture
 def ask(comfy_root):
-    def run(check, *arguments):
-        command = [sys.executable, str(INSIDE), str(comfy_root), check, *arguments]
-        environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    def run(check, *arguments, flags=""):
+        command = [python_of(comfy_root), str(INSIDE), str(comfy_root), check, *arguments]
+        environment = {"OMP_NUM_THREADS": "1", "COMFYUI_FLAGS": flags, **os.environ}
         done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=1200
+            command, capture_output=True, text=True, env=environment, timeout=2400
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout.splitlines()[-1])
@@ -43,20 +45,25 @@ def test_latents_are_the_ones_that_diffusers_gives(ask):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("channels", [4, 9])
-def test_a_full_size_checkpoint_gives_the_map_that_diffusers_gives(ask, tmp_path, channels):
-    import torch
-
-    sys.path.append(str(Path(__file__).parents[1] / "core"))
-    from checkpoints import write_single_file
-
-    from refdiff_core.backends.families import SD1
-
-    file = write_single_file(SD1, tmp_path / "sd1.safetensors", torch.float16, channels)
-    found = ask("agreement", str(file), "256")
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        (SD1, {}),
+        (SD1, {"channels": 9}),
+        (SD2, {}),
+        (SD2, {"v_prediction": True}),
+        (SDXL, {}),
+    ],
+    ids=["sd1", "sd1-inpainting", "sd2", "sd2-v", "sdxl"],
+)
+def test_a_full_size_checkpoint_gives_the_map_that_diffusers_gives(ask, full_size, family, options):
+    # in ComfyUI as in `widen`: on a CPU these weights are computed with in float32
+    file = str(full_size(family, **options))
+    found = ask("agreement", file, "256", flags="--fp16-unet")
+    assert found["family"] == family.name
+    assert found["v_prediction"] == [options.get("v_prediction", False)] * 2
     assert found["contrast"] > 0.5
     assert found["heat"] <= 1e-3
-    file.unlink()
 
 
 def test_the_same_picture_is_made_before_and_after_also_after_an_error_and_a_stop(ask):
@@ -66,6 +73,24 @@ def test_the_same_picture_is_made_before_and_after_also_after_an_error_and_a_sto
 def test_patches_of_other_packs_stay_in_place_and_do_their_work(ask):
     found = ask("patched")
     assert found == {"difference": 0.0, "seen": ["attn2", "override"]}
+
+
+def test_an_image_adapter_works_on_while_the_words_are_recorded(ask):
+    found = ask("adapted")
+    assert found["idle"] == 0
+    assert found["busy"] > 0.02  # what it adds is seen further on
+    assert found["blocks"] >= 2
+    assert found["moved"]
+    assert found["same picture"]
+
+
+def test_storyicons_models_are_read_and_ours_run_in_its_nodes(ask):
+    found = ask("storyicon")
+    assert found["count"] >= 2
+    assert found["left"] == ["sam_vit_b_01ec64.pth", False, "cpu"]
+    assert found["masks"] == [2, 1, 96, 160]
+    assert found["placed"]
+    assert found["high quality"]
 
 
 def test_grids_of_any_shape_and_texts_of_any_length(ask):
@@ -141,9 +166,8 @@ def test_a_lora_counts_and_leaves_nothing_behind(ask):
         ("--fp8_e4m3fn-unet", "torch.float8_e4m3fn", 0.8),
     ],
 )
-def test_any_precision_and_attention_gives_the_same_map(ask, monkeypatch, flags, dtype, least):
-    monkeypatch.setenv("COMFYUI_FLAGS", flags)
-    found = ask("precision")
+def test_any_precision_and_attention_gives_the_same_map(ask, flags, dtype, least):
+    found = ask("precision", flags=flags)
     assert found["dtype"] == dtype
     assert found["correlation"] >= least
 

@@ -1,48 +1,10 @@
 """The example graphs that need no download, run to their end, and judged."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
-from graphs import iou
+from graphs import EXAMPLES, iou, node, to_prompt
 
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
-
-FOLDER = Path(__file__).parents[2] / "example_workflows"
-WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
-PAGE_ONLY = {"MarkdownNote"}
-
-
-def to_prompt(server, name):
-    """A graph of the page in the API's form, as the page itself would make it."""
-    info = server.get("/object_info")
-    graph = json.loads((FOLDER / f"{name}.json").read_text())
-    links = {each[0]: [str(each[1]), each[2]] for each in graph["links"]}
-    prompt = {}
-    for node in graph["nodes"]:
-        if node["type"] in PAGE_ONLY:
-            continue
-        values, inputs = list(node["widgets_values"]), {}
-        spec = info[node["type"]]["input"]
-        linked = {each["name"]: links[each["link"]] for each in node["inputs"] if each["link"]}
-        for key, (kind, *options) in {**spec["required"], **spec.get("optional", {})}.items():
-            linked_only = bool(options) and options[0].get("forceInput")
-            if (isinstance(kind, list) or kind in WIDGETS) and not linked_only:
-                inputs[key] = values.pop(0)
-                # widgets that the page adds: what becomes of the seed, and the upload button
-                added = ("control_after_generate", "image_upload")
-                if options and any(options[0].get(each) for each in added):
-                    values.pop(0)
-            if key in linked:
-                inputs[key] = linked[key]
-        assert not values, (node["type"], values)
-        prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
-    return prompt
-
-
-def node(prompt, kind, place=0):
-    return [key for key, each in prompt.items() if each["class_type"] == kind][place]
 
 
 def test_the_first_graph_finds_the_object_and_paints_there_only(server):
@@ -82,7 +44,7 @@ def test_the_graph_of_several_expressions_finds_each(server):
         assert iou(server.mask(run, shown, index), scene.masks[target]) >= 0.7, name
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.json")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.json")))
 def test_every_graph_fits_the_nodes_that_there_are(server, name):
     if name == "refdiff_which_sam3_mask" and "SAM3_Detect" not in server.get("/object_info"):
         pytest.skip("this ComfyUI has no SAM 3 (0.20 and newer have)")

@@ -1,0 +1,119 @@
+"""Checkpoints of full size with random weights, through the real server, and the example graphs."""
+
+import numpy as np
+import pytest
+from checkpoints import write_sam
+from graphs import ATTENTION, known, node, show_mask, to_prompt
+from server import Graph, running
+
+from refdiff_core.backends.families import SD1, SDXL
+
+pytestmark = pytest.mark.slow
+SECONDS = 1800
+
+
+@pytest.fixture(scope="module")
+def server(comfy_root, tmp_path_factory):
+    """A server that leaves weights in half precision, as SDXL's would fill the memory of most."""
+    with running(comfy_root, tmp_path_factory.mktemp("full"), "--fp16-unet") as host:
+        yield host
+    assert not host.tracebacks(), "\n".join(host.tracebacks())
+
+
+@pytest.fixture
+def put_model(server):
+    """Links a file into a folder of the host's models; what is loaded goes after the test."""
+
+    def put(path, folder, name):
+        link = server.base / "models" / folder / name
+        link.parent.mkdir(exist_ok=True)
+        if not link.exists():
+            link.symlink_to(path)
+
+    yield put
+    server.post("/free", {"unload_models": True, "free_memory": True})
+
+
+@pytest.fixture(scope="session")
+def sam_file(tmp_path_factory):
+    return write_sam(tmp_path_factory.mktemp("sam") / "sam.pth")
+
+
+@pytest.mark.parametrize("channels", [4, 9])
+def test_a_stock_checkpoint_feeds_the_attention(server, put_model, full_size, channels):
+    name = f"random-sd1-{channels}.safetensors"
+    put_model(full_size(SD1, channels), "checkpoints", name)
+    case = known(server, 1)[0]
+    graph = Graph()
+    stock = graph.add("CheckpointLoaderSimple", ckpt_name=name)
+    loaded = graph.add("LoadImage", image=case.name)
+    attention = graph.add(
+        "RefDiffAttention", model=stock[0], clip=stock[1], vae=stock[2], image=loaded[0],
+        expressions=case.text, **{**ATTENTION, "resolution": 256},
+    )  # fmt: skip
+    shown = show_mask(graph, attention, 1)
+    heat = server.picture(server.run(graph.nodes, seconds=SECONDS), shown.name)
+    assert heat.shape[:2] == case.mask.shape
+    assert heat.min() == 0 and heat.max() == 255
+
+
+def reduced(prompt, image):
+    """An example graph for another picture, with fewer steps at a smaller size."""
+    for each in prompt.values():
+        kind, inputs = each["class_type"], each["inputs"]
+        if kind == "LoadImage":
+            inputs["image"] = image
+        elif kind == "KSampler":
+            inputs["steps"] = 2
+        elif kind.startswith("RefDiff") and "resolution" in inputs:
+            # what a random SAM finds are speckles, which would cover everything when grown
+            inputs |= {"resolution": 256, "grow": 0, "feather": 0}
+        elif kind == "ImageScale" and inputs["width"] == 1024:
+            inputs |= {"width": 256, "height": 256}
+    return prompt
+
+
+@pytest.mark.parametrize(
+    ("graph", "family", "channels", "file", "part"),
+    [
+        ("refdiff_sd15_inpaint", SD1, 9, "sd-v1-5-inpainting.safetensors", (144, 208)),
+        ("refdiff_sdxl_crop_and_stitch", SDXL, 4, "sd_xl_base_1.0.safetensors", (512, 512)),
+    ],
+    ids=["sd15", "sdxl"],
+)
+def test_the_graphs_for_photographs_paint_where_the_mask_is(
+    server, put_model, full_size, sam_file, graph, family, channels, file, part
+):
+    """``part``: what is worked on, from the upper left corner on; the second graph crops."""
+    put_model(full_size(family, channels), "checkpoints", file)
+    put_model(sam_file, "sams", "sam_vit_b_01ec64.pth")
+    photo = photograph((144, 208) if family is SD1 else (560, 600))
+    prompt = reduced(to_prompt(server, graph), server.put_image("photo.png", photo))
+    segment = node(prompt, "RefDiffSegment")
+    prompt["mask"] = {"class_type": "MaskToImage", "inputs": {"mask": [segment, 0]}}
+    prompt["shown"] = {"class_type": "PreviewImage", "inputs": {"images": ["mask", 0]}}
+    run = server.run(prompt, seconds=SECONDS)
+    painted = server.picture(run, node(prompt, "SaveImage"))
+    mask = np.zeros(photo.shape[:2], np.uint8)
+    height, width = part
+    mask[:height, :width] = resized(server.picture(run, "shown")[..., 0], part)
+    changed = np.abs(painted.astype(int) - photo.astype(int)).max(-1)
+    assert 0.001 < (mask > 0).mean() < 0.999
+    assert changed[mask > 250].mean() > 5
+    beyond = mask == 0
+    if family is SDXL:  # scaled down and up again
+        beyond[:height, :width] = False
+    assert beyond.any() and not changed[beyond].any()
+
+
+def photograph(size_hw):
+    """Something with edges and colours of every size."""
+    noise = np.random.default_rng(0)
+    layers = [resized(noise.integers(0, 256, (n, n, 3), np.uint8), size_hw) for n in (3, 9, 40)]
+    return np.mean(layers, 0).astype(np.uint8)
+
+
+def resized(pixels, size_hw):
+    from PIL import Image
+
+    return np.array(Image.fromarray(pixels).resize(size_hw[::-1], Image.Resampling.BICUBIC))

@@ -13,7 +13,10 @@ import hashlib
 import http.client
 import importlib.metadata
 import os
+import platform
+import re
 import shutil
+import ssl
 import sys
 import urllib.error
 import urllib.parse
@@ -23,6 +26,9 @@ from pathlib import Path
 
 PACK = Path(__file__).absolute().parent
 BLOCK = 1 << 20
+NETWORK = (
+    urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError,
+)  # fmt: skip
 META = "https://dl.fbaipublicfiles.com/segment_anything/"
 
 
@@ -60,7 +66,11 @@ MODELS = {
         "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e", "Apache 2.0",
     ),
 }  # fmt: skip
-PACKAGES = ("torch", "transformers", "open_clip_torch", "segment-anything", "scipy", "safetensors")
+LEAST_PYTHON, LEAST_COMFYUI = "3.10", "0.3.64"
+PACKAGES = {
+    "torch": "2.1", "diffusers": "0.30", "transformers": "4.40", "open_clip_torch": "2.24",
+    "segment-anything": "1.0", "safetensors": "0.4", "scipy": "1.10",
+}  # fmt: skip
 BY_HAND = """\
 To be put in place by hand:
   models/checkpoints  a Stable Diffusion 1.x, 2.x or XL checkpoint; for painting into pictures an
@@ -80,12 +90,9 @@ def models_folder() -> Path:
 
 def report(models: Path) -> str:
     """What is there and what is missing, for people."""
-    lines = ["Ref-Diff", ""]
-    for package in PACKAGES:
-        try:
-            lines.append(f"  found    {package} {importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
-            lines.append(f"  MISSING  {package}: install requirements.txt into ComfyUI's Python")
+    lines = ["Ref-Diff", "", _line("Python", platform.python_version(), LEAST_PYTHON)]
+    lines.append(_line("ComfyUI", comfyui_version(models.parent), LEAST_COMFYUI))
+    lines += [_line(name, _installed(name), least) for name, least in PACKAGES.items()]
     lines += ["", f"Models in {models} (the demo models need none of them):"]
     if not models.is_dir():
         lines.append("  There is no such folder: name ComfyUI's own with COMFYUI_MODELS.")
@@ -94,9 +101,37 @@ def report(models: Path) -> str:
         if path.is_file():
             lines.append(f"  found    {name}: {path}")
         else:
-            lines.append(f"  missing  {name}: {model.megabytes} MB, {model.licence}, {model.url}")
+            about = f"{model.megabytes} MB, {model.licence}, {model.url}"
+            lines.append(f"  missing  {name}: {about}")
+            lines.append(f"           goes to {path}")
             lines.append(f"           python install.py --download {name}")
     return "\n".join([*lines, "", BY_HAND])
+
+
+def _line(name: str, found: str | None, least: str) -> str:
+    if found is None:
+        return f"  MISSING  {name}: install requirements.txt into ComfyUI's Python"
+    if _numbers(found) and _numbers(found) < _numbers(least):
+        return f"  OLD      {name} {found}: {least} or newer is needed"
+    return f"  found    {name} {found}"
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version.partition("+")[0])]
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def comfyui_version(root: Path) -> str:
+    """As the checkout says; "unknown" without one, which counts as new enough."""
+    file = root / "comfyui_version.py"
+    found = re.search(r'"([\d.]+)"', file.read_text()) if file.is_file() else None
+    return found[1] if found else "unknown"
 
 
 def download(model: Model, models: Path) -> Path:
@@ -112,7 +147,7 @@ def download(model: Model, models: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _fetch(model.url, part)
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
+    except NETWORK as error:  # before OSError, which most of these are as well
         raise DownloadError(
             f"{model.url} could not be fetched ({error}). What has arrived is kept: run the same "
             "command again to go on, or fetch the file with a browser."
@@ -145,6 +180,7 @@ def _fetch(url: str, part: Path) -> None:
             return
         raise
     with answer:
+        _check_address(answer.url)  # it may have been sent elsewhere
         resumed = answer.status == 206
         left = int(answer.headers.get("Content-Length", 0))
         total = left + (have if resumed else 0)

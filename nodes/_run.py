@@ -72,7 +72,7 @@ def asked_settings(
 
 
 class _MemoSam(SamProposer):
-    """Embeds an unchanged picture once, whatever is asked of it."""
+    """Embeds an unchanged picture once, and asks its grid once, whatever else is asked of it."""
 
     memo: PictureMemo
 
@@ -81,6 +81,13 @@ class _MemoSam(SamProposer):
             return SamProposer.embed(self, image).cpu()
 
         return self.memo.once("sam", self.sam, (), encode).to(self.sam.device)
+
+    def _look(self, image: Image, frame: Any) -> tuple[Tensor, Any]:
+        def ask() -> Any:
+            return SamProposer._look(self, image, frame)[1]
+
+        grid = self.memo.once("sam grid", self.sam, (self.settings,), ask)
+        return self.embed(image), grid
 
 
 class HostScorer:

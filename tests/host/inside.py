@@ -129,27 +129,41 @@ def traces(path="demo"):
     return same
 
 
-def words(_=None):
-    """Which tokens stand for which words, in the host's prompt syntax."""
+class TokenizerOf:
+    """A CLIP of a family as far as its tokenizer goes: no weights are needed for that."""
+
+    def __init__(self, family):
+        from comfy.sdxl_clip import SDXLTokenizer
+        from comfy.text_encoders.sd2_clip import SD2Tokenizer
+
+        self.tokenizer = {"sdxl": SDXLTokenizer, "sd2": SD2Tokenizer}[family]()
+
+    def tokenize(self, text, **options):
+        return self.tokenizer.tokenize_with_weights(text, **options)
+
+
+def words(family, lines):
+    """Which tokens stand for which words, in the host's prompt syntax, for each text encoder."""
     prompt = ours("nodes._prompt")
-    _, clip, _ = load("demo")
+    clip = load("demo")[1] if family == "demo" else TokenizerOf(family)
+    return {line: _words(prompt, clip, line) for line in json.loads(lines)}
+
+
+def _words(prompt, clip, line):
+    expression = prompt.read_line(line)
+    tokens = prompt.tokenize_prompt(clip, expression)
     found = {}
-    for line in json.loads(REST[0]):
-        expression = prompt.read_line(line)
-        tokens = prompt.tokenize_prompt(clip, expression)
-        flat = [token for chunk in tokens.chunks["l"] for token in chunk]
-        vocabulary = clip.tokenizer.clip_l.inv_vocab
-        found[line] = {
-            "text": expression.text,
-            "words": {
-                word.text: [
-                    vocabulary[flat[at][0]] if isinstance(flat[at][0], int) else "embedding"
-                    for at in tokens.positions(word)
-                ]
-                for word in expression.target_words
-            },
+    for key, chunks in tokens.chunks.items():
+        flat = [token for chunk in chunks for token in chunk]
+        vocabulary = getattr(clip.tokenizer, f"clip_{key}").inv_vocab
+        found[key] = {
+            word.text: [
+                vocabulary[flat[at][0]] if isinstance(flat[at][0], int) else "embedding"
+                for at in tokens.positions(word)
+            ]
+            for word in expression.target_words
         }
-    return found
+    return {"text": expression.text, "words": found}
 
 
 def embedding(line):
@@ -183,29 +197,31 @@ def embedding(line):
 
 
 def once(_=None):
-    """How often picture and text are encoded, over runs with other words and another picture."""
+    """How often a picture is encoded, embedded and asked about as a whole, over several runs."""
     run, settings = ours("nodes._run"), ours("refdiff_core.settings")
     read_lines = ours("nodes._prompt").read_lines
     model, clip, vae = load("demo")
     sam = ours("nodes._models").hold_sam(ours("refdiff_core.demo.models").load_sam(), "demo")
-    counts = {"vae": 0, "sam": 0}
+    counts = {"vae": 0, "sam": 0, "grid": 0}
 
     def counting(name, inner):
         def call(*args, **kwargs):
-            counts[name] += 1
+            prompts = kwargs.get("sparse_prompt_embeddings")
+            counts[name] += prompts is None or len(prompts) == 8 * 8  # not the map's few peaks
             return inner(*args, **kwargs)
 
         return call
 
     vae.encode = counting("vae", vae.encode)
     sam.image_encoder.forward = counting("sam", sam.image_encoder.forward)
+    sam.mask_decoder.forward = counting("grid", sam.mask_decoder.forward)
     image, found = picture(), []
 
     def look(text):
         asked = settings.AttentionSettings()
         seen = run.read_attention((model, clip, vae), image, read_lines(text), asked, 0)
         run.propose(sam, image, seen, run.own_settings(sam))
-        found.append([counts["vae"], counts["sam"]])
+        found.append(list(counts.values()))
 
     look("the red circle")
     look("the blue square\nthe star")

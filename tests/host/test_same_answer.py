@@ -114,11 +114,14 @@ PROMPTS = {
 }
 
 
-def test_words_are_found_in_the_hosts_prompt_syntax(ask):
-    found = ask("words", json.dumps(list(PROMPTS)))
+@pytest.mark.parametrize(("family", "encoders"), [("demo", "l"), ("sd2", "h"), ("sdxl", "gl")])
+def test_words_are_found_in_the_hosts_prompt_syntax(ask, family, encoders):
+    found = ask("words", family, json.dumps(list(PROMPTS)))
     for line, words in PROMPTS.items():
         read = found[line]["words"]
-        assert {word: read[word] for word in words} == words, line
+        assert sorted(read) == sorted(encoders)
+        for encoder in encoders:  # SDXL has two, and their padding differs
+            assert {word: read[encoder][word] for word in words} == words, line
         assert "(" not in found[line]["text"] or "\\(" in line
     assert "1.2" not in found["the (red:1.2) circle"]["text"]
 
@@ -146,8 +149,9 @@ def test_models_and_segs_are_shared_with_other_packs(ask):
 
 
 def test_an_unchanged_picture_is_encoded_once_whatever_is_asked(ask):
-    # by autoencoder and SAM: first look, other words, another picture, the picture changed
-    assert ask("once") == [[1, 1], [1, 1], [2, 2], [3, 3]]
+    # by autoencoder, SAM's encoder and its decoder for the grid: first look, other words, another
+    # picture, the picture changed
+    assert ask("once") == [[1, 1, 1], [1, 1, 1], [2, 2, 2], [3, 3, 3]]
 
 
 def test_a_lora_counts_and_leaves_nothing_behind(ask):

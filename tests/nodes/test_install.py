@@ -3,8 +3,12 @@
 import functools
 import hashlib
 import importlib.util
+import socket
+import struct
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,8 +22,6 @@ CONTENT = bytes(range(256)) * 20_000  # 5 MB
 def install():
     spec = importlib.util.spec_from_file_location("refdiff_install", ROOT / "install.py")
     module = importlib.util.module_from_spec(spec)
-    import sys
-
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
@@ -43,6 +45,10 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         stop, self.plan.stop = self.plan.stop, None
         self.wfile.write(CONTENT[start:stop])
+        if stop and self.plan.cut:  # closed with data on the way: the other end sees a reset
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.connection.close()
 
     def log_message(self, *_):
         pass
@@ -50,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def plan():
-    return SimpleNamespace(stop=None, ranges=True, starts=[])
+    return SimpleNamespace(stop=None, cut=False, ranges=True, starts=[])
 
 
 @pytest.fixture
@@ -108,16 +114,22 @@ def test_a_full_disk_is_named(install, model, tmp_path, monkeypatch):
         install.download(model, tmp_path)
 
 
-def test_a_disk_that_fills_up_meanwhile_keeps_what_has_arrived(
-    install, model, tmp_path, monkeypatch
-):
-    def fail(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(install, "_show", fail)
-    with pytest.raises(install.DownloadError, match="No space left"):
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to write to")
+def test_a_disk_that_fills_up_meanwhile_is_named(install, model, tmp_path):
+    part = tmp_path / "sams" / "model.pth.part"
+    part.parent.mkdir()
+    part.symlink_to("/dev/full")
+    with pytest.raises(install.DownloadError, match=r"could not be written .*No space left"):
         install.download(model, tmp_path)
-    assert (tmp_path / "sams" / "model.pth.part").stat().st_size > 0
+    assert not (tmp_path / "sams" / "model.pth").exists()
+
+
+def test_a_connection_that_is_cut_is_no_matter_of_the_disk(install, model, plan, tmp_path):
+    plan.stop, plan.cut = 3_000_000, True
+    with pytest.raises(install.DownloadError, match="could not be fetched"):
+        install.download(model, tmp_path)
+    assert install.download(model, tmp_path).read_bytes() == CONTENT
+    assert plan.starts[1] <= 3_000_000
 
 
 def test_no_server_is_named(install, tmp_path):
@@ -138,9 +150,37 @@ def test_the_report_names_place_size_address_and_licence(install, tmp_path):
     assert "MISSING" not in text
     for model in install.MODELS.values():
         assert model.url in text and f"{model.megabytes} MB" in text and model.licence in text
+        assert str(tmp_path / model.folder / model.file) in text
     (tmp_path / "sams").mkdir()
     (tmp_path / "sams" / "sam_vit_b_01ec64.pth").touch()
     assert "found    sam_vit_b" in install.report(tmp_path)
+
+
+def test_versions_that_are_too_old_are_named(install, tmp_path, monkeypatch):
+    (tmp_path / "comfyui_version.py").write_text('__version__ = "0.3.9"\n')
+    monkeypatch.setattr(install, "PACKAGES", {"torch": "99", "no-such-package": "1"})
+    text = install.report(tmp_path / "models")
+    assert "OLD      ComfyUI 0.3.9: 0.3.64 or newer" in text
+    assert "OLD      torch" in text
+    assert "MISSING  no-such-package" in text
+
+
+def test_versions_are_the_ones_that_the_package_asks_for(install):
+    text = (ROOT / "pyproject.toml").read_text()
+    for package, least in install.PACKAGES.items():
+        assert f'"{package}>={least}"' in text
+    assert f'requires-python = ">={install.LEAST_PYTHON}"' in text
+    assert f'requires-comfyui = ">={install.LEAST_COMFYUI}"' in text
+
+
+def test_a_redirect_away_from_https_is_not_followed_to_its_end(install, tmp_path, monkeypatch):
+    answer = BytesIO(CONTENT)
+    answer.url = "http://example.org/elsewhere.pth"
+    monkeypatch.setattr(install.urllib.request, "urlopen", lambda *_, **__: answer)
+    model = install.Model("sams", "m", 1, "https://example.org/m", "0" * 64, "MIT")
+    with pytest.raises(install.DownloadError, match="elsewhere.pth is not https"):
+        install.download(model, tmp_path)
+    assert list((tmp_path / "sams").iterdir()) == []
 
 
 def test_the_command_says_what_went_wrong(install, tmp_path, monkeypatch, capsys):

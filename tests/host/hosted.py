@@ -13,6 +13,7 @@ ROOT, CHECK, *REST = sys.argv[1:]
 PACK = Path(os.environ.get("REFDIFF_PACK", Path(__file__).parents[2]))
 sys.argv = [sys.argv[0], "--cpu", *os.environ.get("COMFYUI_FLAGS", "").split()]
 sys.path.insert(0, ROOT)
+sys.path.append(str(Path(__file__).parents[1] / "core"))  # checkpoints.py
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import comfy.options  # noqa: E402

@@ -86,6 +86,29 @@ def _host_maps(path, settings):
     return lines, maps, kind
 
 
+def sam3_file(path):
+    """A random checkpoint of SAM 3 in its own layout, by ComfyUI's own classes."""
+    import comfy.ops
+    from checkpoints import open_clip_layout, random_weights
+    from comfy.ldm.sam3.detector import SAM3Model
+    from comfy.text_encoders.sam3_clip import SAM3_CLIP_CONFIG
+    from safetensors.torch import save_file
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+    half, kind = torch.float16, {"image_model": "SAM3", "operations": comfy.ops.disable_weight_init}
+    state = random_weights(lambda: SAM3Model(dtype=half, **kind), half)
+    config = CLIPTextConfig(**SAM3_CLIP_CONFIG)
+    text = random_weights(lambda: CLIPTextModelWithProjection(config), half)
+    bare = {key.removeprefix("text_model."): value for key, value in text.items()}
+    prefix = "detector.backbone.language_backbone.encoder."
+    state |= {prefix + key: value for key, value in open_clip_layout(bare).items()}
+    save_file({key: value.contiguous() for key, value in state.items()}, path)
+    model, clip, _ = load(path)
+    return [
+        type(each.model if each is model else each.tokenizer).__name__ for each in (model, clip)
+    ]
+
+
 def latents(path):
     """How far the two autoencoders' latents lie apart, relative to their size."""
     _, _, vae = load(path)

@@ -106,6 +106,23 @@ def test_the_graphs_for_photographs_paint_where_the_mask_is(
     assert beyond.any() and not changed[beyond].any()
 
 
+def test_the_graph_of_sam3_ranks_its_masks(server, ask, put_model, full_size, tmp_path):
+    if not server.has("SAM3_Detect"):
+        pytest.skip("this ComfyUI has no SAM 3 (0.20 and newer have)")
+    file = tmp_path / "sam3.safetensors"
+    assert ask("sam3_file", str(file)) == ["SAM3", "SAM3TokenizerWrapper"]
+    put_model(full_size(SD1, 9), "checkpoints", "sd-v1-5-inpainting.safetensors")
+    put_model(file, "checkpoints", "sam3.1_multiplex_fp16.safetensors")
+    photo = photograph((144, 208))
+    prompt = to_prompt(server, "refdiff_which_sam3_mask")
+    prompt = reduced(prompt, server.put_image("photo.png", photo))
+    prompt[node(prompt, "SAM3_Detect")]["inputs"] |= {"refine_iterations": 0, "threshold": 0.1}
+    run = server.run(prompt, seconds=SECONDS)
+    shown = [each for each in prompt if prompt[each]["class_type"] == "PreviewImage"]
+    assert all(server.picture(run, each).shape == photo.shape for each in shown)
+    file.unlink()
+
+
 def photograph(size_hw):
     """Something with edges and colours of every size."""
     noise = np.random.default_rng(0)

@@ -1,30 +1,10 @@
 """What is asked inside ComfyUI's own process: the same maps as diffusers, and no traces left."""
 
 import json
-import os
-import subprocess
-from pathlib import Path
 
 import pytest
-from server import python_of
 
 from refdiff_core.backends.families import SD1, SD2, SDXL
-
-INSIDE = Path(__file__).with_name("inside.py")
-
-
-@pytest.fixture
-def ask(comfy_root):
-    def run(check, *arguments, flags=""):
-        command = [python_of(comfy_root), str(INSIDE), str(comfy_root), check, *arguments]
-        environment = {"OMP_NUM_THREADS": "1", "COMFYUI_FLAGS": flags, **os.environ}
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=2400
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return json.loads(done.stdout.splitlines()[-1])
-
-    return run
 
 
 def test_the_demo_checkpoint_gives_the_map_that_diffusers_gives(ask):

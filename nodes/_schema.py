@@ -70,156 +70,101 @@ def look_of(timestep: int, resolution: int, seed: int, words: str) -> AttentionS
 
 
 def attention_inputs() -> list[io.Input]:
-    default = AttentionSettings()
-    return [
-        advanced(
-            io.Int.Input(
-                "timestep",
-                default=-1,
-                min=-1,
-                max=999,
-                tooltip="How noisy the picture is when the model looks at it, out of 1000 steps. "
-                "Low values see the picture as it is; -1 takes what suits the model.",
-            )
+    inputs = [
+        io.Int.Input(
+            "timestep",
+            default=-1,
+            min=-1,
+            max=999,
+            tooltip="How noisy the picture is when the model looks at it, out of 1000 steps. "
+            "Low values see the picture as it is; -1 takes what suits the model.",
         ),
-        advanced(
-            io.Int.Input(
-                "resolution",
-                default=0,
-                min=0,
-                max=2048,
-                step=64,
-                tooltip="Side of the square whose area the picture is brought to, in pixels. "
-                "0 takes what the model was trained at.",
-            )
+        io.Int.Input(
+            "resolution",
+            default=0,
+            min=0,
+            max=2048,
+            step=64,
+            tooltip="Side of the square whose area the picture is brought to, in pixels. "
+            "0 takes what the model was trained at.",
         ),
-        advanced(
-            io.Int.Input(
-                "seed",
-                default=default.seed,
-                min=0,
-                max=0xFFFFFFFF,
-                control_after_generate=False,
-                tooltip="Of the little noise that is added; the same seed gives the same map.",
-            )
+        io.Int.Input(
+            "seed",
+            default=AttentionSettings().seed,
+            min=0,
+            max=0xFFFFFFFF,
+            control_after_generate=False,
+            tooltip="Of the little noise that is added; the same seed gives the same map.",
         ),
-        advanced(
-            io.Float.Input(
-                "sharpen",
-                default=Settings().sharpen,
-                min=0.0,
-                max=8.0,
-                step=0.1,
-                tooltip="How far, in cells of the model's own grid, the map may follow "
-                "the picture's edges. 0 leaves it as it is.",
-            )
+        setting(
+            io.Float,
+            "sharpen",
+            "How far, in cells of the model's own grid, the map may follow the picture's edges. "
+            "0 leaves it as it is.",
+            **_range(0, 8, 0.1),
         ),
-        advanced(
-            io.Combo.Input(
-                "words",
-                options=["content", "root"],
-                default=default.words,
-                tooltip="Which words make the map: all that describe the thing, or its noun "
-                "alone, as in the paper.",
-            )
+        io.Combo.Input(
+            "words",
+            options=["content", "root"],
+            default=AttentionSettings().words,
+            tooltip="Which words make the map: all that describe the thing, or its noun alone, "
+            "as in the paper.",
         ),
     ]
+    return [advanced(each) for each in inputs]
+
+
+def setting(kind: Any, name: str, tooltip: str, **limits: Any) -> Any:
+    """The input of one of `Settings`, with the core's own default."""
+    return kind.Input(name, default=getattr(Settings(), name), tooltip=tooltip, **limits)
+
+
+def _range(least: float, most: float, step: float) -> dict[str, float]:
+    return {"min": float(least), "max": float(most), "step": step}
 
 
 def alpha_input() -> io.Input:
-    return io.Float.Input(
+    return setting(
+        io.Float,
         "alpha",
-        default=Settings().alpha,
-        min=0.0,
-        max=1.0,
-        step=0.05,
-        tooltip="Weight of the attention against CLIP: 1 looks at attention alone, 0 at CLIP "
-        "alone. Without CLIP it does nothing.",
+        "Weight of the attention against CLIP: 1 looks at attention alone, 0 at CLIP alone. "
+        "Without CLIP it does nothing.",
+        **_range(0, 1, 0.05),
     )
 
 
 def mask_inputs() -> list[io.Input]:
-    default = Settings()
+    grow = "Pixels to grow the mask by; negative values shrink it."
+    feather = "Pixels over which the mask's edge fades out, to each side."
     return [
-        io.Int.Input(
-            "grow",
-            default=default.grow,
-            min=-512,
-            max=512,
-            tooltip="Pixels to grow the mask by; negative values shrink it.",
-        ),
-        io.Int.Input(
-            "feather",
-            default=default.feather,
-            min=0,
-            max=512,
-            tooltip="Pixels over which the mask's edge fades out, to each side.",
-        ),
-        io.Boolean.Input("fill", default=default.fill, tooltip="Fill holes in the mask."),
-        io.Boolean.Input("invert", default=default.invert, tooltip="Mask everything else."),
-        advanced(
-            io.Float.Input(
-                "spatial_weight",
-                default=default.spatial_weight,
-                min=0.0,
-                max=1.0,
-                step=0.01,
-                tooltip="How much 'left', 'largest' or 'behind the bench' count, by the "
-                "candidates' own places. 0 leaves that to the models, as the paper does.",
-            )
-        ),
-        advanced(
-            io.Int.Input(
-                "union",
-                default=default.union,
-                min=1,
-                max=64,
-                tooltip="The mask is the best so many candidates together.",
-            )
-        ),
-        advanced(
-            io.Float.Input(
-                "smallest",
-                default=default.smallest,
-                min=0.0,
-                max=1.0,
-                step=0.0001,
-                round=False,
-                tooltip="Candidates that cover a smaller share of the picture are left out.",
-            )
-        ),
-        advanced(
-            io.Float.Input(
-                "largest",
-                default=default.largest,
-                min=0.0,
-                max=1.0,
-                step=0.01,
-                tooltip="Candidates that cover a larger share of the picture are left out.",
-            )
-        ),
-        advanced(
-            io.Float.Input(
-                "size_exponent",
-                default=default.size_exponent,
-                min=0.0,
-                max=2.0,
-                step=0.05,
-                tooltip="How much masks that are neither tiny nor huge are favoured. "
-                "0 is the paper's score.",
-            )
-        ),
-        advanced(
-            io.Float.Input(
-                "quality_exponent",
-                default=default.quality_exponent,
-                min=0.0,
-                max=4.0,
-                step=0.1,
-                tooltip="How much Segment Anything's own trust in a mask counts. 0 leaves it "
-                "out, as the paper does.",
-            )
-        ),
+        setting(io.Int, "grow", grow, min=-512, max=512),
+        setting(io.Int, "feather", feather, min=0, max=512),
+        setting(io.Boolean, "fill", "Fill holes in the mask."),
+        setting(io.Boolean, "invert", "Mask everything else."),
+        *(advanced(each) for each in _ranking_inputs()),
+    ]
+
+
+def _ranking_inputs() -> list[io.Input]:
+    spatial = (
+        "How much 'left', 'largest' or 'behind the bench' count, by the candidates' own places. "
+        "0 leaves that to the models, as the paper does."
+    )
+    union = "The mask is the best so many candidates together."
+    smallest = "Candidates that cover a smaller share of the picture are left out."
+    largest = "Candidates that cover a larger share of the picture are left out."
+    size = "How much masks that are neither tiny nor huge are favoured. 0 is the paper's score."
+    quality = (
+        "How much Segment Anything's own trust in a mask counts. 0 leaves it out, as the paper "
+        "does."
+    )
+    return [
+        setting(io.Float, "spatial_weight", spatial, **_range(0, 1, 0.01)),
+        setting(io.Int, "union", union, min=1, max=64),
+        setting(io.Float, "smallest", smallest, round=False, **_range(0, 1, 0.0001)),
+        setting(io.Float, "largest", largest, **_range(0, 1, 0.01)),
+        setting(io.Float, "size_exponent", size, **_range(0, 2, 0.05)),
+        setting(io.Float, "quality_exponent", quality, **_range(0, 4, 0.1)),
     ]
 
 

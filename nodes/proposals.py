@@ -13,10 +13,31 @@ from ._run import asked_settings, propose
 from ._schema import CATEGORY, Attention, Proposals, Sam, advanced, image_input, schema
 
 
+def _filters() -> list[io.Input]:
+    default = SamSettings()
+    quality = io.Float.Input(
+        "min_quality",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        step=0.01,
+        tooltip="Masks that Segment Anything itself trusts less are left out. "
+        f"0 takes its own figure, {default.min_predicted_iou}.",
+    )
+    duplicates = io.Float.Input(
+        "duplicate_iou",
+        default=default.duplicate_iou,
+        min=0.1,
+        max=1.0,
+        step=0.01,
+        tooltip="Of two masks that overlap by more, the better one stays.",
+    )
+    return [advanced(quality), advanced(duplicates)]
+
+
 class RefDiffSAMProposals(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        default = SamSettings()
         return schema(
             node_id="RefDiffSAMProposals",
             display_name="SAM Proposals",
@@ -43,27 +64,7 @@ class RefDiffSAMProposals(io.ComfyNode):
                     tooltip="A grid of so many points a side is asked. 0 takes 8 with attention "
                     "and 32, Segment Anything's own figure, without.",
                 ),
-                advanced(
-                    io.Float.Input(
-                        "min_quality",
-                        default=0.0,
-                        min=0.0,
-                        max=1.0,
-                        step=0.01,
-                        tooltip="Masks that Segment Anything itself trusts less are left out. "
-                        f"0 takes its own figure, {default.min_predicted_iou}.",
-                    )
-                ),
-                advanced(
-                    io.Float.Input(
-                        "duplicate_iou",
-                        default=default.duplicate_iou,
-                        min=0.1,
-                        max=1.0,
-                        step=0.01,
-                        tooltip="Of two masks that overlap by more, the better one stays.",
-                    )
-                ),
+                *_filters(),
             ],
             outputs=[
                 Proposals.Output("proposals", display_name="proposals"),

@@ -34,6 +34,11 @@ SETTINGS = {
 }
 READY = """() => window.app?.graph && window.LiteGraph?.registered_node_types["RefDiffSegment"]"""
 LOAD = """async graph => { await window.app.loadGraphData(graph); }"""
+# cleaned first, or nodes would show pictures of those that had their numbers before
+LOAD_PROMPT = """async graph => {
+  window.app.clean();
+  await window.app.loadApiJson(graph, "graph");
+}"""
 PROBLEMS = """() => {
   const known = window.LiteGraph.registered_node_types;
   const shown = node => node.title || node.type;
@@ -122,9 +127,7 @@ class Page:
 
     def load_prompt(self, prompt: dict[str, Any], places: dict[int, Sequence[int]]) -> list[str]:
         """Load a graph of the API's form, its nodes at places (x, y, width, height)."""
-        self.page.evaluate(
-            "async graph => { await window.app.loadApiJson(graph, 'graph'); }", prompt
-        )
+        self.page.evaluate(LOAD_PROMPT, prompt)
         self.page.evaluate(PLACE, [[key, *place] for key, place in places.items()])
         self.page.wait_for_timeout(1000)
         return self.problems()
@@ -137,7 +140,7 @@ class Page:
         """Nodes that are missing, red or refused, and dialogs that are open."""
         return [*self.page.evaluate(PROBLEMS), *self.errors]
 
-    def run(self, seconds: float = 300) -> Run:
+    def run(self, seconds: float = 900) -> Run:
         """Press Run and wait for the end; what the nodes gave out."""
         before = set(self.server.get("/history"))
         self.page.evaluate("async () => { await window.app.queuePrompt(0, 1); }")

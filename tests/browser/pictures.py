@@ -47,8 +47,8 @@ class Help:
         demo = self.demo
         return {"model": demo[0], "clip": demo[1], "vae": demo[2], "image": self.image}
 
-    def attention(self) -> Node:
-        return self.add("RefDiffAttention", **self.checkpoint(), expressions=TEXT, **ATTENTION)
+    def attention(self, text: str = TEXT) -> Node:
+        return self.add("RefDiffAttention", **self.checkpoint(), expressions=text, **ATTENTION)
 
     def proposals(self, attention: Node, sam: Any = None) -> Node:
         inputs = {"sam_model": sam or self.demo[3], "image": self.image, "attention": attention[0]}
@@ -78,7 +78,7 @@ def attention(page: Help) -> Shown:
 
 
 def proposals(page: Help) -> Shown:
-    node = page.proposals(page.attention())
+    node = page.proposals(page.attention("the large yellow square"))
     masks = page.add("MaskToImage", mask=node[1])
     return {node: (LEFT, 0, 400, 170), page.preview(masks[0]): (MIDDLE, 0, 480, 380)}
 

@@ -32,7 +32,7 @@ from PIL import Image
 from safetensors.torch import load as load_latent
 
 PACK = Path(__file__).parents[2]
-READY_SECONDS, RUN_SECONDS = 240, 300
+READY_SECONDS, RUN_SECONDS = 600, 600
 # hosts that lack a module that nothing here uses; our errors on bad input, which tests provoke
 HARMLESS = re.compile(
     r"comfy_extras|Cannot import .*(torchaudio|OpenGL|nodes_glsl)|refdiff_core\.errors\.\w+Error: "
@@ -169,7 +169,7 @@ class Server:
                 continue
             event = json.loads(message)
             kind, data = event["type"], event["data"]
-            if data.get("prompt_id", prompt) != prompt:
+            if data.get("prompt_id") != prompt:  # or of none, such as where the last run ended
                 continue
             if kind == "executing" and data["node"] is None:
                 return run

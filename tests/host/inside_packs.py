@@ -49,7 +49,7 @@ class ImageAdapter:
 
     def __init__(self, weight):
         self.weight = weight
-        self.blocks, self.moves = [], []
+        self.blocks, self.moves, self.asked = [], [], False
         self.tokens = torch.randn(4, 4096, generator=torch.Generator().manual_seed(0))
 
     def __call__(self, q, k, v, extra):
@@ -64,6 +64,10 @@ class ImageAdapter:
     def to(self, device, *args):
         self.moves.append(str(device))
         return self
+
+    def models(self):
+        self.asked = True
+        return []
 
 
 def with_adapter(model, adapter):
@@ -91,12 +95,13 @@ def adapted(_=None):
         before = sample(checkpoint)
         adapter.blocks.clear()
         adapter.moves.clear()
+        adapter.asked = False
         _, maps = read(checkpoint)
         found[name] = max(
             float((a.heat - b.heat).abs().max()) for a, b in zip(plain, maps, strict=True)
         )
         found["blocks"] = len(adapter.blocks)
-        found["moved"] = "cpu" in adapter.moves
+        found["moved"] = "cpu" in adapter.moves and adapter.asked
         found["same picture"] = torch.equal(before, sample(checkpoint))
     return found
 

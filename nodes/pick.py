@@ -42,7 +42,7 @@ class RefDiffPick(io.ComfyNode):
                     is_output_list=True,
                 ),
             ],
-            hidden=[io.Hidden.unique_id],
+            is_output_node=True,  # it shows the candidates, whatever else is connected
         )  # fmt: skip
 
     @classmethod

@@ -110,6 +110,11 @@ class Page:
         self.errors: list[str] = []
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("response", self._note_refusal)
+
+    def _note_refusal(self, response: Any) -> None:
+        if response.url.endswith("/prompt") and response.status >= 400:
+            self.errors.append(f"refused: the whole graph ({response.status})")
 
     def open(self, **settings: Any) -> None:
         """Open or reload the page with the user's settings."""
@@ -121,12 +126,14 @@ class Page:
 
     def load(self, graph: dict[str, Any]) -> list[str]:
         """Load a graph of the page's own form; gives what is wrong with it."""
+        self.errors.clear()
         self.page.evaluate(LOAD, graph)
         self.page.wait_for_timeout(1000)
         return self.problems()
 
     def load_prompt(self, prompt: dict[str, Any], places: dict[int, Sequence[int]]) -> list[str]:
         """Load a graph of the API's form, its nodes at places (x, y, width, height)."""
+        self.errors.clear()
         self.page.evaluate(LOAD_PROMPT, prompt)
         self.page.evaluate(PLACE, [[key, *place] for key, place in places.items()])
         self.page.wait_for_timeout(1000)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from graphs import EXAMPLES, iou
+from server import GraphError
 
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 
@@ -26,6 +27,16 @@ def test_a_graph_with_an_unknown_node_is_seen_to_be_wrong(page):
     graph["nodes"][3]["type"] = "RefDiffNothing"
     assert any("RefDiffNothing" in each for each in page.load(graph))
     page.open()
+
+
+def test_a_graph_that_is_refused_is_seen_to_be_wrong(page):
+    graph = example("refdiff_demo")
+    kept = [each for each in graph["nodes"] if each["type"] == "RefDiffLoadDemo"]
+    for output in kept[0]["outputs"]:
+        output["links"] = []
+    assert page.load({**graph, "nodes": kept, "links": []}) == []
+    with pytest.raises(GraphError, match="refused"):
+        page.run()
 
 
 @pytest.mark.parametrize("new_nodes", [False, True], ids=["canvas", "nodes-2.0"])

@@ -1,22 +1,20 @@
 """The denoiser's autoencoder: factor 4, four latent channels.
 
-``--stage joint`` trains encoder and decoder; ``--stage decoder`` refines the decoder
-afterwards on whole pictures, with the encoder frozen, so that latents stay what they are.
+Encoder and decoder are trained together first. The decoder is refined afterwards, with the
+encoder frozen, so that latents stay what they are.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file
 from torch import Tensor
 
-from refdiff_core.demo.architectures import AUTOENCODER_CONFIG, SCALING_FACTOR
+from refdiff_core.demo.architectures import AUTOENCODER_CONFIG
 from training.dataset import HELD_OUT_SCENES, Bucket, held_out, load_buckets
 from training.loop import (
     Progress,
@@ -29,13 +27,14 @@ from training.loop import (
 
 log = logging.getLogger("refdiff.training")
 
+AUTOENCODER_FILE = "autoencoder.pt"
 CROP = 64
 PEAK_RATE = {"joint": 2e-3, "decoder": 5e-4}
 
 
-def load_autoencoder(path: Path) -> AutoencoderKL:
+def load_autoencoder(work: Path) -> AutoencoderKL:
     """The trained autoencoder, float32, in eval mode, with its scaling factor."""
-    saved = torch.load(path, weights_only=True)
+    saved = torch.load(work / AUTOENCODER_FILE, weights_only=True)
     model = AutoencoderKL(**AUTOENCODER_CONFIG, scaling_factor=saved["scaling_factor"])
     model.load_state_dict(saved["model"])
     return model.eval()
@@ -81,6 +80,7 @@ def _reconstruction_loss(found: Tensor, wanted: Tensor) -> Tensor:
 def _train(model: AutoencoderKL, buckets: list[Bucket], stage: str, steps: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     joint = stage == "joint"
+    model.train()
     model.encoder.requires_grad_(joint)
     model.quant_conv.requires_grad_(joint)
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -99,6 +99,7 @@ def _train(model: AutoencoderKL, buckets: list[Bucket], stage: str, steps: int, 
         descend(loss, optimizer, parameters)
         error = float((found.detach() - wanted).square().mean())
         progress.add(step, loss=float(loss.detach()), psnr=10 * float(np.log10(4 / error)))
+    model.eval()
 
 
 @torch.no_grad()
@@ -118,29 +119,19 @@ def _scaling_factor(model: AutoencoderKL, buckets: list[Bucket]) -> float:
     return float(model.config.scaling_factor / sample.std())
 
 
-def _first(options: argparse.Namespace) -> AutoencoderKL:
-    """Fresh weights, those of a diffusers folder, or those of the joint stage."""
-    if options.stage == "decoder":
-        return load_autoencoder(options.work / "autoencoder-joint.pt")
-    model = AutoencoderKL(**AUTOENCODER_CONFIG, scaling_factor=SCALING_FACTOR)
-    if options.start:
-        weights = load_file(Path(options.start) / "diffusion_pytorch_model.safetensors")
-        model.load_state_dict(weights)
-    return model
-
-
 def main() -> None:
-    """Train the demo autoencoder; with --start and no steps, only take over its weights."""
-    options = arguments(main.__doc__, stage="joint", start="", steps=850, seed=0)
+    """Train the demo autoencoder."""
+    options = arguments(main.__doc__, steps=850, refinement=300, seed=0)
     torch.manual_seed(options.seed)
-    buckets, model = load_buckets(options.work), _first(options)
-    _train(model.train(), buckets, options.stage, options.steps, options.seed)
-    model.eval()
-    retrained = options.stage == "joint" and options.steps > 0
-    scaling_factor = _scaling_factor(model, buckets) if retrained else model.config.scaling_factor
-    saved = {"model": model.state_dict(), "scaling_factor": scaling_factor}
-    torch.save(saved, options.work / f"autoencoder-{options.stage}.pt")
-    log.info("scaling factor %.4f, held-out PSNR %.2f dB", scaling_factor, psnr(model))
+    buckets = load_buckets(options.work)
+    model = AutoencoderKL(**AUTOENCODER_CONFIG, scaling_factor=1.0)
+    _train(model, buckets, "joint", options.steps, options.seed)
+    factor = _scaling_factor(model, buckets)
+    log.info("scaling factor %r, held-out PSNR %.2f dB", factor, psnr(model))
+    _train(model, buckets, "decoder", options.refinement, options.seed + 1)
+    saved = {"model": model.state_dict(), "scaling_factor": factor}
+    torch.save(saved, options.work / AUTOENCODER_FILE)
+    log.info("refined: held-out PSNR %.2f dB", psnr(model))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The training scenes, drawn once and kept on disk, one array per picture size.
 
-Run ``python -m training.dataset`` first; the other commands read what it leaves.
+Whichever training command comes first draws them; ``python -m training.dataset`` does
+nothing else, for when two commands are to begin side by side.
 """
 
 from __future__ import annotations
@@ -62,10 +63,12 @@ class Bucket:
 
 
 def load_buckets(folder: Path) -> list[Bucket]:
-    """Read what ``python -m training.dataset`` wrote, smallest size first."""
+    """The training scenes of every size, drawn first if the folder has none."""
+    if not all(_file(folder, size_hw).exists() for size_hw in SIZES_HW):
+        draw_scenes(folder)
     buckets = []
-    for height, width in SIZES_HW:
-        with np.load(folder / f"scenes-{height}x{width}.npz", allow_pickle=False) as data:
+    for size_hw in SIZES_HW:
+        with np.load(_file(folder, size_hw), allow_pickle=False) as data:
             objects = _unpack_objects(data["words"], data["numbers"], data["counts"])
             buckets.append(Bucket(data["images"], data["masks"], objects))
     return buckets
@@ -96,6 +99,10 @@ def _unpack_objects(
     return scenes
 
 
+def _file(folder: Path, size_hw: tuple[int, int]) -> Path:
+    return folder / f"scenes-{size_hw[0]}x{size_hw[1]}.npz"
+
+
 def _draw(seed: int) -> Scene:
     return sample_scene(seed, count=COUNT)
 
@@ -121,18 +128,22 @@ def _write(path: Path, scenes: list[Scene]) -> None:
     )
 
 
-def main() -> None:
-    """Draw the training scenes, seeds 0 to ``SCENES`` - 1."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="folder for scratch files")
-    folder = parser.parse_args().work
+def draw_scenes(folder: Path) -> None:
+    """Draw the training scenes, seeds 0 to ``SCENES`` - 1, and write them."""
     folder.mkdir(parents=True, exist_ok=True)
     with Pool(2) as pool:
         scenes = pool.map(_draw, range(SCENES), chunksize=500)
     for size_hw in SIZES_HW:
         chosen = [scene for scene in scenes if scene.image.shape[:2] == size_hw]
-        _write(folder / f"scenes-{size_hw[0]}x{size_hw[1]}.npz", chosen)
+        _write(_file(folder, size_hw), chosen)
         log.info("%s: %d scenes", size_hw, len(chosen))
+
+
+def main() -> None:
+    """Draw the training scenes."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="folder for scratch files")
+    draw_scenes(parser.parse_args().work)
 
 
 if __name__ == "__main__":

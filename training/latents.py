@@ -16,7 +16,7 @@ log = logging.getLogger("refdiff.training")
 def main() -> None:
     """Write latents.pt: one float16 tensor per bucket, and the held-out scenes' latents."""
     options = arguments(main.__doc__, scenes=20_000)
-    model = load_autoencoder(options.work / "autoencoder-joint.pt")
+    model = load_autoencoder(options.work)
     buckets = load_buckets(options.work)
     share = options.scenes / sum(map(len, buckets))
     training = [encode(model, b.images[: int(len(b) * share)]).half() for b in buckets]

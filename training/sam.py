@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 from torch import Tensor
@@ -144,8 +142,6 @@ def _train(sam: Sam, buckets: list[Bucket], options: argparse.Namespace) -> None
         descend(loss, optimizer, parameters)
         mean.update()
         progress.add(step, loss=float(loss.detach()), iou=float(iou))
-        if (step + 1) % 250 == 0:
-            torch.save(sam.state_dict(), options.work / "sam-running.pt")
     mean.swap()
 
 
@@ -179,11 +175,9 @@ def _judge(
 
 def main() -> None:
     """Train the demo SAM."""
-    options = arguments(main.__doc__, steps=2_000, batch=24, rate=1e-3, seed=0, start="")
+    options = arguments(main.__doc__, steps=2_000, batch=24, rate=1e-3, seed=0)
     torch.manual_seed(options.seed)
     sam = build_sam()
-    if options.start:
-        sam.load_state_dict(load_file(Path(options.start)), strict=False)
     _train(sam.train(), load_buckets(options.work), options)
     torch.save(sam.state_dict(), options.work / "sam.pt")
     for name, value in report(sam).items():

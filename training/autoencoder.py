@@ -20,7 +20,9 @@ from training.loop import (
     Progress,
     arguments,
     descend,
+    is_first,
     learning_rate,
+    own_share,
     pixels,
     set_learning_rate,
 )
@@ -90,7 +92,7 @@ def _train(model: AutoencoderKL, buckets: list[Bucket], stage: str, steps: int, 
         set_learning_rate(optimizer, learning_rate(step, steps, PEAK_RATE[stage], warm_up=30))
         # Whole pictures at the end only: a crop costs a quarter.
         crops = step < (0.88 if joint else 0.5) * steps
-        wanted = _crops(buckets, rng, 8) if crops else _whole(buckets, rng, 4)
+        wanted = own_share(_crops(buckets, rng, 8) if crops else _whole(buckets, rng, 4))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             distribution = model.encode(wanted).latent_dist
             found = model.decode(distribution.sample()).sample.float()
@@ -121,12 +123,13 @@ def _scaling_factor(model: AutoencoderKL, buckets: list[Bucket]) -> float:
 
 def _save(model: AutoencoderKL, work: Path) -> None:
     saved = {"model": model.state_dict(), "scaling_factor": model.config.scaling_factor}
-    torch.save(saved, work / AUTOENCODER_FILE)
+    if is_first():
+        torch.save(saved, work / AUTOENCODER_FILE)
 
 
 def main() -> None:
     """Train the demo autoencoder."""
-    options = arguments(main.__doc__, steps=900, refinement=400, seed=0)
+    options = arguments(main.__doc__, steps=700, refinement=300, seed=0)
     torch.manual_seed(options.seed)
     buckets = load_buckets(options.work)
     model = AutoencoderKL(**AUTOENCODER_CONFIG, scaling_factor=1.0)
@@ -136,8 +139,9 @@ def main() -> None:
     _save(model, options.work)
     _train(model, buckets, "decoder", options.refinement, options.seed + 1)
     _save(model, options.work)
-    log.info("scaling factor %r", model.config.scaling_factor)
-    log.info("held-out PSNR %.2f dB", psnr(model))
+    if is_first():
+        log.info("scaling factor %r", model.config.scaling_factor)
+        log.info("held-out PSNR %.2f dB", psnr(model))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +34,23 @@ TEMPLATES = ("a {}", "the {}", "a photo of a {}", "{}", "an image of the {}", "a
 SHORT = 32
 CAPTION_SHARE = 0.12
 KINDS = ("attribute", "shape", "color", "size", "position")
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A part of the training, with an optimiser of its own.
+
+    decay: over how many steps at the end the rate falls.
+    masked_share: share of batches whose class token sees only the patches in a mask.
+    """
+
+    steps: int
+    decay: int
+    masked_share: float
+
+
+# Crops first, at one rate; then masked class tokens half of the time, down to a low one.
+LEGS = (Leg(1_000, 1, 0.18), Leg(700, 500, 0.5))
 
 
 @dataclass(frozen=True)
@@ -244,37 +260,33 @@ def log_report(model: CLIP, encode_texts: Callable[[Sequence[str]], Tensor]) -> 
         log.info("%s: %s", surround, " ".join(f"{k} {v:.3f}" for k, v in figures.items()))
 
 
-def _train(model: CLIP, losses: Losses, options: argparse.Namespace) -> None:
-    parameters = list(model.parameters())
+def _train(losses: Losses, leg: Leg, rate: float, seed: int) -> RunningMean:
+    """One leg; the model is left with its last weights, whose running mean is returned."""
+    parameters = list(losses.model.parameters())
     optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
     mean, progress = RunningMean(parameters, 0.998), Progress(100)
-    for step in range(options.steps):
-        rng = np.random.default_rng((options.seed, step))
-        rate = learning_rate(step, options.steps, options.rate, decay=options.decay)
-        set_learning_rate(optimizer, rate)
+    for step in range(leg.steps):
+        rng = np.random.default_rng((seed, step))
+        set_learning_rate(optimizer, learning_rate(step, leg.steps, rate, decay=leg.decay))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             kind, loss = losses.draw(rng)
         descend(loss, optimizer, parameters)
         mean.update()
         progress.add(step, **{kind: float(loss.detach())})
-    # Without the running mean: what a further run may start from.
-    torch.save(model.state_dict(), options.work / "clip-running.pt")
-    mean.swap()
+    return mean
 
 
 def main() -> None:
     """Train the demo CLIP."""
-    options = arguments(
-        main.__doc__, start="", steps=1_500, decay=600, rate=1e-3, masked=0.18, seed=0
-    )
+    options = arguments(main.__doc__, rate=1e-3, seed=0)
     torch.manual_seed(options.seed)
     buckets = load_buckets(options.work)
-    words = clip_words(buckets)
+    words, pool = clip_words(buckets), Pool.of(buckets)
     model = new_model(words).train()
-    if options.start:
-        model.load_state_dict(torch.load(options.start, weights_only=True))
-    losses = Losses(model, Pool.of(buckets), words, options.masked)
-    _train(model, losses, options)
+    for number, leg in enumerate(LEGS):
+        losses = Losses(model, pool, words, leg.masked_share)
+        mean = _train(losses, leg, options.rate, options.seed + number)
+    mean.swap()
     torch.save({"model": model.state_dict(), "ids": words.ids}, options.work / "clip.pt")
     log_report(model, losses.encode_texts)
 

@@ -25,6 +25,7 @@ from refdiff_core.demo.scenes import (
     expressions,
     sample_scene,
 )
+from training.loop import once
 
 log = logging.getLogger("refdiff.training")
 
@@ -64,8 +65,7 @@ class Bucket:
 
 def load_buckets(folder: Path) -> list[Bucket]:
     """The training scenes of every size, drawn first if the folder has none."""
-    if not all(_file(folder, size_hw).exists() for size_hw in SIZES_HW):
-        draw_scenes(folder)
+    once(lambda: _draw_missing(folder))
     buckets = []
     for size_hw in SIZES_HW:
         with np.load(_file(folder, size_hw), allow_pickle=False) as data:
@@ -97,6 +97,11 @@ def _unpack_objects(
             tuple(SceneObject(color, shape, (x, y), r, a) for (color, shape), (x, y, r, a) in rows)
         )
     return scenes
+
+
+def _draw_missing(folder: Path) -> None:
+    if not all(_file(folder, size_hw).exists() for size_hw in SIZES_HW):
+        draw_scenes(folder)
 
 
 def _file(folder: Path, size_hw: tuple[int, int]) -> Path:

@@ -43,7 +43,7 @@ def _compact(value: Tensor) -> Tensor:
 def export_denoiser(work: Path) -> None:
     """UNet, autoencoder and text encoder in Stable Diffusion 1.x's original layout."""
     words = caption_words(load_buckets(work))
-    model, steps = load_denoiser(work / "denoiser.pt", words)
+    model, steps = load_denoiser(work, words)
     autoencoder = load_autoencoder(work)
     text_encoder = model.text_encoder.state_dict()
     text_encoder[WORD_TABLE] = fill_word_table(text_encoder[WORD_TABLE], words.ids)

@@ -1,28 +1,53 @@
-"""Encodes the training and held-out scenes once, so that the denoiser never waits for it."""
+"""The scenes' latents, made once and kept on disk, so that the denoiser never waits for them.
+
+The denoiser's command makes them where they are missing; ``python -m training.latents``
+does nothing else.
+"""
 
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from training.autoencoder import encode, load_autoencoder
-from training.dataset import held_out, load_buckets
-from training.loop import arguments
+from training.dataset import Bucket, held_out, load_buckets
+from training.loop import arguments, once
 
 log = logging.getLogger("refdiff.training")
 
+SCENES = 5_000
 
-def main() -> None:
-    """Write latents.pt: one float16 tensor per bucket, and the held-out scenes' latents."""
-    options = arguments(main.__doc__, scenes=20_000)
-    model = load_autoencoder(options.work)
-    buckets = load_buckets(options.work)
-    share = options.scenes / sum(map(len, buckets))
+
+def load_latents(work: Path, buckets: list[Bucket]) -> tuple[list[Tensor], list[Tensor]]:
+    """Latents of the first scenes of every size, and of the held-out ones, made if missing.
+
+    Returns:
+        float16 (S, 4, h, w) per size, and float32 (1, 4, h, w) per held-out scene.
+    """
+    path = work / "latents.pt"
+    once(lambda: _encode_missing(path, buckets))
+    saved = torch.load(path, weights_only=True)
+    return saved["training"], saved["held out"]
+
+
+def _encode_missing(path: Path, buckets: list[Bucket]) -> None:
+    if path.exists():
+        return
+    model = load_autoencoder(path.parent)
+    share = SCENES / sum(map(len, buckets))
     training = [encode(model, b.images[: int(len(b) * share)]).half() for b in buckets]
     test = [encode(model, scene.image[None]) for scene in held_out()]
-    torch.save({"training": training, "held out": test}, options.work / "latents.pt")
+    torch.save({"training": training, "held out": test}, path)
     log.info("encoded %d training scenes", sum(map(len, training)))
+
+
+def main() -> None:
+    """Make the latents."""
+    options = arguments(main.__doc__)
+    load_latents(options.work, load_buckets(options.work))
 
 
 if __name__ == "__main__":

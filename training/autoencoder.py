@@ -31,7 +31,8 @@ log = logging.getLogger("refdiff.training")
 
 AUTOENCODER_FILE = "autoencoder.pt"
 CROP = 64
-PEAK_RATE = {"joint": 2e-3, "decoder": 5e-4}
+PEAK_RATE = {"joint": 1e-3, "decoder": 5e-4}
+FIRST_LOG_VARIANCE = -6.0
 
 
 def load_autoencoder(work: Path) -> AutoencoderKL:
@@ -51,6 +52,14 @@ def encode(model: AutoencoderKL, images: np.ndarray, batch: int = 32) -> Tensor:
             distribution = model.encode(pixels(images[start : start + batch]) / 127.5 - 1)
         parts.append(distribution.latent_dist.mean.float())
     return torch.cat(parts) * model.config.scaling_factor
+
+
+def _fresh() -> AutoencoderKL:
+    """Fresh weights whose latents carry little noise, so that colours get through at once."""
+    model = AutoencoderKL(**AUTOENCODER_CONFIG, scaling_factor=1.0)
+    with torch.no_grad():
+        model.quant_conv.bias[AUTOENCODER_CONFIG["latent_channels"] :] = FIRST_LOG_VARIANCE
+    return model
 
 
 def _crops(buckets: list[Bucket], rng: np.random.Generator, count: int) -> Tensor:
@@ -86,7 +95,7 @@ def _train(model: AutoencoderKL, buckets: list[Bucket], stage: str, steps: int, 
     model.encoder.requires_grad_(joint)
     model.quant_conv.requires_grad_(joint)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.95), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.99), weight_decay=0.0)
     progress = Progress(50)
     for step in range(steps):
         set_learning_rate(optimizer, learning_rate(step, steps, PEAK_RATE[stage], warm_up=30))
@@ -132,7 +141,7 @@ def main() -> None:
     options = arguments(main.__doc__, steps=700, refinement=300, seed=0)
     torch.manual_seed(options.seed)
     buckets = load_buckets(options.work)
-    model = AutoencoderKL(**AUTOENCODER_CONFIG, scaling_factor=1.0)
+    model = _fresh()
     _train(model, buckets, "joint", options.steps, options.seed)
     model.register_to_config(scaling_factor=_scaling_factor(model, buckets))
     # The encoder is final here: latents may be made of it while the decoder gets better.

@@ -18,7 +18,7 @@ from training.loop import arguments, once
 
 log = logging.getLogger("refdiff.training")
 
-SCENES = 5_000
+SCENES = 4_000
 
 
 def load_latents(work: Path, buckets: list[Bucket]) -> tuple[list[Tensor], list[Tensor]]:

@@ -138,7 +138,7 @@ def _save(model: AutoencoderKL, work: Path) -> None:
 
 def main() -> None:
     """Train the demo autoencoder."""
-    options = arguments(main.__doc__, steps=700, refinement=300, seed=0)
+    options = arguments(main.__doc__, steps=800, refinement=800, seed=0)
     torch.manual_seed(options.seed)
     buckets = load_buckets(options.work)
     model = _fresh()

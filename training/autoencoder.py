@@ -15,7 +15,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from refdiff_core.demo.architectures import AUTOENCODER_CONFIG
-from training.dataset import HELD_OUT_SCENES, Bucket, held_out, load_buckets
+from refdiff_core.evaluation.models import psnr
+from training.dataset import Bucket, held_out, load_buckets
 from training.loop import (
     Progress,
     arguments,
@@ -113,17 +114,6 @@ def _train(model: AutoencoderKL, buckets: list[Bucket], stage: str, steps: int, 
     model.eval()
 
 
-@torch.no_grad()
-def psnr(model: AutoencoderKL, scenes: int = HELD_OUT_SCENES) -> float:
-    """Mean peak signal-to-noise ratio over the held-out scenes, in dB."""
-    figures = []
-    for scene in held_out(scenes):
-        wanted = pixels(scene.image[None]) / 127.5 - 1
-        found = model.decode(model.encode(wanted).latent_dist.mean).sample.clamp(-1, 1)
-        figures.append(float(10 * torch.log10(4 / (found - wanted).square().mean())))
-    return float(np.mean(figures))
-
-
 def _scaling_factor(model: AutoencoderKL, buckets: list[Bucket]) -> float:
     """What brings the latents to unit deviation."""
     sample = torch.cat([encode(model, bucket.images[:100]).flatten() for bucket in buckets])
@@ -150,7 +140,7 @@ def main() -> None:
     _save(model, options.work)
     if is_first():
         log.info("scaling factor %r", model.config.scaling_factor)
-        log.info("held-out PSNR %.2f dB", psnr(model))
+        log.info("held-out PSNR %.2f dB", psnr(model, held_out()))
 
 
 if __name__ == "__main__":

@@ -23,12 +23,12 @@ from refdiff_core.demo.architectures import (
     TEXT_ENCODER_CONFIG,
 )
 from refdiff_core.demo.models import DENOISER_FILE, load_clip, load_sam
-from training.autoencoder import encode, psnr
+from refdiff_core.evaluation.models import psnr, sam_iou
+from training.autoencoder import encode
 from training.clip import log_report
 from training.dataset import HELD_OUT_SCENES, held_out
 from training.layout import original_autoencoder, original_unet
 from training.localisation import evaluate
-from training.sam import report
 from training.words import Words
 
 log = logging.getLogger("refdiff.training")
@@ -68,12 +68,12 @@ def denoiser_figures(scenes: int) -> None:
 
 def autoencoder_figures(scenes: int) -> None:
     """Reconstruction of held-out pictures."""
-    log.info("autoencoder: %.2f dB", psnr(_autoencoder(), scenes))
+    log.info("autoencoder: %.2f dB", psnr(_autoencoder(), held_out(scenes)))
 
 
 def sam_figures(scenes: int) -> None:
     """Mean IoU, a point or a box per object."""
-    for name, value in report(load_sam(), scenes).items():
+    for name, value in sam_iou(load_sam(), held_out(scenes)):
         log.info("SAM, %s: %.3f", name, value)
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from segment_anything import SamPredictor
 from segment_anything.modeling import Sam
 from torch import Tensor
 from torch.nn import functional as F
 
 from refdiff_core.demo.architectures import SAM_IMAGE_SIZE, build_sam
+from refdiff_core.evaluation.models import box_around, points_in, sam_iou
 from training.dataset import Bucket, held_out, load_buckets
 from training.loop import (
     Progress,
@@ -48,18 +47,6 @@ class Prompts:
     boxes_xyxy: Tensor
 
 
-def _points_in(
-    mask: NDArray[np.bool_], rng: np.random.Generator, count: int
-) -> NDArray[np.float64]:
-    found = np.argwhere(mask)
-    return found[rng.integers(len(found), size=count), ::-1] + 0.5
-
-
-def _box_around(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    found = np.argwhere(mask)[:, ::-1]
-    return np.concatenate([found.min(0), found.max(0) + 1]).astype(float)
-
-
 def sample_prompts(
     sam: Sam, bucket: Bucket, rng: np.random.Generator, count: int, points: int
 ) -> Prompts:
@@ -73,8 +60,8 @@ def sample_prompts(
     truth = torch.from_numpy(np.stack(masks)).float()[:, None]
     truth = F.interpolate(truth, size, mode="bilinear", antialias=True)[:, 0]
     padding = (0, SAM_IMAGE_SIZE - size[1], 0, SAM_IMAGE_SIZE - size[0])
-    chosen = np.stack([_points_in(mask, rng, points) for mask in masks]) * scale
-    boxes = np.stack([_box_around(mask) for mask in masks]) * scale
+    chosen = np.stack([points_in(mask, rng, points) for mask in masks]) * scale
+    boxes = np.stack([box_around(mask) for mask in masks]) * scale
     boxes += rng.normal(0, 2, boxes.shape)
     return Prompts(
         images=sam.preprocess(images),
@@ -145,34 +132,6 @@ def _train(sam: Sam, buckets: list[Bucket], options: argparse.Namespace) -> None
     mean.swap()
 
 
-def report(sam: Sam, count: int = 200) -> dict[str, float]:
-    """Mean IoU on held-out scenes through ``SamPredictor``, a point or a box per object."""
-    rng = np.random.default_rng(0)
-    predictor = SamPredictor(sam.eval())
-    rows = []
-    for scene in held_out(count):
-        predictor.set_image(scene.image)
-        for truth in scene.masks:
-            rows.append(_judge(predictor, truth, rng))
-    names = ("best predicted of three", "best of three", "single mask", "box", "quality error")
-    return dict(zip(names, np.mean(rows, 0).tolist(), strict=True))
-
-
-def _judge(
-    predictor: SamPredictor, truth: NDArray[np.bool_], rng: np.random.Generator
-) -> tuple[float, ...]:
-    def iou(mask: NDArray[np.bool_]) -> float:
-        return float((mask & truth).sum() / (mask | truth).sum())
-
-    point, label = _points_in(truth, rng, 1), np.ones(1)
-    three, quality, _ = predictor.predict(point, label, multimask_output=True)
-    single = predictor.predict(point, label, multimask_output=False)[0][0]
-    boxed = predictor.predict(box=_box_around(truth), multimask_output=False)[0][0]
-    best = int(quality.argmax())
-    found = [iou(mask) for mask in three]
-    return found[best], max(found), iou(single), iou(boxed), abs(float(quality[best]) - found[best])
-
-
 def main() -> None:
     """Train the demo SAM."""
     options = arguments(main.__doc__, steps=1_500, batch=24, rate=1e-3, seed=0)
@@ -180,7 +139,7 @@ def main() -> None:
     sam = build_sam()
     _train(sam.train(), load_buckets(options.work), options)
     torch.save(sam.state_dict(), options.work / "sam.pt")
-    for name, value in report(sam).items():
+    for name, value in sam_iou(sam.eval(), held_out()):
         log.info("%s: %.3f", name, value)
 
 

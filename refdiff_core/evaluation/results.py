@@ -16,6 +16,7 @@ from ..loading import VARIANTS
 from ..settings import DEFAULT, OFFICIAL, PAPER
 from .demo import Method, by_group, compare, to_markdown
 from .metrics import chance, mean_iou, overall_iou, precision_at, selection
+from .models import own_figures
 from .questions import RIVAL, UNIQUE, Question
 
 COLOUR_AND_SHAPE = (UNIQUE, RIVAL)
@@ -33,8 +34,8 @@ eighty. "The paper's settings" and "the published code" are `--settings paper` a
 whole; [method.md](method.md) says what they are, and what had to be assumed. The published code
 has no variant g.
 
-Sizes, positions, order, relations and negation: [which-one.md](which-one.md). The models'
-own figures: [demo-models.md](demo-models.md). Time and work: [speed.md](speed.md).
+Sizes, positions, order, relations and negation: [which-one.md](which-one.md). More about the
+models: [demo-models.md](demo-models.md). Time and work: [speed.md](speed.md).
 """
 
 FIRST = """## "The <colour> <shape>", 2 to 4 objects
@@ -103,6 +104,8 @@ def results(scenes: int) -> str:
             to_markdown(choosing(drawn)),
             "\n### Segmenting: nothing is given\n",
             to_markdown(segmenting(drawn)),
+            "",
+            own_figures(drawn),
         ]
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,7 +20,9 @@ from training.loop import (
     RunningMean,
     arguments,
     descend,
+    is_first,
     learning_rate,
+    own_share,
     pixels,
     set_learning_rate,
 )
@@ -69,6 +71,16 @@ def sample_prompts(
         valid=F.avg_pool2d(F.pad(torch.ones(1, 1, *size), padding), 2),
         points_xy=torch.from_numpy(chosen).float(),
         boxes_xyxy=torch.from_numpy(boxes).float(),
+    )
+
+
+def _own_part(prompts: Prompts) -> Prompts:
+    return replace(
+        prompts,
+        images=own_share(prompts.images),
+        masks=own_share(prompts.masks),
+        points_xy=own_share(prompts.points_xy),
+        boxes_xyxy=own_share(prompts.boxes_xyxy),
     )
 
 
@@ -122,7 +134,7 @@ def _train(sam: Sam, buckets: list[Bucket], options: argparse.Namespace) -> None
         set_learning_rate(optimizer, learning_rate(step, options.steps, options.rate, warm_up=100))
         bucket = buckets[rng.integers(len(buckets))]
         points = 2 if rng.random() < TWO_POINT_SHARE else 1
-        prompts = sample_prompts(sam, bucket, rng, options.batch, points)
+        prompts = _own_part(sample_prompts(sam, bucket, rng, options.batch, points))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits, quality = predict(sam, prompts, use_box=rng.random() < BOX_SHARE)
         loss, iou = _loss(logits.float(), quality.float(), prompts)
@@ -138,6 +150,8 @@ def main() -> None:
     torch.manual_seed(options.seed)
     sam = build_sam()
     _train(sam.train(), load_buckets(options.work), options)
+    if not is_first():
+        return
     torch.save(sam.state_dict(), options.work / "sam.pt")
     for name, value in sam_iou(sam.eval(), held_out()):
         log.info("%s: %.3f", name, value)

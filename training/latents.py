@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.autoencoder import encode, load_autoencoder
+from training.autoencoder import AUTOENCODER_FILE, encode, load_autoencoder
 from training.dataset import Bucket, held_out, load_buckets
 from training.loop import arguments, once
 
@@ -36,6 +36,8 @@ def load_latents(work: Path, buckets: list[Bucket]) -> tuple[list[Tensor], list[
 def _encode_missing(path: Path, buckets: list[Bucket]) -> None:
     if path.exists():
         return
+    if not (path.parent / AUTOENCODER_FILE).exists():
+        raise SystemExit(f"{path.parent} has no autoencoder; run training.autoencoder first.")
     model = load_autoencoder(path.parent)
     share = SCENES / sum(map(len, buckets))
     training = [encode(model, b.images[: int(len(b) * share)]).half() for b in buckets]

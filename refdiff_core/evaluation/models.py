@@ -101,13 +101,15 @@ def _judge(predictor: Any, truth: NDArray[np.bool_], rng: np.random.Generator) -
     return found[int(quality.argmax())], max(found), iou(single), iou(boxed)
 
 
-def points_in(mask: NDArray[np.bool_], rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+def points_in(
+    mask: NDArray[np.bool_], rng: np.random.Generator, count: int
+) -> NDArray[np.floating[Any]]:
     """Random points inside a mask, float64 (count, 2), XY in pixels."""
     found = np.argwhere(mask)
     return found[rng.integers(len(found), size=count), ::-1] + 0.5
 
 
-def box_around(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+def box_around(mask: NDArray[np.bool_]) -> NDArray[np.floating[Any]]:
     """The mask's bounding box, float64 (4,), XYXY in pixels."""
     found = np.argwhere(mask)[:, ::-1]
     return np.concatenate([found.min(0), found.max(0) + 1]).astype(float)

@@ -21,7 +21,7 @@ MANY = 8
 
 HEAD = """# Speed
 
-Made by `python -m benchmarks speed{quick} --write docs/speed.md` on {machine}, with torch {torch}.
+Made by `python -m benchmarks speed{mode} --write docs/speed.md` on {machine}, with torch {torch}.
 {duration}
 
 Full-size architectures with random weights: what a pass costs does not depend on what the weights
@@ -33,8 +33,9 @@ layers: texts, one encode of the picture, one pass that ends with the last key, 
 [optimisations.md](optimisations.md)."""
 
 DURATION = {
-    True: "That takes about three minutes on two cores that do nothing else.",
-    False: "That takes about half an hour on two cores that do nothing else, and 24 GiB.",
+    " --count": "Nothing was timed but what starting costs.",
+    " --quick": "That takes about three minutes on two cores that do nothing else.",
+    "": "That takes about half an hour on two cores that do nothing else, and 24 GiB.",
 }
 
 WORK = """## Work
@@ -67,14 +68,14 @@ def render(
     path: Mapping[str, float],
     trials: Sequence[tuple[str, float, float, float]],
     *,
-    quick: bool,
+    mode: str,
 ) -> str:
-    """The page as markdown."""
+    """The page as markdown; ``mode`` is the option that the command was given."""
     head = HEAD.format(
-        quick=" --quick" if quick else "",
+        mode=mode,
         machine=machine(),
         torch=torch.__version__,
-        duration=DURATION[quick],
+        duration=DURATION[mode],
         regions=REGIONS,
     )
     parts = [head, "![TFLOP for an expression](images/speed.svg)", WORK, _work_table(counts)]

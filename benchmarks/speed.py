@@ -175,12 +175,13 @@ def _timings(
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Three minutes on two cores: SD 1.5 at 512 px alone.")
+@click.option("--count", "only_count", is_flag=True, help="Run nothing: a minute, any machine.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page, and its plot.")
-def speed(quick: bool, device: str, write: Path | None) -> None:
+def speed(quick: bool, only_count: bool, device: str, write: Path | None) -> None:
     """Count and time full-size models with random weights: ours, published, and the floor."""
     say = page.Say()
-    suites = (SD_512,) if quick else COUNTED
+    suites = () if only_count else (SD_512,) if quick else COUNTED
     counts = {}
     for suite in COUNTED:
         say(f"{suite.name}: counting")
@@ -188,8 +189,10 @@ def speed(quick: bool, device: str, write: Path | None) -> None:
     timings = {suite: clock(suite, torch.device(device), say, quick=quick) for suite in suites}
     say("starting processes")
     started, path = starts(), whole_path()
-    trials = [] if quick or device != "cpu" else try_all(SD_512.build, SD_512.side)
-    text = page.render(counts, timings, started, path, trials, quick=quick)
+    whole = not quick and not only_count and device == "cpu"
+    trials = try_all(SD_512.build, SD_512.side) if whole else []
+    mode = " --count" if only_count else " --quick" if quick else ""
+    text = page.render(counts, timings, started, path, trials, mode=mode)
     click.echo(text)
     if write is not None:
         page.write(text, counts, write)

@@ -141,6 +141,16 @@ def test_nothing_of_the_last_layer_runs_after_its_keys(source, image):
     assert {f"{layer}.to_q" for layer in source.layers} <= set(ran)
 
 
+def test_ending_early_changes_no_map(source, denoise):
+    weights = torch.full((1, 77, 1), 1 / 77)
+    weights[:, 40:] = 0
+    whole, short = (Capture(source.layers, weights, stop=stop) for stop in (False, True))
+    for capture in (whole, short):
+        with capturing(source.model.unet, capture):
+            denoise()
+    assert torch.equal(whole.word_maps(), short.word_maps())
+
+
 def test_only_the_layers_that_are_read_are_watched(source, image, monkeypatch):
     hooked = []
     denoise = DiffusersAttention._denoise

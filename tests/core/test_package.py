@@ -38,9 +38,17 @@ def test_the_api_loads_no_backend(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["segment", "--help"], ["evaluate", "-h"], ["batch", "-h"], ["--version"], []],
+    [
+        ["--help"],
+        ["segment", "--help"],
+        ["evaluate", "-h"],
+        ["batch", "-h"],
+        ["--version"],
+        [],
+        ["parse", "the red cup", "--json"],
+    ],
 )
-def test_help_needs_no_torch(arguments, tmp_path):
+def test_help_and_parse_need_no_torch(arguments, tmp_path):
     code = f"from refdiff_core.cli import run; assert run({arguments}) == 0"
     assert not loaded_modules(code, tmp_path) & {*HEAVY, "torch", "numpy", "PIL", "scipy"}
 

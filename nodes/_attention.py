@@ -194,42 +194,28 @@ def recording_clone(
     does the work, and one for all of attention ("optimized_attention_override") still sees it.
     """
     clone = model.clone()
-    options = clone.model_options["transformer_options"]
-    there = options.get("patches_replace", {}).get("attn2", {})
-    for layer in layers:
-        # ComfyUI looks for a patch of the very layer first, then for one of its whole block
-        inner = there.get(layer, there.get(layer[:2], _attend))
-        clone.set_model_attn2_replace(_Recorder(layer, capture, grid_hw, inner), *layer)
-    if capture.propagation:
-        _record_self(clone, layers, capture)
-    return clone
-
-
-def _record_self(clone: Any, layers: Sequence[Layer], capture: Capture) -> None:
-    """Record the self-attention of the same layers, another pack's patches left in place."""
     replaced = clone.model_options["transformer_options"].get("patches_replace", {})
-    there = replaced.get("attn1", {})
-
-    def recording(layer: Layer, inner: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def patch(q: Tensor, k: Tensor, v: Tensor, extra: dict[str, Any]) -> Tensor:
-            capture.record_self(str(layer), q, k)
-            return inner(q, k, v, extra)
-
-        return patch
-
-    for layer in layers:
-        inner = there.get(layer, there.get(layer[:2], _attend))
-        clone.set_model_attn1_replace(recording(layer, inner), *layer)
+    kinds = ("attn2", "attn1") if capture.propagation else ("attn2",)
+    there = {kind: dict(replaced.get(kind, {})) for kind in kinds}
+    for kind in kinds:
+        for layer in layers:
+            # ComfyUI looks for a patch of the very layer first, then for one of its whole block
+            inner = there[kind].get(layer, there[kind].get(layer[:2], _attend))
+            patch = _Recorder(kind, layer, capture, grid_hw, inner)
+            clone.set_model_patch_replace(patch, kind, *layer)
+    return clone
 
 
 @dataclass(eq=False)
 class _Recorder:
     """A patch that records what a layer attends to and leaves the work to the one that was there.
 
+    kind: "attn2" for attention to the words, "attn1" for that of places to one another.
     layer: where it is. capture: takes the queries and keys. grid_hw: of the layer.
     inner: does the layer's work.
     """
 
+    kind: str
     layer: Layer
     capture: Capture
     grid_hw: tuple[int, ...]
@@ -243,7 +229,10 @@ class _Recorder:
                 f"{grid_hw[0]} was expected. Connect the model before the node that changes its "
                 "size, such as tiling or down-scaling."
             )
-        self.capture.record(str(self.layer), q, k, heads=extra["n_heads"], grid_hw=grid_hw)
+        if self.kind == "attn1":
+            self.capture.record_self(str(self.layer), q, k)
+        else:
+            self.capture.record(str(self.layer), q, k, heads=extra["n_heads"], grid_hw=grid_hw)
         return self.inner(q, k, v, extra)
 
     def to(self, device: Any, *args: Any) -> _Recorder:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..demo.scenes import Scene
-from ..settings import Settings
+from ..settings import DEFAULT
 from .demo import by_group, compare, to_markdown
 from .metrics import chance, selection
 from .questions import ATTRIBUTES, POSITION, SIZE, Question, questions
@@ -37,7 +37,7 @@ def own_figures(scenes: Sequence[Scene]) -> str:
 
 def choosing_alone(scenes: Sequence[Scene]) -> list[list[str]]:
     """What attention and CLIP know: share of expressions whose object scores highest."""
-    plain = replace(Settings(), spatial_weight=0.0)
+    plain = replace(DEFAULT, fusion=replace(DEFAULT.fusion, spatial_weight=0.0))
     methods = {"denoiser": ("gs", plain), "CLIP": ("ds", plain)}
     found = compare(scenes, methods, oracle=True, ask=_about_one_object)
     rows = [["model", *GROUPS, "all"]]

@@ -173,8 +173,9 @@ class Page:
         """
         x, y, wide, high = self.page.evaluate(BOUNDS, list(nodes))
         self.page.set_viewport_size({"width": wide + 2 * EDGE, "height": high + 2 * EDGE})
-        self.page.evaluate(SHOW, [x - EDGE, y - EDGE])
-        self.page.wait_for_timeout(1500)
+        for _ in range(2):  # the page itself may move the view a while after loading
+            self.page.evaluate(SHOW, [x - EDGE, y - EDGE])
+            self.page.wait_for_timeout(1500)
         clip = {"x": EDGE, "y": EDGE, "width": wide, "height": high}
         shot = Image.open(BytesIO(self.page.screenshot(clip=clip))).convert("RGB")
         if width:

@@ -24,6 +24,7 @@ from server import Graph, Node, running
 ROOT = Path(__file__).parents[2]
 SCENE = 5  # a yellow circle, two yellow squares and a black star
 TEXT = "the yellow circle\nthe large yellow square\nthe black star"
+ONE = "the large yellow square"
 LEFT, MIDDLE, RIGHT, FAR = 0, 440, 900, -2000
 WIDTH = 1000  # pixels of a picture at most
 Shown = dict[Node, tuple[int, int, int, int]]
@@ -54,9 +55,9 @@ class Help:
         inputs = {"sam_model": sam or self.demo[3], "image": self.image, "attention": attention[0]}
         return self.add("RefDiffSAMProposals", **inputs, **SAM)
 
-    def scores(self, proposals: Node, clip: Any = None) -> Node:
+    def scores(self, proposals: Node, text: str = TEXT, clip: Any = None) -> Node:
         inputs = {"refdiff_clip": clip or self.demo[4], "image": self.image}
-        return self.add("RefDiffCLIPScore", **inputs, proposals=proposals[0], expressions=TEXT)
+        return self.add("RefDiffCLIPScore", **inputs, proposals=proposals[0], expressions=text)
 
     def fused(self, **inputs: Any) -> Node:
         return self.add("RefDiffFuseMasks", **inputs, **MASK)
@@ -67,7 +68,7 @@ class Help:
 
 def segment(page: Help) -> Shown:
     models = {"sam_model": page.demo[3], "refdiff_clip": page.demo[4]}
-    text = {"expressions": "the large yellow square"}
+    text = {"expressions": ONE}
     node = page.add("RefDiffSegment", **page.checkpoint(), **models, **text, **ATTENTION, **MASK)
     return {node: (LEFT, 0, 400, 630), page.preview(node[5]): (MIDDLE, 0, 420, 400)}
 
@@ -78,14 +79,14 @@ def attention(page: Help) -> Shown:
 
 
 def proposals(page: Help) -> Shown:
-    node = page.proposals(page.attention("the large yellow square"))
+    node = page.proposals(page.attention(ONE))
     masks = page.add("MaskToImage", mask=node[1])
     return {node: (LEFT, 0, 400, 170), page.preview(masks[0]): (MIDDLE, 0, 480, 380)}
 
 
 def scores(page: Help) -> Shown:
-    found = page.proposals(page.attention())
-    node = page.scores(found)
+    found = page.proposals(page.attention(ONE))
+    node = page.scores(found, ONE)
     fused = page.fused(proposals=found[0], scores=node[0])
     sheet = page.add("RefDiffPick", candidates=fused[1], picks="1")
     return {
@@ -104,9 +105,10 @@ def fuse(page: Help) -> Shown:
 
 
 def pick(page: Help) -> Shown:
-    looked = page.attention()
-    text = {"attention": looked[0], "proposals": page.proposals(looked)[0]}
-    node = page.add("RefDiffPick", candidates=page.fused(**text)[1], picks="1; 1; 1,2")
+    looked = page.attention(ONE)
+    found = page.proposals(looked)
+    fused = page.fused(attention=looked[0], proposals=found[0], scores=page.scores(found, ONE)[0])
+    node = page.add("RefDiffPick", candidates=fused[1], picks="1")
     masks = page.add("MaskToImage", mask=node[0])
     return {node: (LEFT, 0, 480, 460), page.preview(masks[0]): (520, 0, 400, 460)}
 
@@ -124,7 +126,7 @@ def load_sam(page: Help) -> Shown:
 def load_clip(page: Help) -> Shown:
     file = {"file": "ViT-B-16.laion2b.safetensors", "architecture": "from the file's name"}
     node = page.add("RefDiffLoadCLIP", **file)
-    user = page.scores(page.proposals(page.attention()), node[0])
+    user = page.scores(page.proposals(page.attention()), clip=node[0])
     return {node: (LEFT, 0, 400, 110), user: (MIDDLE, 0, 400, 190)}
 
 

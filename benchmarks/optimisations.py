@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from refdiff_core import Models, load_demo
-from refdiff_core.backends.clip_scorer import ClipScorer, ClipSettings
+from refdiff_core.backends.clip_scorer import ClipScorer
 from refdiff_core.backends.diffusers_attention import DiffusersAttention
 from refdiff_core.backends.families import DEMO
 from refdiff_core.backends.sam_proposer import DEMO as DEMO_SAM
@@ -22,7 +22,7 @@ from refdiff_core.demo.scenes import Scene
 from refdiff_core.evaluation.demo import ReadOnce, answer, to_markdown
 from refdiff_core.evaluation.metrics import Record, mean_iou, overlap
 from refdiff_core.evaluation.questions import held_out_scenes, questions
-from refdiff_core.settings import AttentionSettings, Settings
+from refdiff_core.settings import AttentionSettings, ClipSettings, Settings
 
 from .build import META, build_diffusion
 from .measure import count_parts

@@ -29,7 +29,7 @@ class Suite:
     name: for the page. build: makes the models.
     side: of the picture and of the square that we show the denoiser, in pixels.
     published_side: of the published code's square; what is timed may be smaller than what is
-        counted, which is always `refdiff_core.backends.official.SIDE`.
+        counted, which is always `refdiff_core.settings.OFFICIAL`'s.
     dtype: of the denoiser on the CPU. rounds: of the generative half and its floor, in turn.
     """
 

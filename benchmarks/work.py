@@ -13,18 +13,20 @@ import torch
 from torch import Tensor
 
 from refdiff_core.backends.checkpoints import StableDiffusion
-from refdiff_core.backends.clip_scorer import ClipModel, ClipSettings
+from refdiff_core.backends.clip_scorer import ClipModel
 from refdiff_core.backends.diffusers_attention import (
     capturing,
     encode_pixels,
     encode_text,
     layers_on,
 )
-from refdiff_core.backends.official import SIDE as PUBLISHED_SIDE
 from refdiff_core.backends.official import TIMESTEPS
-from refdiff_core.backends.sam_proposer import AUTOMATIC, SamSettings
 from refdiff_core.backends.tokens import tokenize
 from refdiff_core.capture import Capture, PassComplete
+from refdiff_core.settings import AUTOMATIC, OFFICIAL, ClipSettings, SamSettings
+
+PUBLISHED_SIDE = OFFICIAL.attention.resolution or 1024
+"""Pixels of the square that the published code looks at."""
 
 REGIONS = 40
 """Proposals that CLIP looks at: about what passes the filters of Segment Anything."""

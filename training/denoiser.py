@@ -39,7 +39,7 @@ from training.words import FULL, SHORT, Words, small_table
 log = logging.getLogger("refdiff.training")
 
 DENOISER_FILE = "denoiser.pt"
-# Captions that say which colours there are; words of size and place teach attention little.
+# Captions that say which colours there are: words of size and place teach attention little.
 NAME_ALL_SHARE, NAME_ONE_SHARE = 0.5, 0.25
 EMPTY_CAPTIONS = 0.08
 FULL_LENGTH_BATCHES = 0.1

@@ -62,7 +62,9 @@ PLACE = """places => {
 }"""
 BOUNDS = """ids => {
   const nodes = window.app.graph.nodes.filter(each => !ids.length || ids.includes(each.id));
-  const boxes = nodes.map(each => each.getBounding());
+  // not getBounding(), which is only right once the node has been drawn
+  const title = window.LiteGraph.NODE_TITLE_HEIGHT;
+  const boxes = nodes.map(({pos, size}) => [pos[0], pos[1] - title, size[0], size[1] + title]);
   const x = Math.min(...boxes.map(each => each[0])) - 12;
   const y = Math.min(...boxes.map(each => each[1])) - 24;
   const right = Math.max(...boxes.map(each => each[0] + each[2])) + 12;

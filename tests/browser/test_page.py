@@ -28,7 +28,6 @@ def test_a_graph_with_an_unknown_node_is_seen_to_be_wrong(page):
     assert any("RefDiffNothing" in each for each in page.load(graph))
     page.load(example("refdiff_demo"))  # which is what the page brings back when it opens again
     page.open()
-    assert page.problems() == []
 
 
 def test_a_graph_that_is_refused_is_seen_to_be_wrong(page):

@@ -5,7 +5,8 @@ python -m refdiff_core.evaluation.variants [--limit 1000] [--workers 1] [--write
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,19 @@ import click
 
 from ..choice import ModelChoice
 from ..console import working
+from ..settings import PRESETS
 from .demo import to_markdown
 from .evaluate import Evaluation, evaluate
 
 VARIANTS = ("g", "gs", "ds", "gsd")
 SETTINGS = ("default", "paper")
 SHOWN = ("mIoU", "oIoU", "Pr@0.5", "Pr@0.7", "Pr@0.9")
-METHODS = [(variant, settings) for settings in SETTINGS for variant in VARIANTS]
-
 HEAD = """# Evaluation on the demo benchmark
 
-Made by `python -m refdiff_core.evaluation.variants{limit} --write docs/evaluation.md`: every line
-is one `refdiff evaluate --dataset demo` with the bundled models on the CPU, the same command and
-the same code that measures RefCOCO, RefCOCO+ and RefCOCOg (README, "Measure it"). Synthetic scenes
-of coloured shapes: the figures say what each part of the method adds, nothing about photographs.
+Made by `python -m refdiff_core.evaluation.variants{options} --write docs/evaluation.md`. Every
+line is one `refdiff evaluate --dataset demo` with the bundled models on the CPU: the command and
+the code that measure RefCOCO, RefCOCO+ and RefCOCOg too (README, "Measure it"). Synthetic scenes of
+coloured shapes: the figures say what each part of the method adds, nothing about photographs.
 
 Split "{split}": {pictures} scenes, {sentences} sentences. `default` settings are the best that we
 have measured, `paper` what the paper says.
@@ -35,15 +35,19 @@ have measured, `paper` what the paper says.
 Summary = Mapping[str, Any]
 
 
-def page(limit: int | None, workers: int, split: str) -> str:
+def page(settings: Sequence[str], limit: int | None, workers: int, split: str) -> str:
     """Measure every variant, and write the tables as markdown."""
-    given = {each: _run(*each, limit, workers, split) for each in METHODS}
+    methods = list(product(VARIANTS, settings))
+    given = {each: _run(*each, limit, workers, split) for each in methods}
     chosen = {
-        each: _run(*each, limit, workers, split, oracle=True) for each in METHODS if each[0] != "g"
+        each: _run(*each, limit, workers, split, oracle=True) for each in methods if each[0] != "g"
     }
-    ours = given["gsd", "default"]
+    ours = given["gsd", settings[0]]
+    asked = "" if limit is None else f" --limit {limit}"
+    if tuple(settings) != SETTINGS:
+        asked += "".join(f" --settings {name}" for name in settings)
     head = HEAD.format(
-        limit="" if limit is None else f" --limit {limit}",
+        options=asked,
         split=split,
         pictures=ours["pictures"],
         sentences=ours["sentences"],
@@ -54,8 +58,8 @@ def page(limit: int | None, workers: int, split: str) -> str:
         to_markdown(list(_rows(given, SHOWN))),
         "\n## Choosing: the true masks are the proposals (`--oracle`)\n",
         to_markdown(list(_rows(chosen, ("selection", "chance")))),
-        "\n## By subset: variant gsd, default settings\n",
-        to_markdown(list(_subset_rows(ours, chosen["gsd", "default"]))),
+        f"\n## By subset: variant gsd, {settings[0]} settings\n",
+        to_markdown(list(_subset_rows(ours, chosen["gsd", settings[0]]))),
     ]
     return "\n".join(parts)
 
@@ -94,13 +98,23 @@ def _subset_rows(ours: Summary, chosen: Summary) -> Iterator[list[str]]:
 
 
 @click.command()
+@click.option(
+    "--settings",
+    multiple=True,
+    type=click.Choice(list(PRESETS)),
+    default=SETTINGS,
+    show_default=True,
+    help="May be repeated.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="About so many sentences.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--split", default="val", show_default=True, help="val or test.")
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page here.")
-def main(limit: int | None, workers: int, split: str, write: Path | None) -> None:
+def main(
+    settings: tuple[str, ...], limit: int | None, workers: int, split: str, write: Path | None
+) -> None:
     """Measure every variant; a second run only measures what is new."""
-    text = page(limit, workers, split)
+    text = page(settings, limit, workers, split)
     click.echo(text)
     if write is not None:
         write.write_text(text + "\n")

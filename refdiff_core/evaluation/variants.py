@@ -23,10 +23,13 @@ SETTINGS = ("default", "paper")
 SHOWN = ("mIoU", "oIoU", "Pr@0.5", "Pr@0.7", "Pr@0.9")
 HEAD = """# Evaluation on the demo benchmark
 
-Made by `python -m refdiff_core.evaluation.variants{options} --write docs/evaluation.md`. Every
-line is one `refdiff evaluate --dataset demo` with the bundled models on the CPU: the command and
-the code that measure RefCOCO, RefCOCO+ and RefCOCOg too (README, "Measure it"). Synthetic scenes of
-coloured shapes: the figures say what each part of the method adds, nothing about photographs.
+Made by this command with the bundled models on the CPU in float32:
+
+    python -m refdiff_core.evaluation.variants{options} --write docs/evaluation.md
+
+Every line is one `refdiff evaluate --dataset demo`: the command and the code that measure RefCOCO,
+RefCOCO+ and RefCOCOg too (README, "Measure it"). Synthetic scenes of coloured shapes: the figures
+say what each part of the method adds, nothing about photographs.
 
 Split "{split}": {pictures} scenes, {sentences} sentences. `default` settings are the best that we
 have measured, `paper` what the paper says.

@@ -36,7 +36,9 @@ class RecordFile:
         self._file = file
 
     def resume(self, wanted: Mapping[Any, Sequence[Any]]) -> set[Any]:
-        """Keep what is whole, and forget the rest; what failed is not whole and is tried again.
+        """Keep what is whole, and forget the rest.
+
+        A picture all of whose records are failures is not whole, and is tried again.
 
         Args:
             wanted: for each picture's key its records' ids. Records of pictures that are not
@@ -90,7 +92,8 @@ class RecordFile:
 
 
 def _is_done(found: Sequence[Record], wanted: Sequence[Any]) -> bool:
-    failed = any(record.get("error") for record in found)
+    # one sentence that cannot be read never can; a picture that was missing may be there now
+    failed = all(record.get("error") for record in found)
     return not failed and [record["id"] for record in found] == list(wanted)
 
 

@@ -24,6 +24,7 @@ import torch
 
 from refdiff_core.choice import ModelChoice
 from refdiff_core.console import working
+from refdiff_core.errors import UnavailableError
 from refdiff_core.evaluation.evaluate import Evaluation, evaluate
 from refdiff_core.evaluation.refer import encode_mask
 from refdiff_core.pipeline import Models
@@ -160,6 +161,17 @@ def run(root, out, seconds=0.0, deadly=None, **options):
     models = ObedientModels(demo=True, device="cpu", seconds=seconds, deadly=deadly)
     with working(2) as work:
         return evaluate(Evaluation("refcoco", models, root, out=out, **options), work)
+
+
+class Dies:
+    """Dies over the task "die", tells who did it otherwise."""
+
+    def __call__(self, task):
+        if task == "die":
+            os.kill(os.getpid(), 9)
+        if task == "refuse":
+            raise UnavailableError("not this one")
+        return os.getpid()
 
 
 if __name__ == "__main__":

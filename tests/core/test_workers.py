@@ -80,23 +80,12 @@ def test_three_workers_write_the_same_records(here, whole, tmp_path):
     assert_same(tmp_path / "out", alone)
 
 
-class Dies:
-    """Dies over the task "die", tells who did it otherwise."""
-
-    def __call__(self, task):
-        if task == "die":
-            os.kill(os.getpid(), 9)
-        if task == "refuse":
-            raise UnavailableError("not this one")
-        return os.getpid()
-
-
 @needs_ray
 @quiet
 @pytest.mark.slow
 def test_what_kills_every_worker_is_given_up_and_all_else_done(here):
     tasks = ["a", "die", *map(str, range(8))]
-    with hire(Dies(), 2) as crew:
+    with hire(fixture.Dies(), 2) as crew:
         found = dict(crew.do(tasks))
         assert isinstance(found.pop("die"), Lost)
         assert {*found} == {*tasks} - {"die"}

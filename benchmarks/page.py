@@ -33,7 +33,7 @@ layers: texts, one encode of the picture, one pass that ends with the last key, 
 [optimisations.md](optimisations.md)."""
 
 DURATION = {
-    " --count": "Nothing was timed but what starting costs.",
+    " --count": "Nothing was run or timed: without `--count`, there are seconds here, too.",
     " --quick": "That takes about three minutes on two cores that do nothing else.",
     "": "That takes about half an hour on two cores that do nothing else, and 24 GiB.",
 }
@@ -84,8 +84,10 @@ def render(
         told = TIME.format(name=suite.name, rounds=rounds, published_side=suite.published_side)
         parts += [told, _time_table(timing), _memory(timing)]
     parts += [GOALS, _goal_table(counts, timings, started)]
-    parts += ["## From nothing to a mask", _seconds_table("start", started)]
-    parts += ["The whole path with the demo models, in one process:", _seconds_table("step", path)]
+    if started:
+        parts += ["## From nothing to a mask", _seconds_table("start", started)]
+        parts += ["The whole path with the demo models, in one process:"]
+        parts += [_seconds_table("step", path)]
     if trials:
         parts += [TRIALS, _trial_table(trials)]
     return "\n\n".join(parts)
@@ -156,14 +158,12 @@ def _goal_table(
     ]
     for suite, timing in timings.items():
         rows += _time_goals(suite, timing)
-    rows += [
-        _goal("seconds to `refdiff --help`", 0.3, started["`refdiff --help`"]),
-        _goal(
-            "seconds of `from refdiff_core import segment` beyond `import torch`",
-            0.2,
-            started["`from refdiff_core import segment`"] - started["`import torch`"],
-        ),
-    ]
+    if started:
+        beyond = started["`from refdiff_core import segment`"] - started["`import torch`"]
+        rows += [
+            _goal("seconds to `refdiff --help`", 0.3, started["`refdiff --help`"]),
+            _goal("seconds of `from refdiff_core import segment` beyond torch's", 0.2, beyond),
+        ]
     return to_markdown(rows)
 
 

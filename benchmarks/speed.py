@@ -188,7 +188,7 @@ def speed(quick: bool, only_count: bool, device: str, write: Path | None) -> Non
         counts[suite] = count(suite)
     timings = {suite: clock(suite, torch.device(device), say, quick=quick) for suite in suites}
     say("starting processes")
-    started, path = starts(), whole_path()
+    started, path = ({}, {}) if only_count else (starts(), whole_path())
     whole = not quick and not only_count and device == "cpu"
     trials = try_all(SD_512.build, SD_512.side) if whole else []
     mode = " --count" if only_count else " --quick" if quick else ""

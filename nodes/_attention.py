@@ -18,12 +18,13 @@ from ..refdiff_core.attention import attention_map, word_weights
 from ..refdiff_core.backends.diffusers_attention import noise_timestep, root_alone, working_size
 from ..refdiff_core.backends.families import Family, family_of, trained_at
 from ..refdiff_core.backends.tokens import batches, words_to_read
+from ..refdiff_core.cache import fingerprint
 from ..refdiff_core.capture import Capture, PassComplete
 from ..refdiff_core.errors import ModelError, UnavailableError
 from ..refdiff_core.images import resize_picture
 from ..refdiff_core.settings import AttentionSettings
 from ..refdiff_core.values import AttentionMap, Expression, Image
-from ._memo import PictureMemo
+from ._caches import cache_of
 from ._prompt import Chunks, PromptTokens, tokenize_prompt
 
 Layer = tuple[str, int, int]
@@ -43,7 +44,6 @@ class ComfyAttention:
     Args:
         model, clip, vae: as ComfyUI's nodes hand them over; none is changed.
         settings: noise level, resolution, seed.
-        memo: of the picture that will be read; its latents are kept there.
     """
 
     def __init__(
@@ -52,14 +52,12 @@ class ComfyAttention:
         clip: Any,
         vae: Any,
         settings: AttentionSettings = AttentionSettings(),
-        memo: PictureMemo | None = None,
     ) -> None:
         self.model = model
         self.clip = clip
         self.vae = vae
         self.settings = settings
         self.family = model_family(model)
-        self.memo = memo
 
     def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
         """See `AttentionSource.read`."""
@@ -102,11 +100,11 @@ class ComfyAttention:
         """Latents (1, 4, h, w), once per picture, autoencoder and size."""
         size_hw = working_size((image.shape[0], image.shape[1]), self.family, self.settings)
 
-        def encode() -> Tensor:
-            return self.vae.encode(resize_picture(image, size_hw).movedim(1, -1))
+        def encode() -> tuple[Tensor]:
+            return (self.vae.encode(resize_picture(image, size_hw).movedim(1, -1)),)
 
-        coder = self.vae.first_stage_model
-        latents = self.memo.once("latents", coder, size_hw, encode) if self.memo else encode()
+        cache = cache_of(self.vae.first_stage_model)
+        (latents,) = cache.once((fingerprint(image), size_hw), encode)
         channels = self.model.get_model_object("latent_format").latent_channels
         if latents.ndim != 4 or latents.shape[1] != channels:
             raise ModelError(

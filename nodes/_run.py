@@ -18,8 +18,8 @@ from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
 from ..refdiff_core.settings import AUTOMATIC, AttentionSettings, SamSettings, Settings
 from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
 from ._attention import ComfyAttention
+from ._caches import cache_of
 from ._host import check_sizes, images, masks, progress, proposals
-from ._memo import PictureMemo
 from ._models import DEMO_NAME, HostClip, sam_on_device
 from ._values import (
     AttentionBatch,
@@ -40,16 +40,15 @@ Checkpoint = tuple[Any, Any, Any]
 class HostProposer:
     """A `MaskProposer` over SAM_MODEL, which is on the device only while it works."""
 
-    def __init__(self, sam: Any, memo: PictureMemo, settings: SamSettings | None = None) -> None:
+    def __init__(self, sam: Any, settings: SamSettings | None = None) -> None:
         self.sam = sam
-        self.memo = memo
         self.settings = settings or own_settings(sam)
 
     def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
         with sam_on_device(self.sam) as model:
-            sam = _MemoSam(model, self.settings, progress())
-            sam.memo = self.memo
-            return sam.propose(image, attention)
+            proposer = SamProposer(model, self.settings, progress())
+            proposer.cache = cache_of(model)
+            return proposer.propose(image, attention)
 
 
 def own_settings(sam: Any) -> SamSettings:
@@ -71,25 +70,6 @@ def asked_settings(
     )
 
 
-class _MemoSam(SamProposer):
-    """Embeds an unchanged picture once, and asks its grid once, whatever else is asked of it."""
-
-    memo: PictureMemo
-
-    def embed(self, image: Image) -> Tensor:
-        def encode() -> Tensor:
-            return SamProposer.embed(self, image).cpu()
-
-        return self.memo.once("sam", self.sam, (), encode).to(self.sam.device)
-
-    def _look(self, image: Image, frame: Any) -> tuple[Tensor, Any]:
-        def ask() -> Any:
-            return SamProposer._look(self, image, frame)[1]
-
-        grid = self.memo.once("sam grid", self.sam, (self.settings,), ask)
-        return self.embed(image), grid
-
-
 class HostScorer:
     """An `ImageTextScorer` over REFDIFF_CLIP, which is on the device only while it works."""
 
@@ -100,6 +80,7 @@ class HostScorer:
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
     ) -> list[Tensor]:
         scorer = ClipScorer(self.clip.on_device(), progress=progress())
+        scorer.cache = cache_of(self.clip.clip.model)
         return scorer.score(image, expressions, proposals)
 
 
@@ -111,21 +92,18 @@ def read_attention(
     sharpen: float,
 ) -> AttentionBatch:
     """The words' maps in every picture."""
-    pictures, maps = images(image), []
-    for index, picture in enumerate(pictures):
-        source = ComfyAttention(*checkpoint, settings, PictureMemo(image, index))
-        maps.append(tuple(source.read(picture, expressions)))
-    return AttentionBatch(tuple(pictures), tuple(expressions), tuple(maps), sharpen)
+    pictures, source = images(image), ComfyAttention(*checkpoint, settings)
+    maps = tuple(tuple(source.read(picture, expressions)) for picture in pictures)
+    return AttentionBatch(tuple(pictures), tuple(expressions), maps, sharpen)
 
 
 def propose(
     sam: Any, image: Tensor, attention: AttentionBatch | None, settings: SamSettings
 ) -> ProposalBatch:
     """SAM's masks in every picture: one set each, or one per expression where maps guide it."""
-    pictures, sets = images(image), []
+    pictures, proposer, sets = images(image), HostProposer(sam, settings), []
     for index, picture in enumerate(pictures):
         maps = attention.sharpened(index) if attention else [None]
-        proposer = HostProposer(sam, PictureMemo(image, index), settings)
         sets.append(tuple(proposer.propose(picture, maps)))
     return ProposalBatch(tuple(sets))
 
@@ -172,13 +150,14 @@ def segment_batch(
     settings: Settings,
 ) -> ResultBatch:
     """Everything at once."""
+    models = Models(
+        ComfyAttention(*checkpoint, attention),
+        None if sam is None else HostProposer(sam),
+        None if clip is None else HostScorer(clip),
+    )
     pictures, results = images(image), []
-    for index, picture in enumerate(pictures):
-        memo = PictureMemo(image, index)
-        source = ComfyAttention(*checkpoint, attention, memo)
-        proposer = None if sam is None else HostProposer(sam, memo)
-        scorer = None if clip is None else HostScorer(clip)
-        results += segment(picture, expressions, Models(source, proposer, scorer), settings)
+    for picture in pictures:
+        results += segment(picture, expressions, models, settings)
     return ResultBatch(tuple(pictures), tuple(results))
 
 

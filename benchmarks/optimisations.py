@@ -156,7 +156,7 @@ def resolution_table(found: Mapping[str, Mapping[str, Sequence[Record]]]) -> str
 
 
 @click.command()
-@click.option("--scenes", default=60, show_default=True, help="How many held-out scenes.")
+@click.option("--scenes", default=30, show_default=True, help="How many held-out scenes.")
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page here.")
 def optimisations(scenes: int, write: Path | None) -> None:
     """What each saving costs in mIoU on the demo benchmark, and what resolution is worth."""

@@ -179,7 +179,14 @@ def _cluster(count: int) -> Iterator[Any]:
     there = os.environ.get("RAY_ADDRESS")
     here: dict[str, Any] = {"num_cpus": count, "include_dashboard": False, **_LITTLE_MEMORY}
     here = {} if there else here
-    ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **here)
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **here)
+    except Exception as error:  # Ray has no narrower one for a node that is slow to start
+        reason = str(error).splitlines()[0] if str(error) else repr(error)
+        raise UnavailableError(
+            f"Ray does not start: {reason} Try again, or leave out --workers; RAY_ADDRESS must "
+            "name a cluster that is up, or nothing."
+        ) from error
     try:
         processors = int(ray.cluster_resources().get("CPU", 0))
         if processors < count:

@@ -89,7 +89,7 @@ def test_what_kills_every_worker_is_given_up_and_all_else_done(here):
         found = dict(crew.do(tasks))
         assert isinstance(found.pop("die"), Lost)
         assert {*found} == {*tasks} - {"die"}
-        assert 2 <= len({*found.values()}) <= 2 + ATTEMPTS
+        assert len({*found.values()}) <= 2 + ATTEMPTS
         assert os.getpid() not in found.values()
         with pytest.raises(UnavailableError, match="not this one"):
             list(crew.do(["refuse"]))

@@ -1,6 +1,6 @@
 """How far our SAM proposals agree with segment-anything's own SamAutomaticMaskGenerator.
 
-    python -m benchmarks.sam_agreement [--scenes 20]
+    python -m benchmarks sam-agreement [--scenes 20]
 
 Same weights (the bundled SAM), same grid of 32 x 32 points, same thresholds; on demo scenes and on
 photographs that scikit-image ships. The figure is the share of the package's masks that one of

@@ -174,7 +174,7 @@ def _cluster(count: int) -> Iterator[Any]:
     except ImportError as error:
         raise UnavailableError(
             "More than one worker needs Ray, which is not installed. "
-            'Run: pip install "refdiff[ray]", or leave out --workers'
+            "Run: pip install ray, or leave out --workers"
         ) from error
     there = os.environ.get("RAY_ADDRESS")
     here: dict[str, Any] = {"num_cpus": count, "include_dashboard": False, **_LITTLE_MEMORY}

@@ -288,6 +288,6 @@ def _pycocotools() -> Any:
     except ImportError as error:
         raise UnavailableError(
             "Outlines are read with pycocotools, which is not installed. "
-            'Run: pip install "refdiff[evaluate]", or pip install pycocotools'
+            "Run: pip install pycocotools"
         ) from error
     return mask

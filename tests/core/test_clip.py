@@ -3,15 +3,13 @@
 import pytest
 import torch
 
-from refdiff_core.backends.clip_scorer import (
-    ClipScorer,
+from refdiff_core.backends.clip_scorer import ClipScorer, load_clip, relative_likelihood
+from refdiff_core.backends.clip_views import (
     blocked_pairs,
     cut_out,
-    load_clip,
     patch_coverage,
     patch_grid,
     position_ramp,
-    relative_likelihood,
 )
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 from refdiff_core.errors import ModelError

@@ -233,6 +233,10 @@ class _Recorder:
             self.capture.record(str(self.layer), q, k, heads=extra["n_heads"], grid_hw=grid_hw)
         return self.inner(q, k, v, extra)
 
+    def __deepcopy__(self, _memo: Any) -> _Recorder:
+        """ComfyUI 0.3.64 copies patches with the model; what is recorded must arrive here."""
+        return self
+
     def to(self, device: Any, *args: Any) -> _Recorder:
         """ComfyUI moves patches that hold tensors with the model."""
         if hasattr(self.inner, "to"):

@@ -44,12 +44,14 @@ class ImageAdapter:
     """Does what IPAdapter's patch does: the layer's own attention, and more from a picture.
 
     Like the original it is no function, keeps tensors that ComfyUI moves by ``to``, works in a
-    range of sigmas, and looks at what else ComfyUI tells a patch.
+    range of sigmas, and looks at what else ComfyUI tells a patch. What it saw is the class's own:
+    ComfyUI 0.3.64 makes deep copies of patches that are objects.
     """
+
+    blocks, moves, asked = [], [], []
 
     def __init__(self, weight):
         self.weight = weight
-        self.blocks, self.moves, self.asked = [], [], False
         self.tokens = torch.randn(4, 4096, generator=torch.Generator().manual_seed(0))
 
     def __call__(self, q, k, v, extra):
@@ -66,7 +68,7 @@ class ImageAdapter:
         return self
 
     def models(self):
-        self.asked = True
+        self.asked.append(True)
         return []
 
 
@@ -93,15 +95,14 @@ def adapted(_=None):
         adapter = ImageAdapter(weight)
         checkpoint = with_adapter(model, adapter), clip, vae
         before = sample(checkpoint)
-        adapter.blocks.clear()
-        adapter.moves.clear()
-        adapter.asked = False
+        for each in (adapter.blocks, adapter.moves, adapter.asked):
+            each.clear()
         _, maps = read(checkpoint)
         found[name] = max(
             float((a.heat - b.heat).abs().max()) for a, b in zip(plain, maps, strict=True)
         )
         found["blocks"] = len(adapter.blocks)
-        found["moved"] = "cpu" in adapter.moves and adapter.asked
+        found["moved"] = "cpu" in adapter.moves and bool(adapter.asked)
         found["same picture"] = torch.equal(before, sample(checkpoint))
     return found
 

@@ -29,8 +29,8 @@ know. *Published* is the schedule of the published code, run with the same modul
 classifier-free guidance on a square of 1024 pixels, everything anew for every expression, 1,024
 grid prompts, one crop after the other. *Floor* is what anybody has to run who reads the same
 layers: texts, one encode of the picture, one pass that ends with the last key, one embedding,
-{regions} crops. *Here* is `segment` by default. How much quality each saving costs
-says `python -m benchmarks optimisations`."""
+{regions} crops. *Here* is `segment` by default. How much quality each saving costs:
+[optimisations.md](optimisations.md)."""
 
 DURATION = {
     " --count": "Nothing was run or timed: without `--count`, there are seconds here, too.",

@@ -174,7 +174,7 @@ def _timings(
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Three minutes on two cores: SD 1.5 at 512 px alone.")
+@click.option("--quick", is_flag=True, help="Four minutes on two cores: SD 1.5 at 512 px alone.")
 @click.option("--count", "only_count", is_flag=True, help="Run nothing: a minute, any machine.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page, and its plot.")

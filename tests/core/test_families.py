@@ -19,6 +19,13 @@ pytestmark = pytest.mark.slow
 EXPECTED_LAYERS = {"SD1": 5, "SD2": 5, "SDXL": 60}
 CASES = [("SD1", 4), ("SD1", 9), ("SD2", 4), ("SDXL", 4)]
 DTYPES = [torch.bfloat16, torch.float16]
+# pictures in the precision that many processors only emulate are small
+SIDES = {torch.bfloat16: 512, torch.float16: 128}
+OTHER_SIZES = {
+    torch.bfloat16: {"picture": (384, 640), "SDXL": (384, 672)},
+    torch.float16: {"picture": (64, 192), "SDXL": (64, 224)},
+}
+"""Not square; the multiples of SDXL's sides are finer, so that it rounds otherwise."""
 
 
 def case_name(value):
@@ -48,15 +55,16 @@ def test_the_autoencoder_stays_in_float32_where_float16_would_overflow(checkpoin
     assert all(each.dtype == model.unet.dtype for each in model.text_encoders)
 
 
-@pytest.mark.parametrize("size_hw", [(512, 512), (384, 640)])
-def test_layers_and_grids_of_square_and_other_pictures(checkpoint, size_hw):
+@pytest.mark.parametrize("square", [True, False])
+def test_layers_and_grids_of_square_and_other_pictures(checkpoint, square):
     name, model = checkpoint
-    source = DiffusersAttention(model, AttentionSettings(resolution=512))
+    side, other = SIDES[model.unet.dtype], OTHER_SIZES[model.unet.dtype]
+    size_hw = (side, side) if square else other["picture"]
+    source = DiffusersAttention(model, AttentionSettings(resolution=side))
     image = torch.rand(*size_hw, 3, generator=torch.Generator().manual_seed(1))
     found = source.read(image, [parse("the red cup"), parse("dog")])
-    # the multiples of SDXL's sides are finer: 384 x 640 stays so for the others, and is 384 x 672
-    expected = {"SDXL": (384, 672)}.get(name, size_hw) if size_hw != (512, 512) else size_hw
-    h, w = expected[0] // 8 // 4, expected[1] // 8 // 4
+    height, width = size_hw if square else other.get(name, size_hw)
+    h, w = height // 8 // 4, width // 8 // 4
     assert len(source.layers) == EXPECTED_LAYERS[name]
     assert [each.word_maps.shape for each in found] == [(2, h, w), (1, h, w)]
     assert all(each.heat.shape == size_hw for each in found)
@@ -65,7 +73,8 @@ def test_layers_and_grids_of_square_and_other_pictures(checkpoint, size_hw):
 
 def test_capture_leaves_the_output_as_it_was_bit_for_bit(checkpoint):
     _, model = checkpoint
-    source = DiffusersAttention(model, AttentionSettings(resolution=256))
+    side = SIDES[model.unet.dtype] // 2
+    source = DiffusersAttention(model, AttentionSettings(resolution=side))
     seen = []
 
     def run(*args, **kwargs):
@@ -75,7 +84,7 @@ def test_capture_leaves_the_output_as_it_was_bit_for_bit(checkpoint):
     original = model.unet.forward
     model.unet.forward = run
     try:
-        source.read(torch.rand(256, 320, 3), [parse("the red cup")])
+        source.read(torch.rand(side, side * 5 // 4, 3), [parse("the red cup")])
     finally:
         del model.unet.forward
     args, kwargs = seen[0]
@@ -97,8 +106,9 @@ def test_a_diffusers_folder_is_the_same_model(checkpoint, tmp_path):
         encoder.save_pretrained(tmp_path / spec.subfolder)
     folder = load_stable_diffusion(tmp_path, dtype=model.unet.dtype)
     assert folder.family == model.family
-    image = torch.rand(256, 320, 3, generator=torch.Generator().manual_seed(1))
-    look = AttentionSettings(resolution=256)
+    side = SIDES[model.unet.dtype] // 2
+    image = torch.rand(side, side * 5 // 4, 3, generator=torch.Generator().manual_seed(1))
+    look = AttentionSettings(resolution=side)
     heats = [
         DiffusersAttention(each, look).read(image, [parse("the red cup")])[0].heat
         for each in (model, folder)

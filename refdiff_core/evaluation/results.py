@@ -36,6 +36,7 @@ has no variant g.
 
 Sizes, positions, order, relations and negation: [which-one.md](which-one.md). More about the
 models: [demo-models.md](demo-models.md). Time and work: [speed.md](speed.md).
+Every variant by subset: [evaluation.md](evaluation.md).
 """
 
 FIRST = """## "The <colour> <shape>", 2 to 4 objects

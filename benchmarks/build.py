@@ -74,16 +74,19 @@ def _random(make: Callable[[], nn.Module], device: torch.device, dtype: torch.dt
     if device != META:
         module = module.to_empty(device=device)
         generator = torch.Generator(device).manual_seed(0)
+        noise = torch.empty(2**20, device=device).uniform_(-0.02, 0.02, generator=generator)
         for name, values in [*module.named_parameters(), *module.named_buffers()]:
-            _fill(name, values, generator)
+            _fill(name, values, noise)
     return module.eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def _fill(name: str, values: torch.Tensor, generator: torch.Generator) -> None:
+def _fill(name: str, values: torch.Tensor, noise: torch.Tensor) -> None:
     if not values.is_floating_point():
         values.copy_(torch.arange(values.numel()).view_as(values))  # position_ids
     elif "norm" in name or name.endswith((".ln_1.weight", ".ln_2.weight")) or "pixel_std" in name:
         values.fill_(float(name.endswith("weight") or "std" in name))
     else:
-        values.uniform_(-0.02, 0.02, generator=generator)
+        # the same million numbers over and over: drawing a thousand million takes a while
+        for piece in values.view(-1).split(len(noise)):
+            piece.copy_(noise[: len(piece)])

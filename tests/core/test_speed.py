@@ -100,7 +100,7 @@ def test_here_the_picture_is_paid_for_once(costs):
     shared = {"autoencoder", "SAM, picture", "CLIP, crops", "CLIP, picture"}
     for stage, cost in costs.floor[1].items():
         times = costs.floor[MANY][stage] / cost
-        assert times == pytest.approx(1 if stage in shared else times)
+        assert times == pytest.approx(1) if stage in shared else times > 1.2, stage
     assert costs.floor[MANY]["denoiser"] == pytest.approx(MANY * costs.floor[1]["denoiser"])
 
 
@@ -111,9 +111,6 @@ def test_the_page_says_what_was_measured(speed, suite, costs, quick, tmp_path):
     assert set(timing.wall.ours[1]) >= {"generative", "denoiser", "autoencoder", "SAM, prompts"}
     assert ("proposals" in timing.wall.ours[MANY]) is not quick
     assert "autoencoder" not in timing.second and timing.second["denoiser"] > 0
-    assert timing.counted == pytest.approx(
-        sum(costs.floor[1][stage] for stage in ("text", "autoencoder", "denoiser")), rel=0.03
-    )
     sides = {replace(suite, side=512): costs, replace(suite, side=1024): costs}
     names = ("`refdiff --help`", "`from refdiff_core import segment`", "`import torch`")
     timings, mode = {suite: timing}, " --quick" if quick else ""

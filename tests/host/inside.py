@@ -5,6 +5,7 @@
 Prints one line of JSON.
 """
 
+import dataclasses
 import gc
 import json
 import sys
@@ -14,11 +15,11 @@ import torch
 from hosted import CHECK, EXPRESSIONS, REST, load, ours, picture, read, sample
 
 
-def agreement(path, resolution="0"):
-    """How far ComfyUI's maps and diffusers' lie apart."""
+def agreement(path, resolution="0", taesd=""):
+    """How far ComfyUI's maps and diffusers' lie apart; taesd: folder of one that encodes."""
     settings = {"resolution": int(resolution) or None}
-    lines, host, kind = _host_maps(path, settings)
-    source = _diffusers(path, ours("refdiff_core.settings").AttentionSettings(**settings))
+    lines, host, kind = _host_maps(path, settings, taesd)
+    source = _diffusers(path, ours("refdiff_core.settings").AttentionSettings(**settings), taesd)
     pairs = list(zip(host, source.read(picture()[0], lines), strict=True))
     return {
         "heat": max(float((a.heat - b.heat).abs().max()) for a, b in pairs),
@@ -53,12 +54,17 @@ def ways(_=None):
     return found
 
 
-def _diffusers(path, settings):
+def _diffusers(path, settings, taesd=""):
     source = ours("refdiff_core.backends.diffusers_attention").DiffusersAttention
     if path == "demo":
         return source.load(ours("refdiff_core.demo.models").DENOISER_FILE, settings)
     load_file = ours("refdiff_core.backends.checkpoints").load_stable_diffusion
-    return source(widen(load_file(path, dtype=torch.float16)), settings)
+    model = widen(load_file(path, dtype=torch.float16))
+    if taesd:
+        load_tiny = ours("refdiff_core.backends.tiny_autoencoder").load_tiny_autoencoder
+        file = f"{taesd}/taesd_encoder.safetensors"
+        model = dataclasses.replace(model, vae=load_tiny(file, model))
+    return source(model, settings)
 
 
 def widen(model):
@@ -73,11 +79,18 @@ def widen(model):
     return model
 
 
-def _host_maps(path, settings):
+def _host_maps(path, settings, taesd):
     """Expressions, their maps, and what the model predicts; nothing stays in memory."""
     import comfy.model_management
 
     checkpoint = load(path)
+    if taesd:
+        import folder_paths
+
+        import nodes
+
+        folder_paths.add_model_folder_path("vae_approx", taesd)
+        checkpoint = (*checkpoint[:2], *nodes.VAELoader().load_vae("taesd"))
     lines, maps = read(checkpoint, **settings)
     kind = checkpoint[0].model.model_type.name
     del checkpoint

@@ -3,6 +3,10 @@
 import json
 
 import pytest
+import torch
+from diffusers import AutoencoderTiny
+from safetensors.torch import save_file
+from torch import nn
 
 from refdiff_core.backends.families import SD1, SD2, SDXL
 
@@ -44,6 +48,27 @@ def test_a_full_size_checkpoint_gives_the_map_that_diffusers_gives(ask, full_siz
     assert found["v_prediction"] == [options.get("v_prediction", False)] * 2
     assert found["contrast"] > 0.5
     assert found["heat"] <= 1e-3
+
+
+@pytest.mark.slow
+def test_a_tiny_autoencoder_gives_the_map_that_diffusers_gives(ask, full_size, tmp_path):
+    write_taesd(tmp_path)
+    found = ask("agreement", str(full_size(SD1)), "256", str(tmp_path), flags="--fp16-unet")
+    assert found["contrast"] > 0.5
+    assert found["heat"] <= 1e-3
+
+
+def write_taesd(folder):
+    """A random one in its publisher's two files, as ComfyUI has them in models/vae_approx."""
+    torch.manual_seed(0)
+    tiny = AutoencoderTiny()
+    # there the decoder's first layer is one without weights, which diffusers' does not count
+    parts = {
+        "encoder": tiny.encoder.layers,
+        "decoder": nn.Sequential(nn.Tanh(), *tiny.decoder.layers),
+    }
+    for name, part in parts.items():
+        save_file(part.state_dict(), folder / f"taesd_{name}.safetensors")
 
 
 def test_the_same_picture_is_made_before_and_after_also_after_an_error_and_a_stop(ask):

@@ -81,8 +81,8 @@ _PLAIN = {
     "q": "pic picture photo image img screen frame shot view scene photograph pics camera "
     "viewer us you",
     "p": "to for than as into toward towards against across around along through off out down "
-    "about after before during per via where while when up together apart away ahead overhead "
-    "outside",
+    "about after before during per via opposite where while when up together apart away ahead "
+    "overhead outside",
     "a": "red blue green yellow orange pink purple black white gray grey brown tan beige "
     "silver gold golden maroon navy teal turquoise violet magenta cyan cream khaki "
     "lavender burgundy blk wht blu grn yel ylw brwn colored coloured multicolored "

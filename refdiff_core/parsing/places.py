@@ -11,7 +11,7 @@ from ..words import Order
 from .lexicon import DIRECTED
 from .line import Line
 
-_FRAME = re.compile(r"(?P<before>[iwpv])[dx]*(?P<frame>q)")
+_FRAME = re.compile(r"(?:(?P<before>[iwpv])[dx]*|(?<=ne)d)(?P<frame>q)")
 _ORDER = re.compile(
     r"(?P<index>o)(?:[aknvhdirwx#]{0,6}?(?P<tail>f)[dx]*y*"  # second man in red from the left
     r"|[aknv]{0,3}(?P<tail2>[ip])[dx]*y*"  # second man on the left
@@ -24,7 +24,7 @@ _MOST_BEFORE = re.compile(r"[ip]?d*(?P<most>[te])(?P<to>[ip]?)[dx]*(?P<side>s+)h
 _MOST_WORD = re.compile(r"[ip]?d*(?P<index>o?)(?P<side>t)")
 _PART = re.compile(r"[xd_]*y*(?:(?P<sides>s+)(?P<half>h?)|h)w(?=[^,]*[nk])")
 _SIDE_OF = re.compile(r"(?:(?P<on>i)|p)?[dx]*y*(?P<sides>s+)(?P<half>h?)w(?=[dx]*[akvs#]*[nk])")
-_EXTREME = re.compile(r"e(?:(?P<near>p)(?=[dx]*[as]*n)|p)?")
+_EXTREME = re.compile(r"e(?P<near>p)(?=[dx]*[as]*n)|(?<=n)(?P<bare>e)(?=d[as]*n)|ep?")
 _DIRECTION = re.compile(r"v(?P<sides>[pdx]*s+)(?!h)")
 _PLACE = re.compile(r"[ipwf]?[dx]*y*s+h?")
 _SIDE_KINDS = {
@@ -40,7 +40,7 @@ _AFTER_RIGHT = ("near", "behind", "in front of", "middle")
 
 
 def read_frame(line: Line) -> None:
-    """Drop "of the picture", "to the camera"; elsewhere a picture is a thing."""
+    """Drop "of the picture", "(closest) to the camera"; elsewhere a picture is a thing."""
     for match in line.find(_FRAME):
         start = match.start("frame") if match["before"] == "v" else match.start()
         line.retag(start, match.end())
@@ -130,15 +130,16 @@ def read_side_of(line: Line) -> None:
 
 
 def read_extreme(line: Line) -> None:
-    """Read "largest"; of "closest to the door" the door is a relation, too."""
+    """Read "largest"; of "closest to the door", "nearest the door" the door is a relation, too."""
     for match in line.find(_EXTREME):
         if re.search(r"[ir][dx#a]*$", line.tags[: match.start()]):
             continue  # "between the two smaller ones": of the other thing
-        line.extreme = line.extreme or line.values[match.start()]
+        extreme = line.values[match.start()]
+        line.extreme = line.extreme or extreme
         line.retag(*match.span())
-        if match["near"]:
-            line.retag(*match.span("near"), "r")
-            line.values[match.start("near")] = "near"
+        if match["near"] or (match["bare"] and extreme == "closest"):
+            line.retag(match.end() - 1, match.end(), "r")
+            line.values[match.end() - 1] = "near"
     # "near sheep" with nothing before it is the closest sheep.
     near = re.match(r"d*r(?=[as]*n)", line.tags)
     if near and not line.extreme and line.words[near.end() - 1].text == "near":

@@ -168,6 +168,7 @@ def test_a_side_that_is_no_position_is_none(text):
 
 
 ROOTS = {
+    "the couch opposite the tv": "couch",
     "top of train": "train",
     "right half of sandwich": "sandwich",
     "bowl of soup": "bowl",
@@ -234,6 +235,8 @@ RELATIONS = {
     "zebra eating grass": [("with", "grass")],
     "guy riding a horse": [("on", "horse")],
     "man closest to the window": [("near", "window")],
+    "man nearest the window": [("near", "window")],
+    "man nearest the camera": [],
     "car on left": [],
     "person in front": [],
     "man in black": [],

@@ -106,12 +106,12 @@ def sam3_file(path):
     from comfy.ldm.sam3.detector import SAM3Model
     from comfy.text_encoders.sam3_clip import SAM3_CLIP_CONFIG
     from safetensors.torch import save_file
-    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+    from transformers import CLIPTextConfig, CLIPTextModel
 
     half, kind = torch.float16, {"image_model": "SAM3", "operations": comfy.ops.disable_weight_init}
     state = random_weights(lambda: SAM3Model(dtype=half, **kind), half)
     config = CLIPTextConfig(**SAM3_CLIP_CONFIG)
-    text = random_weights(lambda: CLIPTextModelWithProjection(config), half)
+    text = random_weights(lambda: CLIPTextModel(config), half)
     bare = {key.removeprefix("text_model."): value for key, value in text.items()}
     prefix = "detector.backbone.language_backbone.encoder."
     state |= {prefix + key: value for key, value in open_clip_layout(bare).items()}

@@ -1,0 +1,109 @@
+"""What runs on a GPU, followed on a machine that has none: shapes, types and places, no numbers.
+
+PyTorch's fake tensors say they are on "cuda" and refuse to be mixed with others, as real ones do.
+What depends on numbers (noise drawn, regions cut out) is left out, and so is Segment Anything,
+whose prompts do.
+"""
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from refdiff_core.backends import clip_scorer, diffusers_attention
+from refdiff_core.backends.checkpoints import StableDiffusion, _text_model
+from refdiff_core.backends.clip_scorer import ClipModel, ClipScorer
+from refdiff_core.backends.diffusers_attention import DiffusersAttention
+from refdiff_core.backends.families import DEMO, SD1, SD2, SDXL
+from refdiff_core.demo.models import load_clip
+from refdiff_core.expression import parse
+from refdiff_core.settings import SINKS, AttentionSettings
+
+HALF = torch.float16
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return load_clip()
+
+
+@pytest.fixture
+def gpu():
+    """Everything that is made while the test runs is fake."""
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.inference_mode():
+        yield torch.device("cuda")
+
+
+def on_gpu(module, dtype=None):
+    """Weights without numbers; to be called where they are fake."""
+    for part in module.modules():
+        for held in (part._parameters, part._buffers):
+            for name, value in held.items():
+                if value is not None:
+                    kind = dtype if dtype and value.is_floating_point() else value.dtype
+                    moved = torch.empty(value.shape, dtype=kind, device="cuda")
+                    held[name] = moved if held is part._buffers else torch.nn.Parameter(moved)
+    return module.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def built(request):
+    """Family, denoiser, autoencoder and text encoders, without numbers."""
+    family, channels = request.param
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**{**family.unet, "in_channels": channels})
+        texts = [_text_model(each) for each in family.text_encoders]
+        return family, unet, AutoencoderKL(**family.vae), texts
+
+
+def place(family, unet, vae, texts):
+    """As `load_stable_diffusion` places them: denoiser and words in half precision."""
+    texts = tuple(on_gpu(each, HALF) for each in texts)
+    return StableDiffusion(family, on_gpu(unet, HALF), on_gpu(vae), texts, v_prediction=False)
+
+
+@pytest.fixture
+def no_numbers(monkeypatch, gpu):
+    """Without the steps that look at values, and with a timestep that is a tensor already."""
+    step = torch.full((), 300, device=gpu)
+    monkeypatch.setattr(diffusers_attention, "noise_timestep", lambda *_: step)
+    monkeypatch.setattr(diffusers_attention, "fingerprint", id)
+    monkeypatch.setattr(
+        diffusers_attention, "attention_map", lambda _line, _words, maps, *_, **__: maps
+    )
+    monkeypatch.setattr(diffusers_attention, "add_noise", lambda latents, *_: latents.clone())
+
+
+@pytest.mark.parametrize(
+    ("built", "settings"),
+    [
+        ((DEMO, 4), {}),
+        ((SD1, 4), {}),
+        ((SD1, 9), {"sinks": SINKS}),
+        ((SD2, 4), {"propagation": 1}),
+        ((SDXL, 4), {"competing": True}),
+    ],
+    ids=["demo", "sd1", "sd1-inpainting", "sd2", "sdxl"],
+    indirect=["built"],
+)
+def test_attention_is_read_in_half_precision_and_handed_out_on_the_cpu(built, no_numbers, settings):
+    source = DiffusersAttention(place(*built), AttentionSettings(**settings))
+    lines = ["the red circle", "a very large blue square " * 20]
+    maps = source.read(torch.rand(96, 160, 3), [parse(line) for line in lines])
+    assert len(maps) == 2
+    assert all(each.device.type == "cpu" and each.dtype == torch.float32 for each in maps)
+
+
+def test_regions_and_words_are_embedded_there_and_compared_on_the_cpu(monkeypatch, clip, gpu):
+    crops = torch.rand(3, 3, 64, 64)
+    monkeypatch.setattr(clip_scorer, "cut_out", lambda *_: crops)
+    scorer = ClipScorer(ClipModel(on_gpu(clip.model), *clip[1:]))
+    regions = scorer.embed_regions(torch.rand(96, 160, 3), torch.zeros(3, 96, 160) > 0, ["left"])
+    texts = scorer.embed_texts(["the red circle", "circle"])
+    assert (regions @ texts.T).shape == (3, 2)
+    assert regions.device.type == "cpu" and regions.dtype == torch.float32
+
+
+def test_a_tensor_left_on_the_cpu_would_be_told(gpu):
+    with pytest.raises(RuntimeError, match=r"cuda.*cpu|cpu.*cuda|two different devices"):
+        torch.ones(2, device=gpu) + torch.ones(2)

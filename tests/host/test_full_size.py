@@ -14,8 +14,12 @@ SECONDS = 1800
 
 @pytest.fixture(scope="module")
 def server(comfy_root, tmp_path_factory):
-    """A server that leaves weights in half precision, as SDXL's would fill the memory of most."""
-    with running(comfy_root, tmp_path_factory.mktemp("full"), "--fp16-unet") as host:
+    """A server that leaves weights in half precision, as SDXL's would fill the memory of most.
+
+    On a CPU, ComfyUI's own way of attention takes SAM 3 more than a quarter of an hour a picture.
+    """
+    flags = "--fp16-unet", "--use-pytorch-cross-attention"
+    with running(comfy_root, tmp_path_factory.mktemp("full"), *flags) as host:
         yield host
     assert not host.tracebacks(), "\n".join(host.tracebacks())
 

@@ -179,7 +179,7 @@ class Run:
 def main() -> None:
     """Train the demo denoiser, going on where an interrupted run left off."""
     options = arguments(
-        main.__doc__, steps=6_000, decay=2_000, batch=16, rate=1.2e-3, seed=0, report=1_000
+        main.__doc__, steps=9_000, decay=4_700, batch=16, rate=1.2e-3, seed=0, report=1_000
     )
     run, progress = Run(options), Progress(100)
     log.info("%d words, %d parameters", len(run.words), sum(p.numel() for p in run.parameters))

@@ -146,7 +146,7 @@ def _train(sam: Sam, buckets: list[Bucket], options: argparse.Namespace) -> None
 
 def main() -> None:
     """Train the demo SAM."""
-    options = arguments(main.__doc__, steps=2_000, batch=24, rate=1e-3, seed=0)
+    options = arguments(main.__doc__, steps=2_500, batch=24, rate=1e-3, seed=0)
     torch.manual_seed(options.seed)
     sam = build_sam()
     _train(sam.train(), load_buckets(options.work), options)

@@ -187,7 +187,7 @@ DEMO = Family(
     resolution=128,
     multiple=16,
     grid_factor=2,
-    timestep=300,
+    timestep=500,
 )
 
 FAMILIES = (SD1, SD2, SDXL, DEMO)

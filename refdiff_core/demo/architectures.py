@@ -31,7 +31,7 @@ AUTOENCODER_CONFIG: Config = {
     "sample_size": 128,
 }
 
-SCALING_FACTOR = 0.46407276098079325
+SCALING_FACTOR = 0.5187671780586243
 """Brings the autoencoder's latents to unit variance; part of the shipped weights."""
 
 DENOISER_CONFIG: Config = {

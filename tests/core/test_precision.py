@@ -7,7 +7,7 @@ from refdiff_core import Models, segment
 from refdiff_core.backends.clip_scorer import ClipScorer
 from refdiff_core.backends.precision import autocast
 from refdiff_core.backends.sam_proposer import SamProposer
-from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
+from refdiff_core.demo.scenes import HELD_OUT_SEED, expressions, sample_scene
 
 
 @pytest.mark.parametrize("dtype", [None, torch.float32])
@@ -33,9 +33,10 @@ def test_half_precision_finds_the_same_thing(demo_models):
         SamProposer(proposer.sam, proposer.settings, dtype=torch.bfloat16),
         ClipScorer(scorer.clip, dtype=torch.bfloat16),
     )
-    asked = [f"the {each.color} {each.shape}" for each in scene.objects]
+    asked = [each.text for each in expressions(scene) if each.kind == "attribute"]
+    assert len(asked) >= 2
     for full, rough in zip(
         segment(picture, asked, demo_models), segment(picture, asked, half), strict=True
     ):
         both, either = full.mask.minimum(rough.mask).sum(), full.mask.maximum(rough.mask).sum()
-        assert rough.mask.dtype == torch.float32 and both / either > 0.95
+        assert rough.mask.dtype == torch.float32 and both / either > 0.8

@@ -175,7 +175,9 @@ def interop(_=None):
     management.unload_all_models()
     found["held, freed"] = [any(held), not management.current_loaded_models]
 
-    attention = run.AttentionBatch.of_masks(own.sets[0][0].masks[:1].float(), image[0], None)
+    masks = own.sets[0][0].masks
+    thing = (masks.flatten(1).float().mean(1) - 0.05).abs().argmin()  # not the ground they lie on
+    attention = run.AttentionBatch.of_masks(masks[thing][None].float(), image[0], None)
     batch = run.fuse_batch(attention, own, None, None, ours("refdiff_core.settings").Settings())
     segs = host.to_segs(batch)
     found["segs"] = [type(segs[1][0]).__name__, list(segs[0]), sorted(segs[1][0]._fields)]

@@ -6,6 +6,8 @@ their code is here.
 
 from hosted import load, ours, picture, read, sample  # isort: skip - finds ComfyUI
 
+import dataclasses
+
 import comfy.model_management as management
 import folder_paths
 import numpy as np
@@ -160,7 +162,9 @@ def interop(_=None):
     mine.sam_wrapper.release_device()
     found["impact"] = [len(wrapped), len(strict), bool((masks[0] == wrapped[0]).all())]
 
-    settings = run.own_settings(mine)
+    # few of the demo's masks pass a real one's limits
+    limits = {"min_predicted_iou": 0.7, "min_stability": 0.8}
+    settings = dataclasses.replace(run.own_settings(mine), **limits)
     own = run.propose(mine, image, None, settings)
     foreign = load_sam()  # a bare Sam from another pack's loader
     other = run.propose(foreign, image.clone(), None, settings)
@@ -176,7 +180,8 @@ def interop(_=None):
     found["held, freed"] = [any(held), not management.current_loaded_models]
 
     masks = own.sets[0][0].masks
-    thing = (masks.flatten(1).float().mean(1) - 0.05).abs().argmin()  # not the ground they lie on
+    # not the ground they lie on
+    thing = (masks.flatten(1).float().mean(1) - 0.05).abs().argmin()
     attention = run.AttentionBatch.of_masks(masks[thing][None].float(), image[0], None)
     batch = run.fuse_batch(attention, own, None, None, ours("refdiff_core.settings").Settings())
     segs = host.to_segs(batch)

@@ -33,8 +33,8 @@ class AttentionSettings:
     words: str = "content"
     # eight expressions or more at 512 pixels in any precision, four at 1024 in float32
     budget: int = 2048
-    # the last three help others' models (METHOD.md 3c, ideas 3, 5, 6); with the demo's each gains
-    # in one place what it loses in another (docs/maps.md): there to be tried
+    # the last three help others' models (METHOD.md 3c, ideas 3, 5, 6) and the demo's hardly
+    # (docs/maps.md): there to be tried
     sinks: str = ""
     propagation: int = 0
     competing: bool = False

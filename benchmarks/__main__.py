@@ -7,6 +7,7 @@ import click
 from .optimisations import optimisations
 from .sam_agreement import main as sam_agreement
 from .speed import speed
+from .trials import trials
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,6 +17,7 @@ def benchmarks() -> None:
 
 benchmarks.add_command(speed)
 benchmarks.add_command(optimisations)
+benchmarks.add_command(trials)
 benchmarks.add_command(sam_agreement, "sam-agreement")
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ classifier-free guidance on a square of 1024 pixels, everything anew for every e
 grid prompts, one crop after the other. *Floor* is what anybody has to run who reads the same
 layers: texts, one encode of the picture, one pass that ends with the last key, one embedding,
 {regions} crops. *Here* is `segment` by default. How much quality each saving costs:
-[optimisations.md](optimisations.md)."""
+[optimisations.md](optimisations.md). What else was tried: [trials.md](trials.md)."""
 
 DURATION = {
     " --count": "Nothing was run or timed: without `--count`, there are seconds here, too.",
@@ -66,7 +66,6 @@ def render(
     timings: Mapping[Suite, Timings],
     started: Mapping[str, float],
     path: Mapping[str, float],
-    trials: Sequence[tuple[str, float, float, float]],
     *,
     mode: str,
 ) -> str:
@@ -88,15 +87,7 @@ def render(
         parts += ["## From nothing to a mask", _seconds_table("start", started)]
         parts += ["The whole path with the demo models, in one process:"]
         parts += [_seconds_table("step", path)]
-    if trials:
-        parts += [TRIALS, _trial_table(trials)]
     return "\n\n".join(parts)
-
-
-TRIALS = """## What was tried on one picture
-
-Seconds of Stable Diffusion 1.5 at 512 pixels: the first encode of a picture, a later one, the
-denoiser's pass. What the first encode loses, a picture never sees again."""
 
 
 def _work_table(counts: Mapping[Suite, Costs]) -> str:
@@ -200,11 +191,6 @@ def _goal(what: str, goal: float, got: float) -> list[str]:
 
 def _seconds_table(what: str, seconds: Mapping[str, float]) -> str:
     return to_markdown([[what, "seconds"], *([name, f"{s:.2f}"] for name, s in seconds.items())])
-
-
-def _trial_table(trials: Sequence[tuple[str, float, float, float]]) -> str:
-    rows = [["", "first encode", "later encode", "denoiser"]]
-    return to_markdown(rows + [[name, *map(_seconds, figures)] for name, *figures in trials])
 
 
 def _tera(value: float | None) -> str:

@@ -16,7 +16,6 @@ from .build import META, Build, Trio, full_size
 from .measure import Clock, Stages, count_parts, peak_memory
 from .ours import EXPRESSIONS, Ours
 from .start import starts, whole_path
-from .variants import try_all
 from .work import Part
 
 MANY = len(EXPRESSIONS)
@@ -188,10 +187,8 @@ def speed(quick: bool, only_count: bool, device: str, write: Path | None) -> Non
     timings = {suite: clock(suite, torch.device(device), say, quick=quick) for suite in suites}
     say("starting processes")
     started, path = ({}, {}) if only_count else (starts(), whole_path())
-    whole = not quick and not only_count and device == "cpu"
-    trials = try_all(SD_512.build, SD_512.side) if whole else []
     mode = " --count" if only_count else " --quick" if quick else ""
-    text = page.render(counts, timings, started, path, trials, mode=mode)
+    text = page.render(counts, timings, started, path, mode=mode)
     click.echo(text)
     if write is not None:
         page.write(text, counts, write)

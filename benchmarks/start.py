@@ -45,7 +45,7 @@ print(json.dumps(rows))
 """
 
 
-def starts(rounds: int = 3) -> dict[str, float]:
+def starts(rounds: int = 2) -> dict[str, float]:
     """Seconds that each start takes, interpreter and exit included; the shortest of some."""
     return {name: _shortest(arguments, rounds) for name, arguments in STARTS.items()}
 

@@ -114,7 +114,7 @@ def test_the_page_says_what_was_measured(speed, suite, costs, quick, tmp_path):
     sides = {replace(suite, side=512): costs, replace(suite, side=1024): costs}
     names = ("`refdiff --help`", "`from refdiff_core import segment`", "`import torch`")
     timings, mode = {suite: timing}, " --quick" if quick else ""
-    text = page.render(sides, timings, dict.fromkeys(names, 0.1), {}, [], mode=mode)
+    text = page.render(sides, timings, dict.fromkeys(names, 0.1), {}, mode=mode)
     assert "| **generative half** |" in text and ("--quick" in text) is quick
     page.write(text, sides, tmp_path / "speed.md")
     drawn = (tmp_path / "images" / "speed.svg").read_text()

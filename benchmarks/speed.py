@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 import torch
 
-from refdiff_core.backends.checkpoints import StableDiffusion
 from refdiff_core.backends.families import SD1, SDXL
 
 from . import page, work
@@ -128,7 +127,7 @@ def clock(suite: Suite, device: torch.device, say: page.Say, *, quick: bool) -> 
     half = [each for each in bare if each.stage in work.HALVES["generative"]]
     theirs = published(models, suite.published_side, suite.side, 1)
     memory: dict[str, float] = {}
-    _warm_up(models[0], suite.side // 2)
+    work.warm_up(models[0], suite.side // 2)
     for turn in range(suite.rounds):
         say(f"{suite.name}: round {turn + 1} of {suite.rounds}")
         ours.forget()
@@ -148,13 +147,6 @@ def clock(suite: Suite, device: torch.device, say: page.Say, *, quick: bool) -> 
     with peak_memory(memory, "published"):
         ours.clock.parts([each for each in theirs if each.name not in ours.clock.times])
     return _timings(ours.clock, bare, theirs, memory)
-
-
-@torch.inference_mode()
-def _warm_up(model: StableDiffusion, side: int) -> None:
-    """What a process does once is nobody's: neither ours nor the floor's."""
-    for part in work.diffusion_floor(model, side, 1):
-        part.run()
 
 
 def _timings(

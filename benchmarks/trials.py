@@ -54,9 +54,7 @@ the denoiser's type, and [optimisations.md](optimisations.md) says what that doe
 
 def try_all(side: int, rounds: int = 3) -> Iterator[tuple[str, float, float, float]]:
     """For every trial, seconds of the first encode, of a later one, and of the denoiser's pass."""
-    warm_up = build_diffusion(SD1, torch.device("cpu"), torch.float32)
-    for part in work.diffusion_floor(warm_up, side, 1):
-        _seconds(part.run)  # what a process does once is no trial's
+    work.warm_up(build_diffusion(SD1, torch.device("cpu"), torch.float32), side)
     for name, (dtype, change) in TRIALS.items():
         model = change(build_diffusion(SD1, torch.device("cpu"), dtype))
         parts = {part.stage: part.run for part in work.diffusion_floor(model, side, 1)}

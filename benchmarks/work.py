@@ -88,6 +88,13 @@ def diffusion_floor(model: StableDiffusion, side: int, expressions: int) -> list
     ]
 
 
+@torch.inference_mode()
+def warm_up(model: StableDiffusion, side: int) -> None:
+    """Run the floor once, so that what a process does but once is in nobody's time."""
+    for part in diffusion_floor(model, side, 1):
+        part.run()
+
+
 def diffusion_published(
     model: StableDiffusion, expressions: int, side: int = PUBLISHED_SIDE
 ) -> list[Part]:

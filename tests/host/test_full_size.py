@@ -18,8 +18,8 @@ def server(comfy_root, tmp_path_factory):
 
     On a CPU, ComfyUI's own way of attention takes SAM 3 more than a quarter of an hour a picture.
     """
-    flags = "--fp16-unet", "--use-pytorch-cross-attention"
-    with running(comfy_root, tmp_path_factory.mktemp("full"), *flags) as host:
+    flags = "--fp16-unet --use-pytorch-cross-attention"
+    with running(comfy_root, tmp_path_factory.mktemp("full"), flags) as host:
         yield host
     assert not host.tracebacks(), "\n".join(host.tracebacks())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from refdiff_core.backends.checkpoints import StableDiffusion, _text_model
 from refdiff_core.backends.clip_scorer import ClipModel
 from refdiff_core.backends.families import Family
+from refdiff_core.backends.precision import place
 
 Trio = tuple[StableDiffusion, Any, ClipModel]
 """Stable Diffusion, a Sam, a CLIP."""
@@ -24,11 +26,11 @@ def full_size(family: Family, sam: str, clip: str = "ViT-B-16") -> Build:
     """What builds the real architectures of these names."""
 
     def build(device: torch.device, dtype: torch.dtype) -> Trio:
-        # as they are loaded: half precision is the denoiser's and, on a GPU, autocast's affair
+        # as they are loaded: Segment Anything's half precision is autocast's affair
         return (
             build_diffusion(family, device, dtype),
             build_sam(sam, device, torch.float32),
-            build_clip(clip, device, torch.float32),
+            build_clip(clip, device, dtype),
         )
 
     return build
@@ -38,9 +40,11 @@ def build_diffusion(family: Family, device: torch.device, dtype: torch.dtype) ->
     """A checkpoint of a family, as `load_stable_diffusion` would give it."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
-    unet = _random(lambda: UNet2DConditionModel(**family.unet), device, dtype)
     vae_dtype = torch.float32 if dtype == torch.float16 else dtype
+    unet = _random(lambda: UNet2DConditionModel(**family.unet), device, dtype)
     vae = _random(lambda: AutoencoderKL(**family.vae), device, vae_dtype)
+    place(unet, device, dtype)
+    place(vae, device, vae_dtype)
     encoders = tuple(
         _random(lambda each=each: _text_model(each), device, dtype) for each in family.text_encoders
     )
@@ -58,8 +62,13 @@ def build_clip(name: str, device: torch.device, dtype: torch.dtype) -> ClipModel
     """An open_clip model with its tokenizer, such as ViT-B-16."""
     import open_clip
 
-    model = _random(lambda: open_clip.CLIP(**open_clip.get_model_config(name)), device, dtype)
-    size = open_clip.get_model_config(name)["vision_cfg"]["image_size"]
+    config = open_clip.get_model_config(name)
+    half = None if dtype == torch.float32 else dtype
+    make = partial(open_clip.CLIP, **config, cast_dtype=half)
+    model = _random(make, device, torch.float32)
+    if half is not None:
+        open_clip.convert_weights_to_lp(model, half)
+    size = config["vision_cfg"]["image_size"]
     tokenizer = open_clip.get_tokenizer(name)
     return ClipModel(
         model, tokenizer, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD, size

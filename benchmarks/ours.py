@@ -39,7 +39,7 @@ class Ours:
 
     def __init__(self, diffusion: StableDiffusion, sam: Any, clip: ClipModel, side: int) -> None:
         self.attention = DiffusersAttention(diffusion, AttentionSettings(resolution=side))
-        self.proposer = SamProposer(sam)
+        self.proposer = SamProposer(sam, dtype=diffusion.unet.dtype)
         self.scorer = ClipScorer(clip)
         self.picture = torch.rand(side, side, 3, generator=torch.Generator().manual_seed(0))
         self.clock = Clock()

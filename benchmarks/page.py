@@ -45,8 +45,8 @@ runs the floor's passes. The share is that of autoencoder and denoiser, per expr
 
 TIME = """## Time: {name}
 
-Seconds; of {rounds} in turn, the shortest. Of the published schedule, which repeats itself, each
-piece was timed once, at {published_side} pixels. "-" was not timed."""
+Seconds, everything in {dtype}; of {rounds} in turn, the shortest. Of the published schedule, which
+repeats itself, each piece was timed once, at {published_side} pixels. "-" was not timed."""
 
 GOALS = """## Goals
 
@@ -68,10 +68,11 @@ def render(
     path: Mapping[str, float],
     *,
     mode: str,
+    dtype: str = "auto",
 ) -> str:
-    """The page as markdown; ``mode`` is the option that the command was given."""
+    """The page as markdown; ``mode`` and ``dtype`` are the options that the command was given."""
     head = HEAD.format(
-        mode=mode,
+        mode=mode if dtype == "auto" else f"{mode} --dtype {dtype}",
         machine=machine(),
         torch=torch.__version__,
         duration=DURATION[mode],
@@ -80,7 +81,12 @@ def render(
     parts = [head, "![TFLOP for an expression](images/speed.svg)", WORK, _work_table(counts)]
     for suite, timing in timings.items():
         rounds = "one round" if suite.rounds == 1 else f"{suite.rounds} rounds"
-        told = TIME.format(name=suite.name, rounds=rounds, published_side=suite.published_side)
+        told = TIME.format(
+            name=suite.name,
+            rounds=rounds,
+            published_side=suite.published_side,
+            dtype=str(timing.dtype).removeprefix("torch."),
+        )
         parts += [told, _time_table(timing), _memory(timing)]
     parts += [GOALS, _goal_table(counts, timings, started)]
     if started:

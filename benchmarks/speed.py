@@ -9,6 +9,7 @@ import click
 import torch
 
 from refdiff_core.backends.families import SD1, SDXL
+from refdiff_core.backends.precision import fastest_dtype
 
 from . import page, work
 from .build import META, Build, Trio, full_size
@@ -29,22 +30,19 @@ class Suite:
     side: of the picture and of the square that we show the denoiser, in pixels.
     published_side: of the published code's square; what is timed may be smaller than what is
         counted, which is always `refdiff_core.settings.OFFICIAL`'s.
-    dtype: of the denoiser on the CPU. rounds: of the generative half and its floor, in turn.
+    rounds: of the generative half and its floor, in turn.
     """
 
     name: str
     build: Build
     side: int
     published_side: int
-    dtype: torch.dtype = torch.float32
     rounds: int = 2
 
 
 SD_512 = Suite("Stable Diffusion 1.5, 512 px", full_size(SD1, "vit_b"), 512, 512)
 SD_1024 = Suite("Stable Diffusion 1.5, 1024 px", full_size(SD1, "vit_b"), 1024, 1024, rounds=1)
-SDXL_1024 = Suite(
-    "Stable Diffusion XL, 1024 px", full_size(SDXL, "vit_h"), 1024, 1024, torch.bfloat16, 1
-)
+SDXL_1024 = Suite("Stable Diffusion XL, 1024 px", full_size(SDXL, "vit_h"), 1024, 1024, rounds=1)
 COUNTED = (SD_512, SD_1024, SDXL_1024)
 
 
@@ -64,6 +62,7 @@ class Costs:
 class Timings:
     """Seconds of a suite's work, and what else was seen while it ran.
 
+    dtype: what the models computed in.
     wall: of one expression and of many; empty stages were not timed.
     processor: seconds of the processors, of our generative half and of its floor.
     again: seconds of the first expression and of a second one on the same picture.
@@ -71,6 +70,7 @@ class Timings:
     memory: GiB at most, weights included, by what ran.
     """
 
+    dtype: torch.dtype
     wall: Costs
     processor: tuple[float, float]
     again: tuple[float, float]
@@ -83,7 +83,7 @@ def floor(models: Trio, side: int, expressions: int, crops_at_once: int = 20) ->
     diffusion, sam, clip = models
     return [
         *work.diffusion_floor(diffusion, side, expressions),
-        *work.sam_floor(sam, expressions),
+        *work.computing_in(diffusion.unet.dtype, sam, work.sam_floor(sam, expressions)),
         *work.clip_floor(clip, expressions, crops_at_once),
     ]
 
@@ -93,7 +93,7 @@ def published(models: Trio, side: int, picture_side: int, expressions: int) -> l
     diffusion, sam, clip = models
     return [
         *work.diffusion_published(diffusion, expressions, side),
-        *work.sam_published(sam, expressions),
+        *work.computing_in(diffusion.unet.dtype, sam, work.sam_published(sam, expressions)),
         *work.clip_published(clip, expressions, picture_side),
     ]
 
@@ -109,16 +109,17 @@ def count(suite: Suite) -> Costs:
     return costs
 
 
-def clock(suite: Suite, device: torch.device, say: page.Say, *, quick: bool) -> Timings:
+def clock(
+    suite: Suite, device: torch.device, dtype: torch.dtype, say: page.Say, *, quick: bool
+) -> Timings:
     """Seconds, our code and the floor in turn, so that the machine's moods meet both.
 
     Args:
         suite: what is built and run.
-        device: where.
+        device: where. dtype: in what.
         say: tells how far it is.
         quick: one expression alone.
     """
-    dtype = torch.float16 if device.type == "cuda" else suite.dtype
     say(f"{suite.name}: building")
     models = suite.build(device, dtype)
     ours = Ours(*models, suite.side)
@@ -146,11 +147,15 @@ def clock(suite: Suite, device: torch.device, say: page.Say, *, quick: bool) -> 
     say(f"{suite.name}: the published schedule")
     with peak_memory(memory, "published"):
         ours.clock.parts([each for each in theirs if each.name not in ours.clock.times])
-    return _timings(ours.clock, bare, theirs, memory)
+    return _timings(dtype, ours.clock, bare, theirs, memory)
 
 
 def _timings(
-    clocked: Clock, bare: list[Part], theirs: list[Part], memory: dict[str, float]
+    dtype: torch.dtype,
+    clocked: Clock,
+    bare: list[Part],
+    theirs: list[Part],
+    memory: dict[str, float],
 ) -> Timings:
     wall = Costs(floor={1: clocked.stages(bare)})
     for number in COUNTS:
@@ -160,15 +165,22 @@ def _timings(
     half = [each for each in bare if each.stage in work.HALVES["generative"]]
     spent = min(clocked.times["ours 1, generative"].processor), clocked.processor(half)
     first, second = clocked.times["ours 1"].best, clocked.below("second")
-    return Timings(wall, spent, (first, clocked.times["second"].best), second, memory)
+    return Timings(dtype, wall, spent, (first, clocked.times["second"].best), second, memory)
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Three minutes on two cores: SD 1.5 alone.")
 @click.option("--count", "only_count", is_flag=True, help="Run nothing: a minute, any machine.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    default="auto",
+    show_default=True,
+    help="What models compute in; SDXL in float32 needs more than 24 GiB.",
+)
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page, and its plot.")
-def speed(quick: bool, only_count: bool, device: str, write: Path | None) -> None:
+def speed(quick: bool, only_count: bool, device: str, dtype: str, write: Path | None) -> None:
     """Count and time full-size models with random weights: ours, published, and the floor."""
     say = page.Say()
     suites = () if only_count else (SD_512,) if quick else COUNTED
@@ -176,11 +188,14 @@ def speed(quick: bool, only_count: bool, device: str, write: Path | None) -> Non
     for suite in COUNTED:
         say(f"{suite.name}: counting")
         counts[suite] = count(suite)
-    timings = {suite: clock(suite, torch.device(device), say, quick=quick) for suite in suites}
+    place, kind = torch.device(device), fastest_dtype(device)
+    if dtype != "auto":
+        kind = getattr(torch, dtype)
+    timings = {suite: clock(suite, place, kind, say, quick=quick) for suite in suites}
     say("starting processes")
     started, path = ({}, {}) if only_count else (starts(), whole_path())
     mode = " --count" if only_count else " --quick" if quick else ""
-    text = page.render(counts, timings, started, path, mode=mode)
+    text = page.render(counts, timings, started, path, mode=mode, dtype=dtype)
     click.echo(text)
     if write is not None:
         page.write(text, counts, write)

@@ -3,65 +3,90 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import torch
 
-from refdiff_core.backends.checkpoints import StableDiffusion
 from refdiff_core.backends.families import SD1
 from refdiff_core.evaluation.demo import to_markdown
 
 from . import work
-from .build import build_diffusion
+from .build import build_clip, build_diffusion, build_sam
 from .measure import machine
+from .work import Part
 
-Trial = Callable[[StableDiffusion], StableDiffusion]
-
-
-def channels_last(model: StableDiffusion) -> StableDiffusion:
-    """Weights, and with them activations, in the other order."""
-    for part in (model.unet, model.vae):
-        part.to(memory_format=torch.channels_last)
-    return model
+CPU = torch.device("cpu")
+CROPS, PROMPTS = 20, 64
+"""Of a batch, as `ClipSettings` and `SamSettings` have them."""
 
 
-def compiled(model: StableDiffusion) -> StableDiffusion:
-    """The autoencoder through torch.compile; the denoiser's pass is cut short by an exception."""
-    model.vae.encoder = torch.compile(model.vae.encoder)
-    return model
+@dataclass(frozen=True)
+class Trial:
+    """A way to run the same models.
+
+    dtype: what they compute in. layout: of their kernels. compiled: the autoencoder goes through
+    torch.compile, the rest is not tried; the denoiser's pass is cut short by an exception.
+    """
+
+    dtype: torch.dtype = torch.float32
+    layout: torch.memory_format = torch.contiguous_format
+    compiled: bool = False
 
 
-TRIALS: dict[str, tuple[torch.dtype, Trial]] = {
-    "as it is": (torch.float32, lambda model: model),
-    "channels_last": (torch.float32, channels_last),
-    "bfloat16": (torch.bfloat16, lambda model: model),
-    "bfloat16, channels_last": (torch.bfloat16, channels_last),
-    "torch.compile, autoencoder alone": (torch.float32, compiled),
+TRIALS = {
+    "float32": Trial(),
+    "float32, channels last": Trial(layout=torch.channels_last),
+    "the same, autoencoder compiled": Trial(layout=torch.channels_last, compiled=True),
+    "bfloat16": Trial(torch.bfloat16),
+    "bfloat16, channels last": Trial(torch.bfloat16, torch.channels_last),
 }
-
 
 HEAD = """# What else was tried
 
 Made by `python -m benchmarks trials --write docs/trials.md` on {machine}, with torch {torch}.
 
-Seconds of Stable Diffusion 1.5 at {side} pixels, full size, random weights: the first encode of a
-picture, a later one, the denoiser's pass. Something that pays only from the second picture on
-does not pay for somebody who has one. None of it is on by default; `load_models(dtype=...)` sets
-the denoiser's type, and [optimisations.md](optimisations.md) says what that does to the masks."""
+Seconds of a picture of {side} pixels through full-size models with random weights: Stable
+Diffusion 1.5, Segment Anything vit_b, CLIP ViT-B/16. The first encode in a process is all that
+somebody with one picture waits for. Of Segment Anything bfloat16 is autocast's, of CLIP
+open_clip's own.
+
+{table}
+
+So on the CPU a checkpoint's kernels are laid out channels last, Segment Anything is given few
+prompts at once, and everything computes in bfloat16 where the processor has instructions for it;
+where it has none, bfloat16 would be emulated. `--dtype float32` and
+`load_models(dtype=torch.float32)` turn that off. What it does to the masks:
+[optimisations.md](optimisations.md)."""
 
 
-def try_all(side: int, rounds: int = 3) -> Iterator[tuple[str, float, float, float]]:
-    """For every trial, seconds of the first encode, of a later one, and of the denoiser's pass."""
-    work.warm_up(build_diffusion(SD1, torch.device("cpu"), torch.float32), side)
-    for name, (dtype, change) in TRIALS.items():
-        model = change(build_diffusion(SD1, torch.device("cpu"), dtype))
-        parts = {part.stage: part.run for part in work.diffusion_floor(model, side, 1)}
-        first = _seconds(parts[work.AUTOENCODER])
-        later = min(_seconds(parts[work.AUTOENCODER]) for _ in range(rounds))
-        passes = min(_seconds(parts[work.DENOISER]) for _ in range(rounds))
-        yield name, first, later, passes
+def try_one(trial: Trial, side: int, rounds: int = 3) -> dict[str, float]:
+    """Seconds of the first encode, and of everything later, by name."""
+    model = build_diffusion(SD1, CPU, trial.dtype)
+    sam = build_sam("vit_b", CPU, torch.float32)
+    clip = build_clip("ViT-B-16", CPU, trial.dtype)
+    for part in (model.unet, model.vae, sam, clip.model):
+        part.to(memory_format=trial.layout)
+    if trial.compiled:
+        model.vae.encoder = torch.compile(model.vae.encoder)
+    parts = {part.stage: part for part in work.diffusion_floor(model, side, 1)}
+    found = {"first encode": _seconds(parts[work.AUTOENCODER])}
+    if trial.compiled:
+        return found | {work.AUTOENCODER: _best(parts[work.AUTOENCODER], rounds)}
+    masks = [
+        Part(work.SAM_PICTURE, "one", lambda: work.embed_picture(sam)),
+        Part(f"SAM, {PROMPTS} at once", "a batch", lambda: work.decode(sam, PROMPTS)),
+        Part(f"SAM, {PROMPTS} by 4", "4", lambda: [work.decode(sam, 4) for _ in range(16)]),
+    ]
+    timed = [
+        parts[work.AUTOENCODER],
+        parts[work.DENOISER],
+        *work.computing_in(trial.dtype, sam, masks),
+        Part(f"CLIP, {CROPS} crops", "a batch", lambda: work.crops(clip, CROPS)),
+    ]
+    return found | {part.stage: _best(part, rounds) for part in timed}
 
 
 @click.command()
@@ -69,19 +94,39 @@ def try_all(side: int, rounds: int = 3) -> Iterator[tuple[str, float, float, flo
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page.")
 def trials(side: int, write: Path | None) -> None:
     """Time what is said to make such models faster, on one picture on the CPU."""
-    rows = [["", "first encode", "later encode", "denoiser"]]
-    for name, *figures in try_all(side):
+    work.warm_up(build_diffusion(SD1, CPU, torch.float32), side)
+    found = {}
+    for name, trial in TRIALS.items():
         click.echo(name, err=True)
-        rows.append([name, *(f"{seconds:.2f}" for seconds in figures)])
-    head = HEAD.format(machine=machine(), torch=torch.__version__, side=side)
-    text = f"{head}\n\n{to_markdown(rows)}"
+        found[name] = try_one(trial, side)
+    text = HEAD.format(
+        machine=machine(),
+        torch=torch.__version__,
+        side=side,
+        prompts=PROMPTS,
+        crops=CROPS,
+        table=_table(found),
+    )
     click.echo(text)
     if write is not None:
         write.write_text(text + "\n")
 
 
+def _table(found: Mapping[str, Mapping[str, float]]) -> str:
+    stages = list(next(iter(found.values())))
+    rows = [["", *stages]]
+    for name, seconds in found.items():
+        shown = (f"{seconds[stage]:.2f}" if stage in seconds else "-" for stage in stages)
+        rows.append([name, *shown])
+    return to_markdown(rows)
+
+
+def _best(part: Part, rounds: int) -> float:
+    return min(_seconds(part) for _ in range(rounds))
+
+
 @torch.inference_mode()
-def _seconds(run: Callable[[], object]) -> float:
+def _seconds(part: Part) -> float:
     start = time.perf_counter()
-    run()
+    part.run()
     return time.perf_counter() - start

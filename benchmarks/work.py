@@ -6,7 +6,8 @@ The same modules run both, on the CPU, on a GPU, or on the meta device, where th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ from refdiff_core.backends.diffusers_attention import (
     layers_on,
 )
 from refdiff_core.backends.official import TIMESTEPS
+from refdiff_core.backends.precision import autocast
+from refdiff_core.backends.sam_proposer import SamProposer
 from refdiff_core.backends.tokens import tokenize
 from refdiff_core.capture import Capture, PassComplete
 from refdiff_core.settings import AUTOMATIC, OFFICIAL, ClipSettings, SamSettings
@@ -127,13 +130,38 @@ def run_denoiser(model: StableDiffusion, side: int, rows: int) -> None:
     model.unet(latents, step, text, added_cond_kwargs=extra)
 
 
+def computing_in(dtype: torch.dtype, sam: Any, parts: list[Part]) -> list[Part]:
+    """The same work of Segment Anything, in the type that `load_models` has it compute in."""
+
+    weight = next(sam.parameters())
+
+    def run(part: Part) -> None:
+        with autocast(weight, dtype):
+            part.run()
+
+    return [replace(part, run=partial(run, part)) for part in parts]
+
+
 def sam_floor(
-    sam: Any, expressions: int, settings: SamSettings = SamSettings(), again: int = 1
+    sam: Any,
+    expressions: int,
+    settings: SamSettings = SamSettings(),
+    batch: int | None = None,
+    again: int = 1,
 ) -> list[Part]:
-    """One embedding, the grid's points once, each expression's own."""
+    """One embedding, the grid's points once, each expression's own.
+
+    Args:
+        sam: the model.
+        expressions: how many.
+        settings: how it is asked.
+        batch: prompts decoded at once; None takes what suits the device.
+        again: how often all of it is done.
+    """
     prompts = settings.points_per_side**2 + settings.peaks * expressions
-    whole, rest = divmod(prompts, settings.batch)
-    batches = {settings.batch: whole, rest: 1 if rest else 0}
+    batch = batch or SamProposer(sam, settings).prompts_at_once()
+    whole, rest = divmod(prompts, batch)
+    batches = {batch: whole, rest: 1 if rest else 0}
     return [Part(SAM_PICTURE, "one", lambda: embed_picture(sam), again)] + [
         Part(SAM_PROMPTS, f"{size}", lambda size=size: decode(sam, size), times * again)
         for size, times in batches.items()
@@ -143,7 +171,7 @@ def sam_floor(
 
 def sam_published(sam: Any, expressions: int) -> list[Part]:
     """The package's grid of 32 x 32 points, for every expression."""
-    return sam_floor(sam, 0, AUTOMATIC, expressions)
+    return sam_floor(sam, 0, AUTOMATIC, AUTOMATIC.batch, expressions)
 
 
 def embed_picture(sam: Any) -> Tensor:
@@ -210,14 +238,13 @@ def clip_published(clip: ClipModel, expressions: int, side: int) -> list[Part]:
 
 def crops(clip: ClipModel, count: int) -> Tensor:
     """So many regions, cut out and resized before."""
-    return clip.model.encode_image(
-        torch.zeros(count, 3, clip.size, clip.size).to(_like(clip.model))
-    )
+    like = _like(clip.model.visual.conv1)
+    return clip.model.encode_image(torch.zeros(count, 3, clip.size, clip.size).to(like))
 
 
 def soft_pass(clip: ClipModel, longest: int) -> Tensor:
     """A square of patches, the class token and one more for every region."""
-    visual, like = clip.model.visual, _like(clip.model)
+    visual, like = clip.model.visual, _like(clip.model.visual.conv1)
     tokens = 1 + REGIONS + longest**2
     width = visual.class_embedding.shape[0]
     blocked = torch.zeros(tokens, tokens).to(like)

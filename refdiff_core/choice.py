@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import torch
 
+from .backends.precision import fastest_dtype
 from .library import find_clip, find_model
 from .loading import load_demo, load_models
 from .pipeline import Models
@@ -33,6 +34,7 @@ class ModelChoice:
     settings: str = "default"
     seed: int = 0
     device: str = "auto"
+    dtype: str = "auto"
 
     def check(self, *, masks: bool = False) -> None:
         """Make sure that the options go together.
@@ -67,9 +69,10 @@ class ModelChoice:
             ModelError: see `load_models`.
         """
         device, attention = find_device(self.device), self.preset.attention
+        dtype = self._dtype(device)
         if self.demo:
-            variant = self.variant or "gsd"
-            return load_demo(variant, attention, device, proposer, settings=self.settings)
+            variant, settings = self.variant or "gsd", self.settings
+            return load_demo(variant, attention, device, proposer, settings=settings, dtype=dtype)
         return load_models(
             variant=self.variant,
             checkpoint=None
@@ -81,8 +84,15 @@ class ModelChoice:
             settings=self.settings,
             attention=attention,
             device=device,
+            dtype=dtype,
             tiny_autoencoder=None if self.taesd is None else find_model("vae_approx", self.taesd),
         )
+
+    def _dtype(self, device: str) -> torch.dtype:
+        if self.dtype != "auto":
+            named: torch.dtype = getattr(torch, self.dtype)
+            return named
+        return torch.float32 if self.demo else fastest_dtype(device)
 
     @property
     def preset(self) -> Preset:
@@ -103,6 +113,7 @@ class ModelChoice:
         there = {*files, *("s" if masks else "")}
         used = self.variant or "".join(part for part in "gsd" if part in there)
         seen = self.device.partition(":")[0]
+        device = find_device(seen) if seen == "auto" else seen
         return {
             "variant": used,
             "settings": self.settings,
@@ -112,7 +123,8 @@ class ModelChoice:
                 for part, (kind, path) in files.items()
                 if part[0] in used and not (masks and part == "s")
             },
-            "device": find_device(seen) if seen == "auto" else seen,
+            "device": device,
+            "dtype": str(self._dtype(device)).removeprefix("torch."),
         }
 
     def _files(self) -> dict[str, tuple[str, Path]]:

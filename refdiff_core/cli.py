@@ -54,6 +54,13 @@ _MODEL_OPTIONS = (
     ),
     click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the noise."),
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps."),
+    click.option(
+        "--dtype",
+        type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+        default="auto",
+        show_default=True,
+        help="What models compute in: by itself what the device is fastest in.",
+    ),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ def load_demo(
     proposer: MaskProposer | None = None,
     *,
     settings: str | Preset = "default",
+    dtype: torch.dtype = torch.float32,
 ) -> Models:
     """The bundled demo models: they know coloured shapes (`refdiff_core.demo.scenes`), no more.
 
@@ -39,6 +41,7 @@ def load_demo(
         settings: "default", "paper", "official", or a preset of your own. The official ones see
             the picture at the demo's own size and keep small masks: of its small scenes, 1,024
             pixels a side and a floor of 10,000 pixels would leave nothing to see.
+        dtype: see `load_models`. Models as small as these gain nothing by another one.
 
     Raises:
         ModelError: no such variant or settings, or the two do not go together.
@@ -53,9 +56,10 @@ def load_demo(
     clip = load_clip() if "d" in parts else None
     models = _assemble(
         preset,
-        load_stable_diffusion(DENOISER_FILE, device) if "g" in parts else None,
+        dtype,
+        load_stable_diffusion(DENOISER_FILE, device, dtype) if "g" in parts else None,
         load_sam().to(device) if "s" in parts and proposer is None else None,
-        clip and ClipModel(clip.model.to(device), *clip[1:]),
+        clip and ClipModel(clip.model.to(device, dtype), *clip[1:]),
         proposer,
     )
     if isinstance(models.proposer, OfficialProposer):
@@ -88,7 +92,9 @@ def load_models(
             and its answers are ranked. `refdiff_core.segment` then needs no others.
         attention: noise level, resolution and seed, in place of the settings' own.
         device: "cpu", "cuda", "mps".
-        dtype: float32 on the CPU, float16 elsewhere by default.
+        dtype: of the checkpoint (see `load_stable_diffusion`) and of CLIP, and what Segment
+            Anything computes in, where settings are not "official"; None takes `fastest_dtype`.
+            In float32, answers hardly differ from one processor to the next.
         tiny_autoencoder: a TAESD file or folder, which encodes pictures in place of the
             checkpoint's own autoencoder; see `load_tiny_autoencoder`.
 
@@ -98,6 +104,7 @@ def load_models(
         UnavailableError: the official settings cannot read such a checkpoint.
     """
     from .backends.clip_scorer import load_clip
+    from .backends.precision import fastest_dtype
     from .backends.sam_proposer import load_sam
 
     have = {"g": checkpoint, "s": sam or proposer, "d": clip}
@@ -106,14 +113,15 @@ def load_models(
     for part in parts:
         if have[part] is None:
             raise ModelError(f"Variant '{variant}' needs {_NEEDS[part]}.")
-    default = torch.float32 if torch.device(device).type == "cpu" else torch.float16
+    dtype = dtype or fastest_dtype(device)
     return _assemble(
         preset,
-        _denoiser(checkpoint, device, dtype or default, tiny_autoencoder)
+        dtype,
+        _denoiser(checkpoint, device, dtype, tiny_autoencoder)
         if checkpoint is not None and "g" in parts
         else None,
         load_sam(sam).to(device) if sam is not None and proposer is None and "s" in parts else None,
-        load_clip(clip, device) if clip is not None and "d" in parts else None,
+        load_clip(clip, device, dtype) if clip is not None and "d" in parts else None,
         proposer if "s" in parts else None,
     )
 
@@ -173,6 +181,7 @@ def _denoiser(
 
 def _assemble(
     preset: Preset,
+    dtype: torch.dtype,
     denoiser: StableDiffusion | None,
     sam: Any,
     clip: ClipModel | None,
@@ -185,7 +194,7 @@ def _assemble(
     from .backends.sam_proposer import SamProposer
 
     read: Callable[[StableDiffusion, AttentionSettings], AttentionSource] = DiffusersAttention
-    propose: Callable[[Any, SamSettings], MaskProposer] = SamProposer
+    propose: Callable[[Any, SamSettings], MaskProposer] = partial(SamProposer, dtype=dtype)
     score: Callable[[ClipModel, ClipSettings], ImageTextScorer] = ClipScorer
     if preset.official:
         read, propose, score = OfficialAttention, OfficialProposer, OfficialScorer

@@ -52,7 +52,7 @@ class SamSettings:
         prompts); with peaks of the attention to guide the search, 8 are enough (DESIGN.md, Speed).
     peaks: most points taken from an expression's attention map, 0 for the grid alone. With 4 the
         demo's masks are better than with none or with 16, which add scraps to choose from.
-    batch: prompts decoded at once.
+    batch: prompts decoded at once, at most; see `SamProposer.prompts_at_once`.
     min_predicted_iou, min_stability, stability_offset: the package's own defaults.
     duplicate_iou: of two masks that overlap by more, the better one stays.
     """

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import ModelError
 from .families import UNET, Family, StateDict, TextEncoder, family_of, identify, trained_at
+from .precision import place
 
 logger = logging.getLogger("refdiff")
 
@@ -73,8 +74,8 @@ def load_stable_diffusion(
     Args:
         path: a file in the original single-file layout, or a diffusers folder.
         device: where it goes.
-        dtype: of denoiser and text encoders; the autoencoder stays in
-            float32 when this is float16, which SDXL's overflows in.
+        dtype: of all parts; the autoencoder stays in float32 when this is float16, which SDXL's
+            overflows in.
 
     Raises:
         ModelError: missing, damaged, of an unknown family, or not whole.
@@ -83,9 +84,7 @@ def load_stable_diffusion(
     parts = _from_folder(path) if path.is_dir() else _from_file(path)
     vae_dtype = torch.float32 if dtype == torch.float16 else dtype
     for module in (parts.unet, parts.vae, *parts.text_encoders):
-        # the base class's own .to(): diffusers' warns of precautions that these models don't need
-        nn.Module.to(module, device, vae_dtype if module is parts.vae else dtype)
-        module.eval().requires_grad_(False)
+        place(module, device, vae_dtype if module is parts.vae else dtype)
     logger.info("Loaded '%s' (%s).", path, parts.family.name)
     return parts
 

@@ -65,7 +65,6 @@ class ClipScorer:
         clip: from `load_clip`.
         settings: how it is asked.
         progress: called with (crops done, crops in all); may raise to stop.
-        dtype: to compute in; None takes what the device likes, see `autocast`.
 
     Attributes:
         cache: vectors of the regions seen last.
@@ -76,10 +75,8 @@ class ClipScorer:
         clip: ClipModel,
         settings: ClipSettings = ClipSettings(),
         progress: Progress | None = None,
-        dtype: torch.dtype | None = None,
     ) -> None:
         self.clip = clip
-        self.dtype = dtype
         self.settings = settings
         self.progress = progress
         self.cache = PictureCache(32 * 2**20)  # a region takes 2 KiB
@@ -119,7 +116,7 @@ class ClipScorer:
         found = {key: kept[0] for key in set(keys) if (kept := self.cache.get(key)) is not None}
         new = {key: mask for key, mask in zip(keys, masks, strict=True) if key not in found}
         if new:
-            with autocast(self._device, self.dtype):
+            with autocast(self._weight):
                 regions = self.embed_regions(image, torch.stack([*new.values()]), sides)
             found |= zip(new, regions, strict=True)
         for key in new:
@@ -137,7 +134,7 @@ class ClipScorer:
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors float32 (T, d) of texts as they are."""
-        ids = self.clip.tokenizer(list(texts)).to(self._device)
+        ids = self.clip.tokenizer(list(texts)).to(self._weight.device)
         return F.normalize(self.clip.model.encode_text(ids).float().cpu(), dim=-1)
 
     def embed_regions(self, image: Image, masks: Tensor, sides: Sequence[str] = ()) -> Tensor:
@@ -192,7 +189,8 @@ class ClipScorer:
         patches = visual.conv1(self._normalise(pixels)).flatten(2).transpose(1, 2)  # (1, T, width)
         position = interpolate_positions(visual.positional_embedding, visual.grid_size, grid_hw)
         token = (visual.class_embedding + position[0]).expand(1, 1 + len(masks), -1)
-        tokens = visual.ln_pre(torch.cat([token, patches + position[1:]], 1))
+        tokens = torch.cat([token, patches + position[1:]], 1).to(self._weight.dtype)
+        tokens = visual.ln_pre(tokens)
         blocked = blocked_pairs(patch_coverage(masks, grid_hw)).to(tokens.device)
         bias = torch.zeros(blocked.shape, device=tokens.device, dtype=tokens.dtype)
         out = visual.transformer(tokens, attn_mask=bias.masked_fill(blocked, -torch.inf))
@@ -202,13 +200,13 @@ class ClipScorer:
     def _normalise(self, pixels: Tensor) -> Tensor:
         mean = torch.tensor(self.clip.mean)[:, None, None]
         std = torch.tensor(self.clip.std)[:, None, None]
-        parameter: Tensor = self.clip.model.visual.conv1.weight
-        return ((pixels - mean) / std).to(parameter)
+        return ((pixels - mean) / std).to(self._weight)
 
     @property
-    def _device(self) -> torch.device:
+    def _weight(self) -> Tensor:
+        """Of the place and type of pictures and regions."""
         weight: Tensor = self.clip.model.visual.conv1.weight
-        return weight.device
+        return weight
 
 
 def relative_likelihood(logits: Tensor) -> Tensor:
@@ -216,13 +214,18 @@ def relative_likelihood(logits: Tensor) -> Tensor:
     return (logits - logits.max()).exp() if len(logits) else logits
 
 
-def load_clip(name: str, device: str = "cpu") -> ClipModel:
+_PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+"""As open_clip calls them."""
+
+
+def load_clip(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> ClipModel:
     """An open_clip vision transformer, offline.
 
     Args:
         name: ``ARCHITECTURE:PATH``, such as ``ViT-B-16:models/clip/vit_b_16.safetensors``, or the
             path of a folder that holds open_clip_config.json beside its weights.
         device: where it goes.
+        dtype: of its kernels; norms stay in float32.
 
     Raises:
         ModelError: no such architecture or file, or weights that do not fit.
@@ -238,7 +241,12 @@ def load_clip(name: str, device: str = "cpu") -> ClipModel:
             "ViT-B-16:vit_b_16.safetensors, or the path of a folder with open_clip_config.json."
         )
     try:
-        model = open_clip.create_model(architecture, pretrained=weights or None, device=device)
+        model = open_clip.create_model(
+            architecture,
+            pretrained=weights or None,
+            precision=_PRECISIONS[dtype],
+            device=device,
+        )
     except (RuntimeError, OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(

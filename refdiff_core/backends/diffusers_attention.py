@@ -62,7 +62,7 @@ class DiffusersAttention:
             path: of the checkpoint.
             settings: noise level, resolution, seed, memory.
             device: where it runs.
-            dtype: of the denoiser.
+            dtype: see `load_stable_diffusion`.
             tiny_autoencoder: encodes pictures in place of the checkpoint's own one; see
                 `load_tiny_autoencoder`.
         """

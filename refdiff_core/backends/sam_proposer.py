@@ -32,6 +32,11 @@ DEMO = SamSettings(min_predicted_iou=0.7, min_stability=0.8)
 """For the bundled SAM, whose small decoder is less sure of itself than the real one."""
 
 
+SUITS_PROCESSOR = 32 * 2**20
+"""Bytes of a layer: four of the real models' prompts. Sixty-four at once, which a GPU needs to be
+busy, are no faster there, and nearly half as fast where memory is slow to come (docs/trials.md)."""
+
+
 class SamProposer:
     """A `MaskProposer` over a `segment_anything.modeling.Sam`.
 
@@ -39,7 +44,7 @@ class SamProposer:
         sam: the model, on the device where it shall run.
         settings: prompts and filters.
         progress: called between batches.
-        dtype: to compute in; None takes what the device likes, see `autocast`.
+        dtype: to compute in; see `autocast`.
 
     Attributes:
         cache: embeddings and grid masks of the pictures seen last.
@@ -76,7 +81,7 @@ class SamProposer:
         peaks = [self._peaks(each) for each in attention]
         frame = self._frame(image)
         self._done, self._total = 0, sum(map(len, peaks))
-        with autocast(self.sam.device, self.dtype):
+        with autocast(next(self.sam.parameters()), self.dtype):
             embedding, grid = self._look(image, frame)
             found = [_join(grid, self._decode(embedding, frame, points)) for points in peaks]
         return [self._finish(masks, frame) for masks in found]
@@ -122,12 +127,21 @@ class SamProposer:
         """Masks of point prompts that pass the filters, three at most per point."""
         batches = [
             self._decode_batch(embedding, frame, batch)
-            for batch in (points_xy.split(self.settings.batch) if len(points_xy) else ())
+            for batch in (points_xy.split(self.prompts_at_once()) if len(points_xy) else ())
         ]
         return _LowMasks(
             torch.cat([each.logits for each in batches] or [torch.zeros(0, *frame.low_hw)]),
             torch.cat([each.quality for each in batches] or [torch.zeros(0)]),
         )
+
+    def prompts_at_once(self) -> int:
+        """How many prompts are decoded together: as set, but no more than suit a processor."""
+        if self.sam.device.type != "cpu":
+            return self.settings.batch
+        # the decoder's widest layer: an eighth of its channels on the grid of its masks
+        place = self.sam.mask_decoder.transformer_dim // 8 * 4
+        prompt: int = place * self.sam.prompt_encoder.mask_input_size[0] ** 2
+        return max(1, min(self.settings.batch, SUITS_PROCESSOR // prompt))
 
     def _decode_batch(self, embedding: Tensor, frame: _Frame, points_xy: Tensor) -> _LowMasks:
         height, width = frame.input_hw

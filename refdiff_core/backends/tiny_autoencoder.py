@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import ModelError
 from .checkpoints import StableDiffusion, read_state_dict
+from .precision import place
 
 _PREFIXES = ("encoder.layers.", "taesd_encoder.", "")
 """Before an encoder's own names: in diffusers' file, in one for ComfyUI, in taesd_encoder's."""
@@ -42,8 +43,7 @@ def load_tiny_autoencoder(path: str | Path, model: StableDiffusion) -> Any:
             f"{model.family.name} reads {expected[1]} at 1/{2 ** (expected[0] - 1)}. "
             "Use the tiny autoencoder that was made for this family."
         )
-    tiny.to(model.vae.device, model.vae.dtype)
-    return tiny.eval().requires_grad_(False)
+    return place(tiny, model.vae.device, model.vae.dtype)
 
 
 def _from_folder(path: Path) -> Any:

@@ -32,7 +32,7 @@ def elsewhere(tmp_path, monkeypatch):
 def fakes(monkeypatch):
     """Fakes in the place of the demo models."""
 
-    def load(variant="gsd", attention=None, device="cpu", proposer=None, settings="default"):
+    def load(variant="gsd", attention=None, device="cpu", proposer=None, **_):
         scorer = FakeScorer() if "d" in variant else None
         return Models(FakeAttention(), proposer, scorer if proposer else None)
 

@@ -17,6 +17,8 @@ from refdiff_core.expression import parse
 from refdiff_core.settings import ClipSettings
 from refdiff_core.values import Proposals
 
+HALF = torch.bfloat16
+
 
 @pytest.fixture(scope="module")
 def scene():
@@ -216,6 +218,19 @@ def test_a_model_is_loaded_by_architecture_and_local_file(small_vit, image, mask
     assert torch.equal(clip.model.encode_text(ids), model.encode_text(ids))
     scorer = ClipScorer(clip)
     assert scorer.embed_regions(image, masks).shape == (len(masks), model.visual.output_dim)
+
+
+@torch.inference_mode()
+def test_a_model_in_half_precision_sees_nearly_the_same(small_vit, image, masks):
+    name = f"ViT-S-32-alt:{small_vit[1]}"
+    whole, half = (ClipScorer(load_clip(name, dtype=each)) for each in (torch.float32, HALF))
+    visual = half.clip.model.visual
+    assert (visual.conv1.weight.dtype, visual.ln_pre.weight.dtype) == (HALF, torch.float32)
+    expected, found = whole.embed_regions(image, masks), half.embed_regions(image, masks)
+    assert found.dtype == torch.float32
+    assert torch.cosine_similarity(expected, found).min() > 0.999
+    expected, found = (each.embed_texts(["the red circle", "a square"]) for each in (whole, half))
+    assert torch.cosine_similarity(expected, found).min() > 0.999
 
 
 def test_another_models_weights_are_told(tmp_path):

@@ -1,21 +1,23 @@
 """What runs on a GPU, followed on a machine that has none: shapes, types and places, no numbers.
 
 PyTorch's fake tensors say they are on "cuda" and refuse to be mixed with others, as real ones do.
-What depends on numbers (noise drawn, regions cut out) is left out, and so is Segment Anything,
-whose prompts do.
+What depends on numbers (noise drawn, regions cut out) is left out.
 """
 
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from PIL import Image as Pillow
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-from refdiff_core.backends import clip_scorer, diffusers_attention
+from refdiff_core.backends import clip_scorer, diffusers_attention, sam_proposer
 from refdiff_core.backends.checkpoints import StableDiffusion, _text_model
 from refdiff_core.backends.clip_scorer import ClipModel, ClipScorer
 from refdiff_core.backends.diffusers_attention import DiffusersAttention
 from refdiff_core.backends.families import DEMO, SD1, SD2, SDXL
-from refdiff_core.demo.models import load_clip
+from refdiff_core.backends.sam_proposer import SamProposer
+from refdiff_core.demo.models import load_clip, load_sam
 from refdiff_core.expression import parse
 from refdiff_core.settings import SINKS, AttentionSettings
 
@@ -28,9 +30,15 @@ def clip():
 
 
 @pytest.fixture
+def sam():
+    return load_sam()
+
+
+@pytest.fixture
 def gpu():
-    """Everything that is made while the test runs is fake."""
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.inference_mode():
+    """Everything that is made while the test runs is fake; how many masks pass, is left open."""
+    fake = FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv())
+    with fake, torch.inference_mode():
         yield torch.device("cuda")
 
 
@@ -102,6 +110,18 @@ def test_regions_and_words_are_embedded_there_and_compared_on_the_cpu(monkeypatc
     texts = scorer.embed_texts(["the red circle", "circle"])
     assert (regions @ texts.T).shape == (3, 2)
     assert regions.device.type == "cpu" and regions.dtype == torch.float32
+
+
+def test_masks_are_decoded_there_and_handed_out_on_the_cpu(monkeypatch, sam, gpu):
+    scene = Pillow.new("RGB", (160, 96))
+    monkeypatch.setattr(sam_proposer, "to_pil", lambda _: scene)
+    proposer, image = SamProposer(on_gpu(sam)), torch.rand(96, 160, 3)
+    proposer._done = proposer._total = 0
+    embedding = proposer.embed(image)
+    assert embedding.device.type == "cuda"
+    masks = proposer._decode(embedding, proposer._frame(image), torch.rand(70, 2))
+    assert masks.logits.shape[1:] == (39, 64) and masks.logits.dtype == torch.float32
+    assert masks.logits.device.type == masks.quality.device.type == "cpu"
 
 
 def test_a_tensor_left_on_the_cpu_would_be_told(gpu):

@@ -1,5 +1,7 @@
 """Segment Anything as proposer, on the bundled model."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -25,6 +27,20 @@ def scene():
 
 def picture(scene):
     return torch.from_numpy(scene.image).float() / 255
+
+
+@pytest.mark.parametrize(("side", "prompts"), [(256, 4), (64, 64)])
+def test_a_processor_is_given_no_more_prompts_than_suit_it(side, prompts):
+    """Of real models, and of small ones."""
+    decoder = SimpleNamespace(transformer_dim=256)
+    encoder = SimpleNamespace(mask_input_size=(side, side))
+    model = SimpleNamespace(
+        device=torch.device("cpu"), mask_decoder=decoder, prompt_encoder=encoder
+    )
+    assert SamProposer(model).prompts_at_once() == prompts
+    assert SamProposer(model, SamSettings(batch=2)).prompts_at_once() == 2
+    model.device = torch.device("cuda")
+    assert SamProposer(model).prompts_at_once() == SamSettings().batch
 
 
 def test_every_object_of_a_scene_is_proposed(sam):

@@ -107,7 +107,8 @@ def test_here_the_picture_is_paid_for_once(costs):
 @pytest.mark.parametrize("quick", [True, False])
 def test_the_page_says_what_was_measured(speed, suite, costs, quick, tmp_path):
     page = importlib.import_module("benchmarks.page")
-    timing = speed.clock(suite, torch.device("cpu"), lambda text: None, quick=quick)
+    place, dtype = torch.device("cpu"), torch.float32
+    timing = speed.clock(suite, place, dtype, lambda text: None, quick=quick)
     assert set(timing.wall.ours[1]) >= {"generative", "denoiser", "autoencoder", "SAM, prompts"}
     assert ("proposals" in timing.wall.ours[MANY]) is not quick
     assert "autoencoder" not in timing.second and timing.second["denoiser"] > 0

@@ -252,9 +252,9 @@ def soft_pass(clip: ClipModel, longest: int) -> Tensor:
 
 
 def texts(clip: ClipModel) -> Tensor:
-    """A sentence and its noun phrase."""
-    ids = clip.tokenizer(["the red cup on the left", "red cup"])
-    return clip.model.encode_text(ids.to(_like(clip.model).device))
+    """A sentence and its noun phrase, one after the other."""
+    ids = clip.tokenizer(["the red cup on the left", "red cup"]).to(_like(clip.model).device)
+    return torch.cat([clip.model.encode_text(each) for each in ids.split(1)])
 
 
 def _like(module: Any) -> Tensor:

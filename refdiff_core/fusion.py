@@ -11,9 +11,10 @@ from torch import Tensor
 
 from .layout import Layout, covered_share
 from .proposals import within_limits
+from .relations import OtherThing
 from .scoring import base_score, match_chance
 from .settings import Settings
-from .spatial import OtherThing, spatial_score
+from .spatial import spatial_score
 from .values import AttentionMap, Expression, Proposals, Scores, Segmentation
 
 

@@ -135,7 +135,10 @@ class ClipScorer:
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors float32 (T, d) of texts as they are."""
         ids = self.clip.tokenizer(list(texts)).to(self._weight.device)
-        return F.normalize(self.clip.model.encode_text(ids).float().cpu(), dim=-1)
+        # one at a time: for several, a processor's attention in bfloat16 copies its weights once
+        # per token, which takes ten times as long
+        vectors = torch.cat([self.clip.model.encode_text(each) for each in ids.split(1)])
+        return F.normalize(vectors.float().cpu(), dim=-1)
 
     def embed_regions(self, image: Image, masks: Tensor, sides: Sequence[str] = ()) -> Tensor:
         """float32 (N, d): the unit vectors of both branches, mixed.

@@ -7,14 +7,8 @@ from hypothesis import strategies as st
 
 from refdiff_core.expression import parse
 from refdiff_core.layout import Layout, covered_share, distinct_objects, same_object
-from refdiff_core.spatial import (
-    PAIRS,
-    OtherThing,
-    chance_of_exactly,
-    rank_chance,
-    relation_chance,
-    spatial_score,
-)
+from refdiff_core.relations import PAIRS, OtherThing, relation_chance
+from refdiff_core.spatial import chance_of_exactly, rank_chance, spatial_score
 from refdiff_core.values import Proposals
 
 SIZE_HW = (60, 100)

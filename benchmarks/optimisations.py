@@ -47,7 +47,7 @@ expressions, with the bundled models on the CPU. What the savings are worth: [sp
 ## In bfloat16
 
 So real models are run where the processor computes it faster; these small ones are not, unless
-asked.
+asked. They were trained in it, by autocast, which may be why they lose nothing.
 
 {half}
 

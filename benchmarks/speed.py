@@ -83,7 +83,7 @@ def floor(models: Trio, side: int, expressions: int, crops_at_once: int = 20) ->
     diffusion, sam, clip = models
     return [
         *work.diffusion_floor(diffusion, side, expressions),
-        *work.computing_in(diffusion.unet.dtype, sam, work.sam_floor(sam, expressions)),
+        *work.sam_floor(sam, expressions, dtype=diffusion.unet.dtype),
         *work.clip_floor(clip, expressions, crops_at_once),
     ]
 
@@ -93,7 +93,7 @@ def published(models: Trio, side: int, picture_side: int, expressions: int) -> l
     diffusion, sam, clip = models
     return [
         *work.diffusion_published(diffusion, expressions, side),
-        *work.computing_in(diffusion.unet.dtype, sam, work.sam_published(sam, expressions)),
+        *work.sam_published(sam, expressions, diffusion.unet.dtype),
         *work.clip_published(clip, expressions, picture_side),
     ]
 

@@ -6,8 +6,7 @@ The same modules run both, on the CPU, on a GPU, or on the meta device, where th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -130,24 +129,13 @@ def run_denoiser(model: StableDiffusion, side: int, rows: int) -> None:
     model.unet(latents, step, text, added_cond_kwargs=extra)
 
 
-def computing_in(dtype: torch.dtype, sam: Any, parts: list[Part]) -> list[Part]:
-    """The same work of Segment Anything, in the type that `load_models` has it compute in."""
-
-    weight = next(sam.parameters())
-
-    def run(part: Part) -> None:
-        with autocast(weight, dtype):
-            part.run()
-
-    return [replace(part, run=partial(run, part)) for part in parts]
-
-
 def sam_floor(
     sam: Any,
     expressions: int,
     settings: SamSettings = SamSettings(),
     batch: int | None = None,
     again: int = 1,
+    dtype: torch.dtype | None = None,
 ) -> list[Part]:
     """One embedding, the grid's points once, each expression's own.
 
@@ -157,27 +145,29 @@ def sam_floor(
         settings: how it is asked.
         batch: prompts decoded at once; None takes what suits the device.
         again: how often all of it is done.
+        dtype: for the encoder to compute in, as for `SamProposer`.
     """
     prompts = settings.points_per_side**2 + settings.peaks * expressions
     batch = batch or SamProposer(sam, settings).prompts_at_once()
     whole, rest = divmod(prompts, batch)
     batches = {batch: whole, rest: 1 if rest else 0}
-    return [Part(SAM_PICTURE, "one", lambda: embed_picture(sam), again)] + [
+    return [Part(SAM_PICTURE, "one", lambda: embed_picture(sam, dtype), again)] + [
         Part(SAM_PROMPTS, f"{size}", lambda size=size: decode(sam, size), times * again)
         for size, times in batches.items()
         if times
     ]
 
 
-def sam_published(sam: Any, expressions: int) -> list[Part]:
+def sam_published(sam: Any, expressions: int, dtype: torch.dtype | None = None) -> list[Part]:
     """The package's grid of 32 x 32 points, for every expression."""
-    return sam_floor(sam, 0, AUTOMATIC, AUTOMATIC.batch, expressions)
+    return sam_floor(sam, 0, AUTOMATIC, AUTOMATIC.batch, expressions, dtype)
 
 
-def embed_picture(sam: Any) -> Tensor:
+def embed_picture(sam: Any, dtype: torch.dtype | None = None) -> Tensor:
     """The embedding of a black picture."""
-    side = sam.image_encoder.img_size
-    return sam.image_encoder(torch.zeros(1, 3, side, side).to(_like(sam)))
+    side, like = sam.image_encoder.img_size, _like(sam)
+    with autocast(like, dtype):
+        return sam.image_encoder(torch.zeros(1, 3, side, side).to(like))
 
 
 def decode(sam: Any, prompts: int) -> Tensor:

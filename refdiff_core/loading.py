@@ -93,8 +93,8 @@ def load_models(
         attention: noise level, resolution and seed, in place of the settings' own.
         device: "cpu", "cuda", "mps".
         dtype: of the checkpoint (see `load_stable_diffusion`) and of CLIP, and what Segment
-            Anything computes in, where settings are not "official"; None takes `fastest_dtype`.
-            In float32, answers hardly differ from one processor to the next.
+            Anything's encoder computes in, where settings are not "official"; None takes
+            `fastest_dtype`. In float32, answers hardly differ from one processor to the next.
         tiny_autoencoder: a TAESD file or folder, which encodes pictures in place of the
             checkpoint's own autoencoder; see `load_tiny_autoencoder`.
 

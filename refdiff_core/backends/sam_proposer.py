@@ -44,7 +44,8 @@ class SamProposer:
         sam: the model, on the device where it shall run.
         settings: prompts and filters.
         progress: called between batches.
-        dtype: to compute in; see `autocast`.
+        dtype: for the encoder to compute in; see `autocast`. The decoder, whose masks are cut at
+            a threshold, stays in float32.
 
     Attributes:
         cache: embeddings and grid masks of the pictures seen last.
@@ -81,9 +82,8 @@ class SamProposer:
         peaks = [self._peaks(each) for each in attention]
         frame = self._frame(image)
         self._done, self._total = 0, sum(map(len, peaks))
-        with autocast(next(self.sam.parameters()), self.dtype):
-            embedding, grid = self._look(image, frame)
-            found = [_join(grid, self._decode(embedding, frame, points)) for points in peaks]
+        embedding, grid = self._look(image, frame)
+        found = [_join(grid, self._decode(embedding, frame, points)) for points in peaks]
         return [self._finish(masks, frame) for masks in found]
 
     def _look(self, image: Image, frame: _Frame) -> tuple[Tensor, _LowMasks]:
@@ -118,10 +118,10 @@ class SamProposer:
         # Pillow's bilinear resize of 8-bit values, as the package's ResizeLongestSide does it
         picture = to_pil(image).resize(self._frame(image).input_hw[::-1], Resampling.BILINEAR)
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
-        embedding: Tensor = self.sam.image_encoder(
-            self.sam.preprocess(pixels.to(self.sam.device, torch.float32))
-        )
-        return embedding
+        pixels = self.sam.preprocess(pixels.to(self.sam.device, torch.float32))
+        with autocast(next(self.sam.parameters()), self.dtype):
+            embedding: Tensor = self.sam.image_encoder(pixels)
+        return embedding.float()
 
     def _decode(self, embedding: Tensor, frame: _Frame, points_xy: Tensor) -> _LowMasks:
         """Masks of point prompts that pass the filters, three at most per point."""

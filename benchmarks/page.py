@@ -34,7 +34,7 @@ layers: texts, one encode of the picture, one pass that ends with the last key, 
 
 DURATION = {
     " --count": "Nothing was run or timed: without `--count`, there are seconds here, too.",
-    " --quick": "That takes about three minutes on two cores that do nothing else.",
+    " --quick": "That takes two to three minutes on two cores that do nothing else.",
     "": "That takes about twenty minutes on two cores that do nothing else, and 13 GiB.",
 }
 

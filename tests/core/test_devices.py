@@ -4,11 +4,13 @@ PyTorch's fake tensors say they are on "cuda" and refuse to be mixed with others
 What depends on numbers (noise drawn, regions cut out) is left out.
 """
 
+import gc
+
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image as Pillow
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from refdiff_core.backends import clip_scorer, diffusers_attention, sam_proposer
@@ -54,6 +56,13 @@ def on_gpu(module, dtype=None):
     return module.eval().requires_grad_(False)
 
 
+def there():
+    """All tensors that are on the GPU now."""
+    gc.collect()
+    fake = [each for each in gc.get_objects() if isinstance(each, FakeTensor)]
+    return [each for each in fake if each.device.type == "cuda"]
+
+
 @pytest.fixture
 def built(request):
     """Family, denoiser, autoencoder and text encoders, without numbers."""
@@ -97,9 +106,11 @@ def no_numbers(monkeypatch, gpu):
 def test_attention_is_read_in_half_precision_and_handed_out_on_the_cpu(built, no_numbers, settings):
     source = DiffusersAttention(place(*built), AttentionSettings(**settings))
     lines = ["the red circle", "a very large blue square " * 20]
+    before = there()
     maps = source.read(torch.rand(96, 160, 3), [parse(line) for line in lines])
     assert len(maps) == 2
     assert all(each.device.type == "cpu" and each.dtype == torch.float32 for each in maps)
+    assert len(source.cache) == 1 and len(there()) == len(before), "something is kept there"
 
 
 def test_regions_and_words_are_embedded_there_and_compared_on_the_cpu(monkeypatch, clip, gpu):

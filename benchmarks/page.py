@@ -45,8 +45,9 @@ runs the floor's passes. The share is that of autoencoder and denoiser, per expr
 
 TIME = """## Time: {name}
 
-Seconds, everything in {dtype}; of {rounds} in turn, the shortest. Of the published schedule, which
-repeats itself, each piece was timed once, at {published_side} pixels. "-" was not timed."""
+Seconds in {dtype}, Segment Anything's decoder in float32; of {rounds} in turn, the shortest. Of the
+published schedule, which repeats itself, each piece was timed once, at {published_side} pixels.
+"-" was not timed."""
 
 GOALS = """## Goals
 

@@ -169,7 +169,7 @@ def _timings(
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Three minutes on two cores: SD 1.5 alone.")
+@click.option("--quick", is_flag=True, help="Two to three minutes on two cores: SD 1.5 alone.")
 @click.option("--count", "only_count", is_flag=True, help="Run nothing: a minute, any machine.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option(

@@ -56,7 +56,7 @@ encoder alone; CLIP's is open_clip's own.
 {table}
 
 So on the CPU a checkpoint's kernels are laid out channels last, Segment Anything is given few
-prompts at once, and everything computes in bfloat16 where the processor has instructions for it;
+prompts at once, and all but its decoder computes in bfloat16 where the processor can;
 where it has none, bfloat16 would be emulated. `--dtype float32` and
 `load_models(dtype=torch.float32)` turn that off. What it does to the masks:
 [optimisations.md](optimisations.md)."""
@@ -100,8 +100,6 @@ def trials(side: int, write: Path | None) -> None:
         machine=machine(),
         torch=torch.__version__,
         side=side,
-        prompts=PROMPTS,
-        crops=CROPS,
         table=_table(found),
     )
     click.echo(text)

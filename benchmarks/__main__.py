@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .optimisations import optimisations
+from .precision import precision
 from .sam_agreement import main as sam_agreement
 from .speed import speed
 from .trials import trials
@@ -17,6 +18,7 @@ def benchmarks() -> None:
 
 benchmarks.add_command(speed)
 benchmarks.add_command(optimisations)
+benchmarks.add_command(precision)
 benchmarks.add_command(trials)
 benchmarks.add_command(sam_agreement, "sam-agreement")
 

@@ -148,38 +148,38 @@ def stopwatch(modules: Mapping[str, Sequence[nn.Module]]) -> Iterator[Stages]:
 
 
 @contextlib.contextmanager
-def peak_memory(found: dict[str, float], name: str) -> Iterator[None]:
+def peak_memory(found: dict[str, float], name: str, device: torch.device) -> Iterator[None]:
     """Note the GiB in use at most while the block ran, weights included.
 
     Nothing is noted where neither CUDA nor Linux can tell.
     """
-    _reset_peak()
+    _reset_peak(device)
     yield
-    peak = _peak_bytes()
+    peak = _peak_bytes(device)
     if peak is not None:
         found[name] = peak / 2**30
 
 
-def _reset_peak() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     else:
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
 
 
-def _peak_bytes() -> float | None:
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
+def _peak_bytes(device: torch.device) -> float | None:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
     lines = _read("/proc/self/status").split("\n")
     peak = next((line for line in lines if line.startswith("VmHWM:")), None)
     return None if peak is None else float(peak.split()[1]) * 1024
 
 
-def machine() -> str:
-    """What the figures were measured on."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+def machine(device: torch.device) -> str:
+    """What the figures of a device were measured on."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
     names = [
         line.partition(":")[2].strip()
         for line in _read("/proc/cpuinfo").split("\n")

@@ -37,19 +37,13 @@ PAGE = """# What savings cost
 Made by `python -m benchmarks optimisations --scenes {scenes} --write docs/optimisations.md`: mIoU
 on the first {scenes} scenes of the demo benchmark ([which-one.md](which-one.md)), {count}
 expressions, with the bundled models on the CPU. What the savings are worth: [speed.md](speed.md).
+What computing in bfloat16 costs: [precision.md](precision.md).
 
 ## Without one of them
 
 *Change* is the largest of any variant's.
 
 {savings}
-
-## In bfloat16
-
-So real models are run where the processor computes it faster; these small ones are not, unless
-asked. They were trained in it, by autocast, which may be why they lose nothing.
-
-{half}
 
 ## Resolution
 
@@ -78,17 +72,6 @@ def without_savings(models: Models) -> dict[str, Models]:
         "one crop at a time": replace(models, scorer=single),
         "nothing kept": forgetful(models),
         "kernels channels first": replace(models, attention=channels_first()),
-    }
-
-
-def in_bfloat16(models: Models) -> dict[str, Models]:
-    """The demo's models as real ones are run where the processor has bfloat16: by part, and all."""
-    half = load_demo(dtype=torch.bfloat16)
-    return {
-        "checkpoint": replace(models, attention=half.attention),
-        "Segment Anything": replace(models, proposer=half.proposer),
-        "CLIP": replace(models, scorer=half.scorer),
-        "all": half,
     }
 
 
@@ -186,14 +169,12 @@ def optimisations(scenes: int, write: Path | None) -> None:
     """What each saving costs in mIoU on the demo benchmark, and what resolution is worth."""
     drawn, models = list(held_out_scenes(scenes)), load_demo()
     savings = ask_all(drawn, without_savings(models))
-    half = {DEFAULT: savings[DEFAULT]} | ask_all(drawn, in_bfloat16(models))
     sides = ask_all(drawn, at_resolutions(models, RESOLUTIONS))
     text = PAGE.format(
         scenes=scenes,
         count=len(savings[DEFAULT]["g"]),
         trained=DEMO.resolution,
         savings=savings_table(savings),
-        half=savings_table(half),
         resolutions=resolution_table(sides),
     )
     click.echo(text)

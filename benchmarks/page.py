@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 import torch
 
 from refdiff_core.evaluation.demo import to_markdown
+from refdiff_core.evaluation.results import SPEED, split_speed
 
 from .measure import Stages, machine
 from .work import AUTOENCODER, CLIP_CROPS, DENOISER, HALVES, REGIONS, SAM_PROMPTS
@@ -21,7 +23,7 @@ MANY = 8
 
 HEAD = """# Speed
 
-Made by `python -m benchmarks speed{mode} --write docs/speed.md` on {machine}, with torch {torch}.
+Made by `{command} --write docs/speed.md` on {machine}, with torch {torch}.
 {duration}
 
 Full-size architectures with random weights: what a pass costs does not depend on what the weights
@@ -46,12 +48,39 @@ runs the floor's passes. The share is that of autoencoder and denoiser, per expr
 TIME = """## Time: {name}
 
 Seconds in {dtype}, Segment Anything's decoder in float32; of {rounds} in turn, the shortest. Of the
-published schedule, which repeats itself, each piece was timed once, at {published_side} pixels.
-"-" was not timed."""
+published schedule, which repeats itself, each piece was timed once, at {published_side} pixels;
+its crops in every round. "-" was not timed."""
 
 GOALS = """## Goals
 
 Ratios within this run."""
+
+SUMMARY = """
+Measured by `{command}` on {machine}, with torch {torch}: ratios within
+that run, of full-size architectures with random weights. What is compared with what, and all
+seconds: [speed.md](speed.md).
+
+{goals}
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How the command was run.
+
+    mode: "", " --quick" or " --count". options: the others that differ from the default.
+    device: where models ran.
+    """
+
+    mode: str = ""
+    options: str = ""
+    device: torch.device = torch.device("cpu")
+
+    def fill(self, text: str, **more: object) -> str:
+        """A text about this run with its places filled in."""
+        command = f"python -m benchmarks speed{self.mode}{self.options}"
+        where = machine(self.device)
+        return text.format(command=command, machine=where, torch=torch.__version__, **more)
 
 
 class Say:
@@ -67,18 +96,10 @@ def render(
     timings: Mapping[Suite, Timings],
     started: Mapping[str, float],
     path: Mapping[str, float],
-    *,
-    mode: str,
-    dtype: str = "auto",
+    run: Run,
 ) -> str:
-    """The page as markdown; ``mode`` and ``dtype`` are the options that the command was given."""
-    head = HEAD.format(
-        mode=mode if dtype == "auto" else f"{mode} --dtype {dtype}",
-        machine=machine(),
-        torch=torch.__version__,
-        duration=DURATION[mode],
-        regions=REGIONS,
-    )
+    """The page as markdown."""
+    head = run.fill(HEAD, duration=DURATION[run.mode], regions=REGIONS)
     parts = [head, "![TFLOP for an expression](images/speed.svg)", WORK, _work_table(counts)]
     for suite, timing in timings.items():
         rounds = "one round" if suite.rounds == 1 else f"{suite.rounds} rounds"
@@ -89,7 +110,7 @@ def render(
             dtype=str(timing.dtype).removeprefix("torch."),
         )
         parts += [told, _time_table(timing), _memory(timing)]
-    parts += [GOALS, _goal_table(counts, timings, started)]
+    parts += [GOALS, _goal_table(counts, timings, started, run)]
     if started:
         parts += ["## From nothing to a mask", _seconds_table("start", started)]
         parts += ["The whole path with the demo models, in one process:"]
@@ -145,7 +166,10 @@ def _memory(timing: Timings) -> str:
 
 
 def _goal_table(
-    counts: Mapping[Suite, Costs], timings: Mapping[Suite, Timings], started: Mapping[str, float]
+    counts: Mapping[Suite, Costs],
+    timings: Mapping[Suite, Timings],
+    started: Mapping[str, float],
+    run: Run,
 ) -> str:
     by_side = {suite.side: cost for suite, cost in counts.items() if "1.5" in suite.name}
     rows = [
@@ -154,8 +178,9 @@ def _goal_table(
         _goal("work of one expression at 512 px", 1 / 10, generative_share(by_side[512], 1)),
         _goal("work of one of eight, same resolution", 1 / 8, generative_share(by_side[1024], 8)),
     ]
+    crop_goal = 1.0 if run.device.type == "cpu" else 0.25
     for suite, timing in timings.items():
-        rows += _time_goals(suite, timing)
+        rows += _time_goals(suite, timing, crop_goal)
     if started:
         beyond = started["`from refdiff_core import segment`"] - started["`import torch`"]
         rows += [
@@ -165,13 +190,12 @@ def _goal_table(
     return to_markdown(rows)
 
 
-def _time_goals(suite: Suite, timing: Timings) -> list[list[str]]:
+def _time_goals(suite: Suite, timing: Timings, crop_goal: float) -> list[list[str]]:
     wall = timing.wall
     ours, bare, theirs = wall.ours[1], wall.floor[1], wall.published[1]
     half = HALVES["generative"]
     whole = ours["generative"]
     first, second = timing.again
-    crop_goal = 0.25 if torch.cuda.is_available() else 1.0
     figures = {
         f"{suite.name}: time of the generative half against the floor": (
             1.15,
@@ -208,9 +232,22 @@ def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def write(text: str, counts: Mapping[Suite, Costs], path: Path) -> None:
-    """The page, and its plot beside it in images/."""
+def summarise(
+    counts: Mapping[Suite, Costs],
+    timings: Mapping[Suite, Timings],
+    started: Mapping[str, float],
+    run: Run,
+) -> str:
+    """The goals alone, for the page of results."""
+    return run.fill(SUMMARY, goals=_goal_table(counts, timings, started, run))
+
+
+def write(text: str, summary: str, counts: Mapping[Suite, Costs], path: Path) -> None:
+    """The page, its plot beside it in images/, and the last section of a results.md beside it."""
     path.write_text(text + "\n")
+    results = path.parent / "results.md"
+    if results.exists():
+        results.write_text(split_speed(results.read_text())[0] + SPEED + summary)
     plot = path.parent / "images" / "speed.svg"
     plot.parent.mkdir(exist_ok=True)
     plot.write_text(draw(counts))

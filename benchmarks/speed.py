@@ -30,7 +30,7 @@ class Suite:
     side: of the picture and of the square that we show the denoiser, in pixels.
     published_side: of the published code's square; what is timed may be smaller than what is
         counted, which is always `refdiff_core.settings.OFFICIAL`'s.
-    rounds: of the generative half and its floor, in turn.
+    rounds: of the generative half and its floor, and of crops, in turn.
     """
 
     name: str
@@ -127,6 +127,8 @@ def clock(
     bare = floor(models, suite.side, 1, crops_at_once)
     half = [each for each in bare if each.stage in work.HALVES["generative"]]
     theirs = published(models, suite.published_side, suite.side, 1)
+    # one by one or in batches is nearly a tie on a processor
+    crops = [each for each in (*bare, *theirs) if each.stage == work.CLIP_CROPS]
     memory: dict[str, float] = {}
     work.warm_up(models[0], suite.side // 2)
     for turn in range(suite.rounds):
@@ -135,17 +137,17 @@ def clock(
         if turn:
             ours.read(EXPRESSIONS[:1], "ours 1")
         else:
-            with peak_memory(memory, "here, one expression"):
+            with peak_memory(memory, "here, one expression", device):
                 ours.answer(EXPRESSIONS[:1], "ours 1")
             ours.answer(EXPRESSIONS[1:2], "second")
-        ours.clock.parts(half if turn else bare)
+        ours.clock.parts([*half, *crops] if turn else [*bare, *crops])
     if not quick:
         say(f"{suite.name}: {MANY} expressions")
         ours.forget()
-        with peak_memory(memory, f"here, {MANY} expressions"):
+        with peak_memory(memory, f"here, {MANY} expressions", device):
             ours.answer(EXPRESSIONS, f"ours {MANY}")
     say(f"{suite.name}: the published schedule")
-    with peak_memory(memory, "published"):
+    with peak_memory(memory, "published", device):
         ours.clock.parts([each for each in theirs if each.name not in ours.clock.times])
     return _timings(dtype, ours.clock, bare, theirs, memory)
 
@@ -196,7 +198,11 @@ def speed(quick: bool, only_count: bool, device: str, dtype: str, write: Path | 
     started, path = ({}, {}) if only_count else (starts(), whole_path())
     timings = {suite: clock(suite, place, kind, say, quick=quick) for suite in suites}
     mode = " --count" if only_count else " --quick" if quick else ""
-    text = page.render(counts, timings, started, path, mode=mode, dtype=dtype)
+    options = "" if device == "cpu" else f" --device {device}"
+    options += "" if dtype == "auto" else f" --dtype {dtype}"
+    run = page.Run(mode, options, place)
+    text = page.render(counts, timings, started, path, run)
     click.echo(text)
     if write is not None:
-        page.write(text, counts, write)
+        summary = page.summarise(counts, timings, started, run)
+        page.write(text, summary, counts, write)

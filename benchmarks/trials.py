@@ -97,7 +97,7 @@ def trials(side: int, write: Path | None) -> None:
         click.echo(name, err=True)
         found[name] = try_one(trial, side)
     text = HEAD.format(
-        machine=machine(),
+        machine=machine(CPU),
         torch=torch.__version__,
         side=side,
         table=_table(found),

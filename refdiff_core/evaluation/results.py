@@ -20,6 +20,8 @@ from .models import own_figures
 from .questions import RIVAL, UNIQUE, Question
 
 COLOUR_AND_SHAPE = (UNIQUE, RIVAL)
+SPEED = "\n## Speed\n"
+"""Begins the page's last section, which `python -m benchmarks speed` writes."""
 
 HEAD = """# Results on the demo scenes
 
@@ -35,8 +37,8 @@ whole; [method.md](method.md) says what they are, and what had to be assumed. Th
 has no variant g.
 
 Sizes, positions, order, relations and negation: [which-one.md](which-one.md). More about the
-models: [demo-models.md](demo-models.md). Time and work: [speed.md](speed.md).
-Every variant by subset: [evaluation.md](evaluation.md).
+models: [demo-models.md](demo-models.md). Every variant by subset: [evaluation.md](evaluation.md).
+Time and work, further down and in full: [speed.md](speed.md).
 """
 
 FIRST = """## "The <colour> <shape>", 2 to 4 objects
@@ -111,6 +113,12 @@ def results(scenes: int) -> str:
     )
 
 
+def split_speed(page: str) -> tuple[str, str]:
+    """The page without its section about speed, and that section."""
+    own, heading, section = page.partition(SPEED)
+    return own, heading + section
+
+
 @click.command()
 @click.option("--scenes", default=200, show_default=True, help="How many held-out scenes.")
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page here.")
@@ -119,7 +127,8 @@ def main(scenes: int, write: Path | None) -> None:
     text = results(scenes)
     click.echo(text)
     if write is not None:
-        write.write_text(text + "\n")
+        speed = split_speed(write.read_text())[1] if write.exists() else ""
+        write.write_text(text + "\n" + speed)
 
 
 if __name__ == "__main__":

@@ -114,9 +114,43 @@ def test_the_page_says_what_was_measured(speed, suite, costs, quick, tmp_path):
     assert "autoencoder" not in timing.second and timing.second["denoiser"] > 0
     sides = {replace(suite, side=512): costs, replace(suite, side=1024): costs}
     names = ("`refdiff --help`", "`from refdiff_core import segment`", "`import torch`")
-    timings, mode = {suite: timing}, " --quick" if quick else ""
-    text = page.render(sides, timings, dict.fromkeys(names, 0.1), {}, mode=mode)
+    told = {suite: timing}, dict.fromkeys(names, 0.1)
+    run = page.Run(" --quick" if quick else "", " --dtype float32")
+    text = page.render(sides, *told, {}, run)
     assert "| **generative half** |" in text and ("--quick" in text) is quick
-    page.write(text, sides, tmp_path / "speed.md")
+    assert "--dtype float32 --write" in text
+    results = tmp_path / "results.md"
+    results.write_text("# Results\n\n## Speed\n\nof yesterday\n")
+    for _ in range(2):
+        page.write(text, page.summarise(sides, *told, run), sides, tmp_path / "speed.md")
+    said = results.read_text()
+    assert said.startswith("# Results\n\n## Speed\n\nMeasured by `python")
+    assert "yesterday" not in said
+    assert said.count("40 crops in batches against one by one | <= 1 |") == 1
     drawn = (tmp_path / "images" / "speed.svg").read_text()
     assert drawn.count("<rect") == 1 + 2 * 3 * 2 and "here, one of eight" in drawn
+
+
+def test_a_change_of_quality_comes_with_the_error_of_its_scenes():
+    from refdiff_core.evaluation.metrics import Record
+
+    precision = importlib.import_module("benchmarks.precision")
+    before = [Record("", "", each, 10) for each in (5, 5, 5, 5)]
+    after = [Record("", "", each, 10) for each in (7, 7, 5, 5)]
+    # scenes of two questions: their sums differ from the mean's by .2 to each side
+    change, error = precision.mean_change(before, after, [2, 2])
+    assert (change, error) == pytest.approx((0.1, 0.08**0.5 / 4))
+    apart = precision.mean_change(before, after, [1, 1, 1, 1])
+    assert apart == pytest.approx((0.1, 0.04**0.5 / 4))
+
+
+def test_results_made_anew_keep_what_speed_wrote(monkeypatch, tmp_path):
+    from click.testing import CliRunner
+
+    from refdiff_core.evaluation import results
+
+    page = tmp_path / "results.md"
+    page.write_text("# Old\n\n## Speed\n\nfast\n")
+    monkeypatch.setattr(results, "results", lambda scenes: "# New")
+    assert CliRunner().invoke(results.main, ["--write", str(page)]).exit_code == 0
+    assert page.read_text() == "# New\n\n## Speed\n\nfast\n"

@@ -125,7 +125,7 @@ def run_denoiser(model: StableDiffusion, side: int, rows: int) -> None:
     if model.family.size_conditioning:
         pooled, ids = torch.zeros(rows, 1280).to(like), torch.zeros(rows, 6).to(like)
         extra = {"text_embeds": pooled, "time_ids": ids}
-    step = torch.tensor(TIMESTEPS[0], device=like.device)
+    step = torch.full((), TIMESTEPS[0], device=like.device)
     model.unet(latents, step, text, added_cond_kwargs=extra)
 
 

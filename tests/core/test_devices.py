@@ -5,6 +5,8 @@ What depends on numbers (noise drawn, regions cut out) is left out.
 """
 
 import gc
+import importlib
+from pathlib import Path
 
 import pytest
 import torch
@@ -135,6 +137,23 @@ def test_masks_are_decoded_there_and_handed_out_on_the_cpu(monkeypatch, sam, gpu
     masks = proposer._decode(embedding, proposer._frame(image), torch.rand(70, 2))
     assert masks.logits.shape[1:] == (39, 64) and masks.logits.dtype == torch.float32
     assert masks.logits.device.type == masks.quality.device.type == "cpu"
+
+
+@pytest.mark.parametrize("built", [(DEMO, 4)], indirect=True)
+def test_the_benchmark_of_speed_runs_there(monkeypatch, built, sam, clip, gpu):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    work = importlib.import_module("benchmarks.work")
+    model, sam = place(*built), on_gpu(sam)
+    held = ClipModel(on_gpu(clip.model, HALF), *clip[1:])
+    for part in [
+        *work.diffusion_floor(model, 128, 2),
+        *work.diffusion_published(model, 2, 128),
+        *work.sam_floor(sam, 2, dtype=torch.float32),
+        *work.sam_published(sam, 1, torch.float32),
+        *work.clip_floor(held, 2),
+        *work.clip_published(held, 1, 128),
+    ]:
+        part.run()
 
 
 def test_a_tensor_left_on_the_cpu_would_be_told(gpu):

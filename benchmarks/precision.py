@@ -49,7 +49,7 @@ def mean_change(
 @click.option("--scenes", default=400, show_default=True, help="How many held-out scenes.")
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page here.")
 def precision(scenes: int, write: Path | None) -> None:
-    """What bfloat16 costs in mIoU on the demo benchmark: half an hour on one core."""
+    """What bfloat16 costs in mIoU on the demo benchmark: 25 minutes on one core."""
     drawn = list(held_out_scenes(scenes))
     sizes = [len(questions(scene, number)) for number, scene in enumerate(drawn)]
     trials = {"float32": load_demo(), "bfloat16": load_demo(dtype=torch.bfloat16)}

@@ -122,7 +122,10 @@ def wait() -> None:
 
 @contextlib.contextmanager
 def stopwatch(modules: Mapping[str, Sequence[nn.Module]]) -> Iterator[Stages]:
-    """Seconds inside modules while the block runs, by stage, passes that are cut short included."""
+    """Seconds inside modules while the block runs, by stage, passes that are cut short included.
+
+    A module inside another one that is watched counts where it runs by itself.
+    """
     spent: Stages = defaultdict(float)
     started: list[float] = []
     handles = []
@@ -135,7 +138,9 @@ def stopwatch(modules: Mapping[str, Sequence[nn.Module]]) -> Iterator[Stages]:
 
         def stop(*_: object, stage: str = stage) -> None:
             wait()
-            spent[stage] += time.perf_counter() - started.pop()
+            seconds = time.perf_counter() - started.pop()
+            if not started:
+                spent[stage] += seconds
 
         for module in members:
             handles.append(module.register_forward_pre_hook(start))

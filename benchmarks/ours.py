@@ -74,13 +74,17 @@ class Ours:
 
     def stages(self) -> dict[str, Sequence[nn.Module]]:
         """The modules whose time is the stages'."""
-        model, sam = self.attention.model, self.proposer.sam
+        model, sam, clip = self.attention.model, self.proposer.sam, self.scorer.clip.model
         return {
             work.TEXT: model.text_encoders,
             work.AUTOENCODER: [model.vae.encoder],
             work.DENOISER: [model.unet],
             work.SAM_PICTURE: [sam.image_encoder],
             work.SAM_PROMPTS: [sam.mask_decoder],
+            work.CLIP_CROPS: [clip.visual],
+            # crops pass through the whole of it, a picture whose regions are told apart does not
+            work.CLIP_PICTURE: [clip.visual.transformer],
+            work.CLIP_TEXT: [clip.transformer],
         }
 
     def _regions(self, image: Tensor, attention: Sequence[AttentionMap | None]) -> list[Proposals]:

@@ -146,8 +146,9 @@ def generative_share(cost: Costs, number: int) -> float:
 
 def _time_table(timing: Timings) -> str:
     bare, ours, theirs = timing.wall.floor, timing.wall.ours, timing.wall.published
-    columns = [bare[1], ours[1], theirs[1], ours[MANY], theirs[MANY]]
-    rows = [["stage", "floor, 1", "here, 1", "published, 1", f"here, {MANY}", f"published, {MANY}"]]
+    columns = [side[number] for number in (1, MANY) for side in (bare, ours, theirs)]
+    kinds = ("floor", "here", "published")
+    rows = [["stage", *(f"{kind}, {number}" for number in (1, MANY) for kind in kinds)]]
     for half, stages in HALVES.items():
         rows += [[stage, *(_seconds(each.get(stage)) for each in columns)] for stage in stages]
         sums = (_sum(each, stages) if half not in each else each[half] for each in columns)

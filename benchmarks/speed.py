@@ -146,25 +146,32 @@ def clock(
         ours.forget()
         with peak_memory(memory, f"here, {MANY} expressions", device):
             ours.answer(EXPRESSIONS, f"ours {MANY}")
+        ours.clock.parts(_untimed(floor(models, suite.side, MANY, crops_at_once), ours.clock))
     say(f"{suite.name}: the published schedule")
     with peak_memory(memory, "published", device):
-        ours.clock.parts([each for each in theirs if each.name not in ours.clock.times])
-    return _timings(dtype, ours.clock, bare, theirs, memory)
+        ours.clock.parts(_untimed(theirs, ours.clock))
+    bares = {number: floor(models, suite.side, number, crops_at_once) for number in COUNTS}
+    return _timings(dtype, ours.clock, bares, theirs, memory)
+
+
+def _untimed(parts: list[Part], clocked: Clock) -> list[Part]:
+    return [each for each in parts if each.name not in clocked.times]
 
 
 def _timings(
     dtype: torch.dtype,
     clocked: Clock,
-    bare: list[Part],
+    bares: dict[int, list[Part]],
     theirs: list[Part],
     memory: dict[str, float],
 ) -> Timings:
-    wall = Costs(floor={1: clocked.stages(bare)})
+    wall = Costs()
     for number in COUNTS:
+        wall.floor[number] = clocked.stages(bares[number])
         wall.ours[number] = clocked.below(f"ours {number}")
         once = clocked.stages(theirs)
         wall.published[number] = {stage: number * seconds for stage, seconds in once.items()}
-    half = [each for each in bare if each.stage in work.HALVES["generative"]]
+    half = [each for each in bares[1] if each.stage in work.HALVES["generative"]]
     spent = min(clocked.times["ours 1, generative"].processor), clocked.processor(half)
     first, second = clocked.times["ours 1"].best, clocked.below("second")
     return Timings(dtype, wall, spent, (first, clocked.times["second"].best), second, memory)

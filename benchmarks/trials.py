@@ -59,7 +59,7 @@ So on the CPU a checkpoint's kernels are laid out channels last, Segment Anythin
 prompts at once, and all but its decoder computes in bfloat16 where the processor can;
 where it has none, bfloat16 would be emulated. `--dtype float32` and
 `load_models(dtype=torch.float32)` turn that off. What it does to the masks:
-[optimisations.md](optimisations.md)."""
+[precision.md](precision.md)."""
 
 
 def try_one(trial: Trial, side: int, rounds: int = 3) -> dict[str, float]:

@@ -109,7 +109,9 @@ def test_the_page_says_what_was_measured(speed, suite, costs, quick, tmp_path):
     page = importlib.import_module("benchmarks.page")
     place, dtype = torch.device("cpu"), torch.float32
     timing = speed.clock(suite, place, dtype, lambda text: None, quick=quick)
-    assert set(timing.wall.ours[1]) >= {"generative", "denoiser", "autoencoder", "SAM, prompts"}
+    stages = {stage for half in page.HALVES.values() for stage in half}
+    assert set(timing.wall.ours[1]) == {*stages, *page.HALVES}
+    assert (set(timing.wall.floor[MANY]) == stages) is not quick
     assert ("proposals" in timing.wall.ours[MANY]) is not quick
     assert "autoencoder" not in timing.second and timing.second["denoiser"] > 0
     sides = {replace(suite, side=512): costs, replace(suite, side=1024): costs}

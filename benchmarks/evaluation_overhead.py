@@ -14,10 +14,10 @@ from pathlib import Path
 
 import click
 
-from refdiff_core import batch
-from refdiff_core.choice import ModelChoice
-from refdiff_core.console import working
 from refdiff_core.evaluation import evaluate as evaluation
+from refdiff_core.models.choice import ModelChoice
+from refdiff_core.runs import batch
+from refdiff_core.runs.console import working
 
 CLOCKS = {"by the clock": time.perf_counter, "processor time": time.process_time}
 

@@ -15,7 +15,7 @@ from refdiff_core.backends.clip_scorer import ClipModel, ClipScorer
 from refdiff_core.backends.diffusers_attention import DiffusersAttention
 from refdiff_core.backends.sam_proposer import SamProposer
 from refdiff_core.cache import PictureCache
-from refdiff_core.expression import parse
+from refdiff_core.language.expression import parse
 from refdiff_core.settings import AttentionSettings
 from refdiff_core.values import AttentionMap, Proposals
 

@@ -20,7 +20,7 @@ from segment_anything import SamAutomaticMaskGenerator
 from refdiff_core.backends.sam_proposer import SamProposer
 from refdiff_core.demo.models import load_sam
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
-from refdiff_core.proposals import mask_iou
+from refdiff_core.seeing.proposals import mask_iou
 from refdiff_core.settings import AUTOMATIC
 
 LIMITS = {"min_predicted_iou": 0.7, "min_stability": 0.8}

@@ -24,7 +24,7 @@ from refdiff_core.backends.official import TIMESTEPS
 from refdiff_core.backends.precision import autocast
 from refdiff_core.backends.sam_proposer import SamProposer
 from refdiff_core.backends.tokens import tokenize
-from refdiff_core.capture import Capture, PassComplete
+from refdiff_core.seeing.capture import Capture, PassComplete
 from refdiff_core.settings import AUTOMATIC, OFFICIAL, ClipSettings, SamSettings
 
 PUBLISHED_SIDE = OFFICIAL.attention.resolution or 1024

@@ -14,10 +14,10 @@ from pathlib import Path
 import click
 import torch
 
-from refdiff_core.choice import ModelChoice
-from refdiff_core.console import working
 from refdiff_core.evaluation.evaluate import Evaluation, evaluate
-from refdiff_core.records import RecordFile
+from refdiff_core.models.choice import ModelChoice
+from refdiff_core.runs.console import working
+from refdiff_core.runs.records import RecordFile
 
 
 @click.command()

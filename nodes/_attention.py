@@ -14,14 +14,14 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, UNetModel
 from comfy.model_base import ModelType
 from torch import Tensor, nn
 
-from ..refdiff_core.attention import attention_map, word_weights
 from ..refdiff_core.backends.diffusers_attention import noise_timestep, root_alone, working_size
 from ..refdiff_core.backends.families import Family, family_of, trained_at
 from ..refdiff_core.backends.tokens import batches, words_to_read
 from ..refdiff_core.cache import fingerprint
-from ..refdiff_core.capture import Capture, PassComplete
 from ..refdiff_core.errors import ModelError, UnavailableError
-from ..refdiff_core.images import resize_picture
+from ..refdiff_core.pictures.images import resize_picture
+from ..refdiff_core.seeing.attention import attention_map, word_weights
+from ..refdiff_core.seeing.capture import Capture, PassComplete
 from ..refdiff_core.settings import AttentionSettings
 from ..refdiff_core.values import AttentionMap, Expression, Image
 from ._caches import cache_of

@@ -15,9 +15,9 @@ from server import PromptServer
 from torch import Tensor
 
 from ..refdiff_core.errors import ImageError, MaskError
-from ..refdiff_core.images import check_image
-from ..refdiff_core.previews import heat_picture, overlay
-from ..refdiff_core.proposals import mask_boxes
+from ..refdiff_core.pictures.images import check_image
+from ..refdiff_core.pictures.previews import heat_picture, overlay
+from ..refdiff_core.seeing.proposals import mask_boxes
 from ..refdiff_core.values import Image, Proposals, Segmentation
 from ._values import AttentionBatch, ProposalBatch, ResultBatch
 

@@ -12,7 +12,7 @@ from comfy.sd1_clip import escape_important, token_weights, unescape_important
 
 from ..refdiff_core.backends.tokens import tokenize, with_sinks
 from ..refdiff_core.errors import ExpressionError, UnavailableError
-from ..refdiff_core.expression import parse
+from ..refdiff_core.language.expression import parse
 from ..refdiff_core.values import Expression, Word
 
 Chunks = list[list[tuple[Any, float]]]

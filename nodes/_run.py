@@ -11,10 +11,10 @@ from torch import Tensor
 from ..refdiff_core.backends.clip_scorer import ClipScorer
 from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer
 from ..refdiff_core.errors import RefDiffError
-from ..refdiff_core.phrases import find_phrases
 from ..refdiff_core.pipeline import Models, segment
-from ..refdiff_core.proposals import AttentionProposer
 from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
+from ..refdiff_core.seeing.phrases import find_phrases
+from ..refdiff_core.seeing.proposals import AttentionProposer
 from ..refdiff_core.settings import AUTOMATIC, AttentionSettings, SamSettings, Settings
 from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
 from ._attention import ComfyAttention

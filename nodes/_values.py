@@ -9,8 +9,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ..refdiff_core.attention import sharpen_map
 from ..refdiff_core.errors import MaskError
+from ..refdiff_core.seeing.attention import sharpen_map
 from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals, Segmentation
 
 Held = TypeVar("Held")

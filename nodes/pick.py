@@ -7,7 +7,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from ..refdiff_core.errors import RefDiffError
-from ..refdiff_core.previews import candidates_sheet
+from ..refdiff_core.pictures.previews import candidates_sheet
 from ..refdiff_core.values import Segmentation
 from ._host import to_host
 from ._schema import CATEGORY, Candidates, schema

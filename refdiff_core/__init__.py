@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import RefDiffError as RefDiffError
-    from .expression import parse as parse
-    from .expression import parse_lines as parse_lines
-    from .images import load_image as load_image
-    from .images import save_image as save_image
-    from .loading import load_demo as load_demo
-    from .loading import load_models as load_models
+    from .language.expression import parse as parse
+    from .language.expression import parse_lines as parse_lines
+    from .models.loading import load_demo as load_demo
+    from .models.loading import load_models as load_models
+    from .pictures.images import load_image as load_image
+    from .pictures.images import save_image as save_image
     from .pipeline import Models as Models
     from .pipeline import segment as segment
     from .settings import AttentionSettings as AttentionSettings
@@ -36,12 +36,12 @@ _HOMES = {
     "RefDiffError": "errors",
     "Segmentation": "values",
     "Settings": "settings",
-    "load_demo": "loading",
-    "load_image": "images",
-    "load_models": "loading",
-    "parse": "expression",
-    "parse_lines": "expression",
-    "save_image": "images",
+    "load_demo": "models.loading",
+    "load_image": "pictures.images",
+    "load_models": "models.loading",
+    "parse": "language.expression",
+    "parse_lines": "language.expression",
+    "save_image": "pictures.images",
     "segment": "pipeline",
 }
 

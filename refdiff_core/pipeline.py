@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from .attention import sharpen_map
-from .expression import parse
-from .fusion import fuse, leave_out, locate
-from .images import check_image
-from .phrases import Phrase, find_phrases
-from .proposals import AttentionProposer
+from .choosing.fusion import fuse, leave_out, locate
+from .choosing.scoring import generative_score
+from .language.expression import parse
+from .pictures.images import check_image
 from .protocols import AttentionSource, ImageTextScorer, MaskProposer
-from .scoring import generative_score
+from .seeing.attention import sharpen_map
+from .seeing.phrases import Phrase, find_phrases
+from .seeing.proposals import AttentionProposer
 from .settings import Settings
 from .values import AttentionMap, Expression, Image, Proposals, Segmentation
 
@@ -58,14 +58,14 @@ def segment(
 
     Args:
         image: float32 (H, W, 3), RGB, in [0, 1].
-        expressions: one or several; text is parsed with `refdiff_core.expression.parse`.
+        expressions: one or several; text is parsed with `refdiff_core.language.expression.parse`.
         models: attention, proposer and scorer.
         settings: weights, limits and the shape of the mask; None for the models' own.
 
     Returns:
         One segmentation per expression, in their order. Nothing found is an empty mask. Negative
         expressions ("not: the cup") are answered as the others are, and what they name is left
-        out of all that are not negative; see `refdiff_core.fusion.leave_out`.
+        out of all that are not negative; see `refdiff_core.choosing.fusion.leave_out`.
 
     Raises:
         ImageError: the picture is no float32 (H, W, 3).

@@ -84,7 +84,7 @@ class ClipSettings:
     likelihood: scores are likelihoods relative to the picture's best region; False for bare
         cosines, as in the paper. See `refdiff_core.backends.clip_scorer.ClipScorer`.
     ramp: the soft branch sees a picture that darkens away from the side that the words name, as
-        in the paper; else places are left to geometry (`refdiff_core.spatial`).
+        in the paper; else places are left to geometry (`refdiff_core.choosing.spatial`).
     """
 
     beta: float = 0.3
@@ -105,11 +105,11 @@ class Settings:
     sharpen: radius, in cells of the attention's own grid, in which maps follow the picture's
         edges; 0 leaves them as they are, as the paper does.
     size_exponent: how much the generative score favours masks that are neither tiny nor huge;
-        0 is the paper's score. See `refdiff_core.scoring.generative_score`.
+        0 is the paper's score. See `refdiff_core.choosing.scoring.generative_score`.
     quality_exponent: of the proposer's own estimate of a mask (SAM's predicted IoU), which the
         total is multiplied by; 0 leaves it out, as the paper does.
     spatial_weight: how much where a proposal lies may take from how well it matches, in [0, 1];
-        0 leaves geometry out, as the paper does. See `refdiff_core.fusion.fuse`.
+        0 leaves geometry out, as the paper does. See `refdiff_core.choosing.fusion.fuse`.
     smallest, largest: shares of the picture between which a proposal is admissible.
     components: proposals cut out of a map are also the connected parts of its cuts, which tells
         two things of a kind apart; the paper has whole cuts only.

@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from refdiff_core import Models
-from refdiff_core.cli import cli, run
+from refdiff_core.command.cli import cli, run
 from refdiff_core.testing import FakeAttention
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,9 @@ def test_the_picture_is_small():
 
 def test_every_json_key_is_explained(tmp_path, monkeypatch, two_squares, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("refdiff_core.choice.load_demo", lambda *_, **__: Models(FakeAttention()))
+    monkeypatch.setattr(
+        "refdiff_core.models.choice.load_demo", lambda *_, **__: Models(FakeAttention())
+    )
     PIL.Image.fromarray(two_squares).save("a.png")
     assert run(["segment", "a.png", "--expression", "red", "--demo", "--json"]) == 0
     rows = [line.split("|")[1] for line in README.splitlines() if line.startswith("| `")]

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..cache import PictureCache, fingerprint
 from ..errors import ModelError
-from ..images import resize_picture
+from ..pictures.images import resize_picture
 from ..settings import ClipSettings
 from ..values import Expression, Image, Proposals
 from .clip_views import (

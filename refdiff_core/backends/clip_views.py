@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..proposals import mask_boxes
+from ..seeing.proposals import mask_boxes
 from ..values import Image
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..attention import attention_map, word_weights
 from ..cache import PictureCache, fingerprint
-from ..capture import Capture, PassComplete
-from ..images import resize_picture
+from ..pictures.images import resize_picture
+from ..seeing.attention import attention_map, word_weights
+from ..seeing.capture import Capture, PassComplete
 from ..settings import AttentionSettings
 from ..values import AttentionMap, Expression, Image
 from .checkpoints import StableDiffusion, load_stable_diffusion

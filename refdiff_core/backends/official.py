@@ -17,11 +17,11 @@ import torch.nn.functional as F
 from PIL import Image as Pillow
 from torch import Tensor
 
-from ..attention import min_max, word_weights
-from ..capture import Capture
 from ..errors import UnavailableError
-from ..images import to_pil
-from ..proposals import mask_boxes
+from ..pictures.images import to_pil
+from ..seeing.attention import min_max, word_weights
+from ..seeing.capture import Capture
+from ..seeing.proposals import mask_boxes
 from ..settings import OFFICIAL, AttentionSettings, ClipSettings, SamSettings
 from ..values import AttentionMap, Expression, Image, Proposals, Word
 from .checkpoints import StableDiffusion

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from ..cache import PictureCache, fingerprint
 from ..errors import ModelError
-from ..images import to_pil
-from ..proposals import distinct, find_peaks
+from ..pictures.images import to_pil
+from ..seeing.proposals import distinct, find_peaks
 from ..settings import SamSettings
 from ..values import AttentionMap, Image, Proposals
 from .checkpoints import read_state_dict

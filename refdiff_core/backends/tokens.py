@@ -72,7 +72,7 @@ def words_to_read(expression: Expression, tokens: Tokens) -> list[tuple[Word, tu
     """The words that name the thing, then other things', each with the positions of its tokens.
 
     Where the expression names nothing ("second from left"), all of its text stands in. Which of
-    the words the map is made of says `refdiff_core.attention.attention_map`.
+    the words the map is made of says `refdiff_core.seeing.attention.attention_map`.
 
     Raises:
         ExpressionError: no token is left, such as for text of control characters only.

@@ -15,19 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from .objects import COLORS as COLORS
+from .objects import SHAPES as SHAPES
+from .objects import SceneObject as SceneObject
 from .wording import expressions_of, name_all, relate_two
 
-COLORS: dict[str, tuple[int, int, int]] = {
-    "red": (215, 40, 40),
-    "green": (40, 160, 60),
-    "blue": (45, 80, 215),
-    "yellow": (240, 215, 50),
-    "purple": (140, 55, 175),
-    "orange": (245, 140, 35),
-    "white": (243, 243, 243),
-    "black": (25, 25, 25),
-}
-SHAPES: tuple[str, ...] = ("circle", "square", "triangle", "star", "cross", "ring")
 # Sides divide by 16: the denoiser halves its latents (an eighth of the picture) once more.
 SIZES_HW = ((128, 128), (96, 160), (160, 96), (112, 144), (144, 112))
 HELD_OUT_SEED = 1_000_000
@@ -37,7 +29,6 @@ SMALL_RADII = (11.0, 17.0)
 LARGE_RADII = (21.0, 29.0)
 # With four objects or more the largest ones would leave no room for the others.
 CROWDED_RADII = (20.0, 25.0)
-SIZE_BORDER = 19.0
 # Corners reach 1.15 radii from the centre.
 REACH = 1.15
 # Halves the size of a pixel while drawing, so that borders come out anti-aliased.
@@ -45,27 +36,6 @@ SUPERSAMPLING = 2
 
 Floats = NDArray[np.float32]
 Random = np.random.Generator
-
-
-@dataclass(frozen=True)
-class SceneObject:
-    """One shape. ``center_xy`` and ``radius`` are in pixels, ``angle`` in radians."""
-
-    color: str
-    shape: str
-    center_xy: tuple[float, float]
-    radius: float
-    angle: float
-
-    @property
-    def size(self) -> str:
-        """``"large"`` or ``"small"``; no radius lies near the border between them."""
-        return "large" if self.radius > SIZE_BORDER else "small"
-
-    @property
-    def name(self) -> str:
-        """Colour and shape, such as ``"red circle"``."""
-        return f"{self.color} {self.shape}"
 
 
 @dataclass(frozen=True)

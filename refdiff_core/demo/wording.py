@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from .scenes import SceneObject
+from .objects import SceneObject
 
 # A position or a relation counts as visible from this many pixels on.
 CLEAR_PIXELS = 14.0

@@ -6,9 +6,9 @@ import io
 
 from torch import Tensor
 
-from ..batch import Answer
-from ..images import scale_to, shrink, to_pil
-from ..previews import candidates_sheet, heat_picture, magnify, overlay
+from ..pictures.images import scale_to, shrink, to_pil
+from ..pictures.previews import candidates_sheet, heat_picture, magnify, overlay
+from ..runs.batch import Answer
 from ..values import Image
 
 SIDE = 288

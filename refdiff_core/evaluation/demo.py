@@ -18,11 +18,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..demo.scenes import HELD_OUT_SEED, Scene, SceneObject
-from ..expression import parse
-from ..loading import load_demo
+from ..language.expression import parse
+from ..models.loading import load_demo
 from ..pipeline import Models, segment
-from ..proposals import FixedProposals
 from ..protocols import AttentionSource
+from ..seeing.proposals import FixedProposals
 from ..settings import DEFAULT, PAPER, Preset, Settings
 from ..values import AttentionMap, Expression, Image, Proposals, Segmentation
 from .metrics import Record, chance, mean_iou, overall_iou, overlap, precision_at, selection

@@ -12,12 +12,12 @@ from typing import Any
 
 import click
 
-from ..batch import open_folder
-from ..choice import ModelChoice, hash_files
-from ..console import Work
-from ..records import RecordFile, open_records, write_whole
+from ..models.choice import ModelChoice, hash_files
+from ..runs.batch import open_folder
+from ..runs.console import Work
+from ..runs.records import RecordFile, open_records, write_whole
+from ..runs.workers import Crew, Lost, hire
 from ..version import version
-from ..workers import Crew, Lost, hire
 from .judge import Judge, Judged, Task
 from .page import to_html
 from .refer import ReferImage, ReferSplit, load_refer

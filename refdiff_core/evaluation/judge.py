@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from ..backends.official import OfficialProposer
-from ..batch import Answer, answer_questions
-from ..choice import ModelChoice
 from ..errors import DataError, ExpressionError, ImageError, MaskError
-from ..expression import parse_lines
+from ..language.expression import parse_lines
+from ..models.choice import ModelChoice
 from ..pipeline import Models
-from ..proposals import FixedProposals
-from ..records import Record
+from ..runs.batch import Answer, answer_questions
+from ..runs.records import Record
+from ..seeing.proposals import FixedProposals
 from ..values import Expression, Proposals
 from .cases import draw_case
 from .metrics import overlap

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
-from ..console import table
-from ..records import Record
+from ..runs.console import table
+from ..runs.records import Record
 from . import metrics
 from .metrics import PRECISIONS
 from .published import published_for

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from ..demo.scenes import HELD_OUT_SEED, Scene, expressions, sample_scene
-from ..loading import VARIANTS
+from ..models.loading import VARIANTS
 from ..settings import DEFAULT, OFFICIAL, PAPER
 from .demo import Method, by_group, compare, to_markdown
 from .metrics import chance, mean_iou, overall_iou, precision_at, selection

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from ..records import Record
+from ..runs.records import Record
 
 POSITION_WORDS = frozenset(
     "left right top bottom upper lower middle center centre corner front back behind above below "

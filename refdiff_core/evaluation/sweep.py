@@ -18,10 +18,10 @@ from tqdm import tqdm
 from ..backends.diffusers_attention import DiffusersAttention, layers_on
 from ..demo.models import DENOISER_FILE
 from ..demo.scenes import HELD_OUT_SEED, Scene, sample_scene
-from ..loading import load_demo
+from ..models.loading import load_demo
 from ..pipeline import Models
-from ..proposals import FixedProposals
 from ..protocols import MaskProposer
+from ..seeing.proposals import FixedProposals
 from ..settings import SINKS, AttentionSettings, Settings
 from ..values import Proposals
 from .chart import line_chart

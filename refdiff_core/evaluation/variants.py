@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from ..choice import ModelChoice
-from ..console import working
+from ..models.choice import ModelChoice
+from ..runs.console import working
 from ..settings import PRESETS
 from .demo import to_markdown
 from .evaluate import Evaluation, evaluate

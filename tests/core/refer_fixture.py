@@ -22,12 +22,12 @@ import numpy as np
 import PIL.Image
 import torch
 
-from refdiff_core.choice import ModelChoice
-from refdiff_core.console import working
 from refdiff_core.errors import UnavailableError
 from refdiff_core.evaluation.evaluate import Evaluation, evaluate
 from refdiff_core.evaluation.refer import encode_mask
+from refdiff_core.models.choice import ModelChoice
 from refdiff_core.pipeline import Models
+from refdiff_core.runs.console import working
 from refdiff_core.settings import Settings
 from refdiff_core.testing import FakeAttention
 

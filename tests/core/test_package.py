@@ -49,7 +49,7 @@ def test_the_api_loads_no_backend(tmp_path):
     ],
 )
 def test_help_and_parse_need_no_torch(arguments, tmp_path):
-    code = f"from refdiff_core.cli import run; assert run({arguments}) == 0"
+    code = f"from refdiff_core.command.cli import run; assert run({arguments}) == 0"
     assert not loaded_modules(code, tmp_path) & {*HEAVY, "torch", "numpy", "PIL", "scipy"}
 
 

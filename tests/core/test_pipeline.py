@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from refdiff_core.attention import attention_map, map_of
 from refdiff_core.backends.tokens import tokenize, words_to_read
 from refdiff_core.demo.scenes import COLORS
-from refdiff_core.expression import parse
-from refdiff_core.phrases import find_phrases, without_place
+from refdiff_core.language.expression import parse
 from refdiff_core.pipeline import Models, segment
-from refdiff_core.proposals import FixedProposals
+from refdiff_core.seeing.attention import attention_map, map_of
+from refdiff_core.seeing.phrases import find_phrases, without_place
+from refdiff_core.seeing.proposals import FixedProposals
 from refdiff_core.settings import PAPER, Settings
 from refdiff_core.testing import FakeAttention, FakeScorer, color_similarity
 from refdiff_core.values import AttentionMap, Proposals

@@ -125,7 +125,7 @@ def storyicon(_=None):
     management.unload_all_models()
     predictor = SamPredictor(mine)
     predictor.set_image((image[0].numpy() * 255).astype(np.uint8))
-    boxes = ours("refdiff_core.proposals").mask_boxes(proposed.masks[:2]).float()
+    boxes = ours("refdiff_core.seeing.proposals").mask_boxes(proposed.masks[:2]).float()
     boxes = predictor.transform.apply_boxes_torch(boxes, image.shape[1:3])
     device = management.get_torch_device()
     masks, *_ = predictor.predict_torch(None, None, boxes.to(device), multimask_output=False)

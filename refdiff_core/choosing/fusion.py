@@ -1,0 +1,209 @@
+"""From scores to a ranking, and from the winner to a mask that inpainting can use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..seeing.proposals import within_limits
+from ..settings import Settings
+from ..values import AttentionMap, Expression, Proposals, Scores, Segmentation
+from .layout import Layout, covered_share
+from .relations import OtherThing
+from .scoring import base_score, match_chance
+from .spatial import spatial_score
+
+
+def fuse(
+    expression: Expression,
+    attention: AttentionMap | None,
+    proposals: Proposals,
+    generative: Tensor | None,
+    discriminative: Tensor | None,
+    settings: Settings,
+    *,
+    others: Sequence[OtherThing | None] = (),
+) -> Segmentation:
+    """Rank the proposals and make the mask.
+
+    Where the words say nothing of places, total = alpha * generative + (1 - alpha) *
+    discriminative, or the one term that is there. Where they do, both are first made a chance of
+    matching the noun, and total = match * (1 - w + w * spatial) with w = `spatial_weight`: both
+    must hold, and no match makes up for the wrong place as it would in a sum. Either way, a
+    positive total is then multiplied by the proposer's own quality.
+
+    Rejected proposals get -inf, never 0, or one of them could win among negative scores
+    (METHOD.md 1c.5).
+
+    Args:
+        expression: what was asked for.
+        attention: its map, kept in the result.
+        proposals: N masks.
+        generative: float32 (N,) or None.
+        discriminative: float32 (N,) or None.
+        settings: limits, weights and the shape of the mask.
+        others: where the nouns of its relations may be; see `spatial.spatial_score`.
+
+    Source: METHOD.md 1a [KR], s_i = alpha s_i^G + (1 - alpha) s_i^D; the places are ours.
+    """
+    admissible = within_limits(proposals, settings.smallest, settings.largest)
+    scores = Scores(
+        base_score(generative, discriminative, settings.alpha, len(proposals)),
+        generative,
+        discriminative,
+    )
+    if settings.spatial_weight:
+        match = match_chance(generative, discriminative, settings.alpha, admissible)
+        scores = replace(scores, spatial=spatial_score(expression, proposals, match, others))
+    if scores.spatial is not None:
+        scores = replace(scores, total=_placed(scores, admissible, settings))
+    total = _by_quality(scores.total, proposals, settings).masked_fill(~admissible, -torch.inf)
+    return _choose(
+        Segmentation(
+            expression=expression,
+            mask=torch.zeros(proposals.size_hw),
+            proposals=proposals,
+            scores=replace(scores, total=total),
+            ranking=torch.zeros(0, dtype=torch.int64),
+            attention=attention,
+        ),
+        settings,
+    )
+
+
+def locate(
+    proposals: Proposals,
+    generative: Tensor | None,
+    discriminative: Tensor | None,
+    settings: Settings,
+) -> OtherThing | None:
+    """Where a noun that a relation names may be; None where nothing was asked about it."""
+    if generative is None and discriminative is None:
+        return None
+    admissible = within_limits(proposals, settings.smallest, settings.largest)
+    match = match_chance(generative, discriminative, settings.alpha, admissible)
+    return OtherThing(proposals, match)
+
+
+def _by_quality(total: Tensor, proposals: Proposals, settings: Settings) -> Tensor:
+    """The total (N,) times the proposer's own estimate, which tells whole things from scraps."""
+    return total.where(total <= 0, total * proposals.quality**settings.quality_exponent)
+
+
+def _placed(scores: Scores, admissible: Tensor, settings: Settings) -> Tensor:
+    """The chance (N,) of matching the noun and lying where the words say."""
+    match = match_chance(scores.generative, scores.discriminative, settings.alpha, admissible)
+    weight = settings.spatial_weight
+    return match if scores.spatial is None else match * (1 - weight + weight * scores.spatial)
+
+
+def _choose(
+    result: Segmentation, settings: Settings, without: Tensor | None = None
+) -> Segmentation:
+    """Rank by the total, and make the winners' mask without the pixels that are left out."""
+    total = result.scores.total
+    # stable, so that equal scores keep the proposals' order whatever the sort
+    order = total.argsort(descending=True, stable=True)
+    ranking = order[: int((total > -torch.inf).sum())]
+    winners = result.proposals.masks[ranking[: settings.union]].any(0)
+    if without is not None:
+        winners = winners & ~without
+    return replace(result, ranking=ranking, mask=finish(winners, settings))
+
+
+def leave_out(results: Sequence[Segmentation], settings: Settings) -> list[Segmentation]:
+    """Keep what is excluded out of the answers.
+
+    A proposal loses by the chance that it, or what it is part of, is what is excluded: "the red
+    shape, not the circle" is the red shape that is no circle. What an expression excludes itself
+    counts for it alone; what a negative line names counts for all other lines, and what of it then
+    still lies in a mask is cut out: "the plate" with "not: the food".
+
+    Args:
+        results: answers to the lines about one picture, negative ones among them.
+        settings: as for `fuse`.
+
+    Returns:
+        As many, in their order; the negative ones keep their masks, so that they can be shown.
+    """
+    negative = [each for each in results if each.expression.negative and each.found]
+    return [
+        _without(each, [] if each.expression.negative else negative, settings) for each in results
+    ]
+
+
+def _without(
+    result: Segmentation, negative: Sequence[Segmentation], settings: Settings
+) -> Segmentation:
+    left_out = [each for each in (*result.excluded, *negative) if len(each.ranking)]
+    if not left_out:
+        return result
+    scores = result.scores
+    admissible = scores.total > -torch.inf
+    excluded = torch.stack([_excluded(result.proposals, each, settings) for each in left_out])
+    excluded = excluded.amax(0)
+    total = _placed(scores, admissible, settings) * (1 - excluded)
+    total = _by_quality(total, result.proposals, settings).masked_fill(~admissible, -torch.inf)
+    changed = replace(result, scores=replace(scores, total=total, excluded=excluded))
+    cut = [each.proposals.masks[each.ranking[0]] for each in negative]
+    return _choose(changed, settings, torch.stack(cut).any(0) if cut else None)
+
+
+def _excluded(proposals: Proposals, negative: Segmentation, settings: Settings) -> Tensor:
+    """The chance (N,) of each proposal of being, or being part of, what is excluded."""
+    best = negative.ranking[:16]
+    admissible = negative.scores.total > -torch.inf
+    chance = _placed(negative.scores, admissible, settings)[best]
+    covered = covered_share(Layout.of(proposals), Layout.of(negative.proposals.select(best)))
+    return (covered * chance).amax(1)
+
+
+def finish(mask: Tensor, settings: Settings) -> Tensor:
+    """Fill, grow, feather and invert a mask, in this order.
+
+    Args:
+        mask: bool (H, W).
+        settings: its last four fields.
+
+    Returns:
+        float32 (H, W) in [0, 1]. An empty mask stays empty (all one when inverted).
+    """
+    if settings.fill:
+        mask = _fill_holes(mask)
+    soft = grow(mask.float(), settings.grow)
+    soft = feather(soft, settings.feather)
+    return 1 - soft if settings.invert else soft
+
+
+def grow(mask: Tensor, pixels: int) -> Tensor:
+    """Grow a mask (H, W) by a disc of that radius; negative values shrink it."""
+    if not pixels or not mask.any():
+        return mask
+    if pixels < 0:
+        return 1 - grow(1 - mask, -pixels)
+    from scipy.ndimage import distance_transform_edt
+
+    distance = torch.from_numpy(distance_transform_edt((mask < 0.5).numpy()))
+    return (distance <= pixels).float()
+
+
+def feather(mask: Tensor, pixels: int) -> Tensor:
+    """Fade a mask's edge out over ``pixels`` to each side: two box blurs, a triangular ramp."""
+    if pixels <= 0:
+        return mask
+    side = pixels + 1 - pixels % 2  # odd, so that the blur is centred
+    soft = mask[None, None]
+    for _ in range(2):
+        padded = F.pad(soft, [side // 2] * 4, mode="replicate")
+        soft = F.avg_pool2d(padded, side, stride=1)
+    return soft[0, 0].clamp(0, 1)
+
+
+def _fill_holes(mask: Tensor) -> Tensor:
+    from scipy.ndimage import binary_fill_holes
+
+    return torch.from_numpy(binary_fill_holes(mask.numpy()))

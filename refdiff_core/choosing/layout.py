@@ -1,0 +1,107 @@
+"""Where proposals lie, and which of them show one object: pure maths on masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..seeing.proposals import mask_boxes
+from ..values import Proposals
+
+SAME = 0.7
+"""Masks are one object when they share this much of the smaller one."""
+
+STEP = 0.02
+"""Distance at which "further left" is about three quarters sure; lengths are shares of the square
+root of the picture's area, so 1 % either way is a tie."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where N proposals lie; lengths in shares of the square root of the picture's area.
+
+    centers: float32 (N, 2), XY of the masks' centres of gravity.
+    boxes: float32 (N, 4), XYXY.
+    size: (width, height) of the picture.
+    cells: float32 (N, C), 0 or 1, the masks on a coarse grid.
+    """
+
+    centers: Tensor
+    boxes: Tensor
+    size: tuple[float, float]
+    cells: Tensor
+
+    @classmethod
+    def of(cls, proposals: Proposals, grid: int = 256) -> Layout:
+        """Measure proposals; overlaps are taken on a grid of so many cells a side at most."""
+        height, width = proposals.size_hw
+        unit, step = (height * width) ** 0.5, -(-max(height, width) // grid)
+        coarse = proposals.masks[:, step // 2 :: step, step // 2 :: step].float()
+        boxes = mask_boxes(proposals.masks)
+        return cls(
+            centers=_centers(coarse, step, boxes) / unit,
+            boxes=boxes / unit,
+            size=(width / unit, height / unit),
+            cells=coarse.flatten(1),
+        )
+
+    @property
+    def sides(self) -> Tensor:
+        """float32 (N, 2): width and height of the boxes."""
+        return self.boxes[:, 2:] - self.boxes[:, :2]
+
+
+def _centers(coarse: Tensor, step: int, boxes: Tensor) -> Tensor:
+    """XY of the centres of gravity in pixels; of a mask between the cells, its box's centre."""
+    columns, rows = coarse.sum(1), coarse.sum(2)  # (N, w), (N, h)
+    mass = columns.sum(1)
+    x, y = (
+        sums @ ((torch.arange(sums.shape[1]) + 0.5) * step) / mass.clamp(min=1)
+        for sums in (columns, rows)
+    )
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return torch.where((mass > 0)[:, None], torch.stack([x, y], -1), middle)
+
+
+def same_object(a: Layout, b: Layout) -> Tensor:
+    """Which masks of ``a`` and ``b`` show one object, or one a part of the other; bool (N, M)."""
+    shared = a.cells @ b.cells.T
+    smaller = torch.minimum(a.cells.sum(1)[:, None], b.cells.sum(1)[None])
+    return shared > SAME * smaller.clamp(min=1)
+
+
+def covered_share(a: Layout, b: Layout) -> Tensor:
+    """Share of each mask of ``a`` that each mask of ``b`` covers: float32 (N, M) in [0, 1]."""
+    return a.cells @ b.cells.T / a.cells.sum(1).clamp(min=1)[:, None]
+
+
+def holds_several(layout: Layout, match: Tensor) -> Tensor:
+    """Which masks hold two or more separate things that match about as well; bool (N,).
+
+    A mask of both cups, or of the whole table, is none of the cups.
+
+    Args:
+        layout: of N proposals.
+        match: float32 (N,).
+    """
+    inside = covered_share(layout, layout).T > SAME  # (N, N): the first holds the second
+    area = layout.cells.sum(1)
+    parts = inside & (match > 0.8 * match[:, None]) & (area < 0.6 * area[:, None])
+    apart = (layout.cells @ layout.cells.T == 0).float()
+    pairs = (parts.float() @ apart * parts).sum(1)
+    return pairs > 0
+
+
+def distinct_objects(same: Tensor, match: Tensor) -> Tensor:
+    """One proposal for each object: of those that show it, the best match; bool (N,).
+
+    Args:
+        same: bool (N, N) from `same_object`.
+        match: float32 (N,).
+    """
+    keep = torch.zeros(len(match), dtype=torch.bool)
+    for index in match.argsort(descending=True, stable=True).tolist():
+        keep[index] = not bool((same[index] & keep).any())
+    return keep

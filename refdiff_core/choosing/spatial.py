@@ -1,0 +1,184 @@
+"""Which one: the geometry of proposals against position, order, extremes and relations.
+
+Everything is a chance in [0, 1]. A proposal fits the noun phrase with some chance (its match,
+`refdiff_core.choosing.scoring.match_chance`); given the matches of all, where it lies makes it the
+one that the words mean with another. "Second from the left" asks for exactly one matching thing
+further left, so the table that the cups stand on is not counted, and of several masks of one cup
+one is.
+
+Positions count among what matches, as people use them (in RefCOCO the "left man" is the leftmost
+man wherever he stands); only where the words name no thing ("left") does the picture decide.
+Relations come first: the "largest cup on the table" is the largest of those on the table.
+
+Source: ours. METHOD.md 3c, idea 2: explicit geometry in place of the paper's darkened pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..seeing.phrases import wanted_extreme, wanted_relations
+from ..values import Expression, Proposals
+from .layout import STEP, Layout, distinct_objects, holds_several, same_object
+from .relations import OtherThing, all_relations_chance
+
+SIZE_STEP = 0.08
+"""What `STEP` is to distances, for sizes, which are compared by their ratio: 8 %."""
+
+
+def chance_of_exactly(count: int, chances: Tensor) -> Tensor:
+    """The chance that exactly ``count`` of R independent events happen.
+
+    Args:
+        count: from 0.
+        chances: float32 (N, R) in [0, 1].
+
+    Returns:
+        float32 (N,) in [0, 1].
+    """
+    ways = torch.zeros(len(chances), count + 1)
+    ways[:, 0] = 1
+    for chance in chances.unbind(1):
+        one_more = torch.cat([torch.zeros(len(ways), 1), ways[:, :-1]], 1)
+        ways = ways.lerp(one_more, chance[:, None])
+    return ways[:, count].clamp(0, 1)
+
+
+def rank_chance(
+    keys: Tensor, match: Tensor, same: Tensor, *, index: int = 1, step: float = STEP
+) -> Tensor:
+    """The chance that each proposal is the ``index``-th of what matches, lowest key first.
+
+    Args:
+        keys: float32 (N,).
+        match: float32 (N,) in [0, 1], the chance that each counts at all.
+        same: bool (N, N), which proposals show one object; each object counts once.
+        index: from 1.
+        step: difference of keys that decides.
+    """
+    ahead = torch.sigmoid((keys[:, None] - keys[None]) / step)  # (N, N): j comes before i
+    counted = distinct_objects(same, match)
+    chances = ahead * match * ~same
+    return chance_of_exactly(index - 1, chances[:, counted])
+
+
+def side_key(layout: Layout, side: str, match: Tensor) -> Tensor:
+    """A key (N,) that is lowest at a side: left, right, top, bottom, middle, front or back.
+
+    Front is low in the picture and large, back high and small, as on a photographed floor.
+    """
+    x, y = layout.centers.unbind(1)
+    if side == "middle":
+        off: Tensor = (layout.centers - _middle(layout, match)).norm(dim=1)
+        return off
+    depth = layout.boxes[:, 3] + layout.sides.prod(1).sqrt()
+    keys = {"left": x, "right": -x, "top": y, "bottom": -y, "front": -depth, "back": depth}
+    return keys[side]
+
+
+def _middle(layout: Layout, match: Tensor) -> Tensor:
+    """The centre (2,) of what matches where that is three things or more, else the picture's."""
+    picture = torch.tensor(layout.size) / 2
+    if not len(match):
+        return picture
+    counted = match * distinct_objects(same_object(layout, layout), match)
+    group = (counted @ layout.centers) / counted.sum().clamp(min=1e-6)
+    return torch.lerp(picture, group, (counted.sum() - 2).clamp(0, 1))
+
+
+def extreme_chance(extreme: str, layout: Layout, match: Tensor, same: Tensor) -> Tensor:
+    """The chance (N,) that each is the largest, smallest, tallest, shortest, closest, farthest."""
+    if extreme in ("closest", "farthest"):
+        side = "front" if extreme == "closest" else "back"
+        return rank_chance(side_key(layout, side, match), match, same)
+    width, height = layout.sides.clamp(min=1e-6).log().unbind(1)
+    key = height if extreme in ("tallest", "shortest") else (width + height) / 2
+    key = -key if extreme in ("largest", "tallest") else key
+    return rank_chance(key, match, same, step=SIZE_STEP)
+
+
+def position_chance(sides: Sequence[str], layout: Layout, match: Tensor, same: Tensor) -> Tensor:
+    """The chance (N,) that none that matches lies further towards the sides; a corner is one key.
+
+    In "bottom middle" the middle is the horizontal one.
+    """
+    key = _position_key(sides, layout, match)
+    return rank_chance(key, match, same)
+
+
+def _position_key(sides: Sequence[str], layout: Layout, match: Tensor) -> Tensor:
+    keys = [side_key(layout, side, match) for side in sides if side != "middle"]
+    if "middle" in sides:
+        off = layout.centers - _middle(layout, match)
+        axes = [axis for axis, names in enumerate(_AXES) if not {*names} & {*sides}]
+        keys.append(off[:, axes].norm(dim=1))
+    return torch.stack(keys).sum(0)
+
+
+_AXES = (("left", "right"), ("top", "bottom"))
+
+
+def position_share(sides: Sequence[str], layout: Layout, match: Tensor) -> Tensor:
+    """How far (N,) each lies towards the sides, from 0 to 1 over the extent of what matches.
+
+    Where an order or an extreme decides, the position only says among which: "top row, second
+    from the left", "the largest on the left".
+    """
+    key = _position_key(sides, layout, match)
+    among = key[match > 0.5 * match.max()] if len(match) else key
+    if not len(among):
+        return torch.ones_like(key)
+    low, high = among.min(), among.max()
+    if high - low < 2 * STEP:
+        return torch.ones_like(key)
+    return torch.sigmoid((0.5 - (key - low) / (high - low)) / 0.1)
+
+
+def spatial_score(
+    expression: Expression,
+    proposals: Proposals,
+    match: Tensor,
+    others: Sequence[OtherThing | None] = (),
+) -> Tensor | None:
+    """The chance that each proposal lies where the words say, given what matches them.
+
+    Args:
+        expression: what was asked for.
+        proposals: N masks.
+        match: float32 (N,) in [0, 1], how well each fits the noun phrase; 0 for what is rejected.
+        others: one for each of `wanted_relations`, None where it was not looked for; or empty.
+
+    Returns:
+        float32 (N,) in [0, 1]; None where the words ask for nothing that geometry can tell.
+    """
+    extreme, order, position = wanted_extreme(expression), expression.order, expression.position
+    asked = zip(wanted_relations(expression), others, strict=bool(others))
+    found = [(relation, other) for relation, other in asked if other is not None]
+    if not (extreme or order or position or found):
+        return None
+    if not len(proposals):
+        return torch.zeros(0)
+    layout = Layout.of(proposals)
+    same = same_object(layout, layout)
+    score = all_relations_chance(found, proposals, layout)
+    if order or extreme or position:
+        score = score * ~holds_several(layout, match)
+    if order or extreme:
+        if position:
+            score = score * position_share(position, layout, match * score)
+        among = match * score
+        if extreme == "closest" and any(relation.kind == "near" for relation, _ in found):
+            score = score * rank_chance(-score, match, same)  # closest to that, not to the viewer
+        elif extreme:
+            score = score * extreme_chance(extreme, layout, among, same)
+        if order:
+            key = side_key(layout, order.side, among)
+            score = score * rank_chance(key, among, same, index=order.index)
+    elif position and expression.target_words:
+        score = score * position_chance(position, layout, match * score, same)
+    elif position:
+        score = score * position_share(position, layout, torch.ones_like(match))
+    return score

@@ -1,0 +1,284 @@
+"""The command line: `refdiff`, also `python -m refdiff_core`.
+
+Standard output carries results, standard error everything else. Exit status: 0 done, 2 bad input,
+130 interrupted. Heavy imports are inside the commands, so that `refdiff --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import RefDiffError
+from ..runs.console import logging_to_stderr, say, table, working
+from ..settings import PRESETS
+from ..version import version as get_version
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+_out = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("refdiff-out"),
+    show_default=True,
+    help="Folder for the results; made if need be.",
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+_MODEL_OPTIONS = (
+    click.option("--demo", is_flag=True, help="Use the bundled models; they know coloured shapes."),
+    click.option("--checkpoint", help="Stable Diffusion: a file, a diffusers folder, or a name."),
+    click.option("--taesd", help="A tiny autoencoder that encodes pictures: a file, or a folder."),
+    click.option("--sam", help="Segment Anything: a file, or a name."),
+    click.option("--clip", help="CLIP for open_clip: ARCHITECTURE:FILE, or a folder."),
+    click.option(
+        "--variant",
+        type=click.Choice(["g", "gs", "ds", "gsd"]),
+        help="Leave parts out; see models.",
+    ),
+    click.option(
+        "--settings",
+        type=click.Choice(list(PRESETS)),
+        default="default",
+        show_default=True,
+        help="The best that was measured, the paper's method, or its published code's.",
+    ),
+    click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the noise."),
+    click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps."),
+    click.option(
+        "--dtype",
+        type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+        default="auto",
+        show_default=True,
+        help="What models compute in: by itself what the device is fastest in.",
+    ),
+)
+
+
+def model_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options that name models, handed to it together as ``choice``."""
+
+    @functools.wraps(command)
+    def with_choice(**given: Any) -> int:
+        from ..models.choice import ModelChoice
+
+        named = {field.name: given.pop(field.name) for field in fields(ModelChoice)}
+        return command(choice=ModelChoice(**named), **given)
+
+    for option in reversed(_MODEL_OPTIONS):
+        with_choice = option(with_choice)
+    return with_choice
+
+
+def main() -> None:
+    """Run the command line and leave with its exit status."""
+    # Nothing is downloaded unasked: a model that is not here is an error, not a request.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # other libraries' notes to their developers
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; bad input ends in one line on standard error, not in a traceback.
+
+    Args:
+        arguments: what follows the program's name.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        with logging_to_stderr():
+            status = cli.main(list(arguments), prog_name="refdiff", standalone_mode=False)
+    except click.ClickException as error:
+        say(error.format_message())
+        return BAD_INPUT
+    except RefDiffError as error:
+        say(str(error))
+        return BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted")
+        return INTERRUPTED
+    return status if isinstance(status, int) else 0
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.option("--version", is_flag=True, help="Show the version and exit.")
+@click.pass_context
+def cli(context: click.Context, version: bool) -> None:
+    """Describe which one, get its mask.
+
+    Segments what a phrase refers to, from the cross-attention of a Stable Diffusion checkpoint.
+    """
+    if version:
+        click.echo(f"refdiff {get_version()}")
+        context.exit()
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@cli.command()
+@_out
+@click.option("--seed", type=click.IntRange(min=0), help="Another scene, other expressions.")
+def demo(out: Path, seed: int | None) -> None:
+    """Try it: a bundled scene, no downloads."""
+    with working(2) as work:
+        work.step("loading models")
+        from .demo import show
+
+        work.result(show(out, seed, lambda: work.step("looking at the scene")))
+
+
+@cli.command()
+@click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "--expression",
+    "expressions",
+    multiple=True,
+    required=True,
+    help="What to find, such as 'the red cup on the left'; one a line, may be repeated.",
+)
+@model_options
+@click.option(
+    "--masks",
+    type=click.Path(path_type=Path),
+    help="Proposals of your own: a folder of PNGs, or one .npy (N, height, width).",
+)
+@_out
+@click.option("--previews", is_flag=True, help="Also write overlay, heat map and candidates.")
+@_as_json
+def segment(**given: Any) -> int:
+    """Write the mask of what each expression means.
+
+    Every expression is looked for in each of IMAGES.
+    """
+    with working(1 + len(given["images"])) as work:
+        work.step("loading models")
+        from .segment import Job, run_job
+
+        return 0 if run_job(Job(**given), work) else BAD_INPUT
+
+
+_workers = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes side by side, a GPU each where there are any; more than one needs Ray.",
+)
+_fresh = click.option("--fresh", is_flag=True, help="Throw away the records that are there.")
+
+
+@cli.command()
+@click.option(
+    "--dataset",
+    type=click.Choice(["demo", "refcoco", "refcoco+", "refcocog"]),
+    required=True,
+    help="demo is made where it is not there yet.",
+)
+@click.option("--root", type=click.Path(path_type=Path), help="Folder with the data set's folder.")
+@click.option("--split", help="val, testA, testB, test.  [default: val]")
+@click.option("--by", type=click.Choice(["unc", "umd", "google"]), help="Whose references.")
+@click.option(
+    "--text",
+    type=click.Choice(["sent", "raw"]),
+    default="sent",
+    show_default=True,
+    help="Sentences cleaned or as typed.",
+)
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of the pictures.")
+@click.option("--oracle", is_flag=True, help="Choose among the true masks of all objects.")
+@click.option("--limit", type=click.IntRange(min=1), help="About so many sentences, no more.")
+@model_options
+@_workers
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for records and report.")
+@_fresh
+def evaluate(**given: Any) -> int:
+    """Measure the method on a benchmark of referring expressions.
+
+    Goes on where it was interrupted. The data set "demo" has the bundled models unless others are
+    named.
+    """
+    from ..evaluation.evaluate import Evaluation
+    from ..evaluation.evaluate import evaluate as measure
+
+    with working(2) as work:
+        summary = measure(Evaluation(**given), work)
+    return BAD_INPUT if summary["failed"] else 0
+
+
+@cli.command()
+@click.argument("manifest", type=click.Path(path_type=Path))
+@model_options
+@_workers
+@_out
+@click.option("--previews", is_flag=True, help="Also write overlay, heat map and candidates.")
+@_fresh
+def batch(**given: Any) -> int:
+    """Write masks for a list of pictures, many or few.
+
+    MANIFEST has a picture and what to find in it on each line: JSON such as
+    {"image": "a.jpg", "expressions": ["the red cup"]}, or CSV with columns image and expression.
+    Goes on where it was interrupted.
+    """
+    from .batch import BatchJob, run_batch
+
+    with working(1) as work:
+        return 0 if run_batch(BatchJob(**given), work) else BAD_INPUT
+
+
+@cli.command()
+def models() -> None:
+    """Say what models are known, and which are here."""
+    from ..models.library import KINDS, list_models, model_folders
+
+    click.echo(_KNOWN_MODELS)
+    click.echo("Looked for in (REFDIFF_MODELS names other folders):")
+    for folder in model_folders():
+        click.echo(f"  {folder}{'' if folder.is_dir() else '  (not there)'}")
+    for kind in KINDS:
+        there = [f"  {path}" for path in list_models(kind)]
+        click.echo("\n".join([f"Found in {kind}:", *(there or ["  nothing"])]))
+
+
+_KNOWN_MODELS = """\
+Variants: g attention alone; gs with Segment Anything; ds Segment Anything and CLIP; gsd all three.
+Models:
+  --demo        bundled tiny models of all three kinds; they know coloured shapes and no more
+  --checkpoint  Stable Diffusion 1.x, 2.x and XL: one original-layout file, or a diffusers folder
+  --taesd       a tiny autoencoder (TAESD) of the checkpoint's family, to encode pictures faster
+  --sam         Segment Anything vit_b, vit_l, vit_h
+  --clip        CLIP with a vision transformer, as open_clip names it: ViT-B-16:FILE, or a folder
+"""
+
+
+@cli.command()
+@click.argument("texts", metavar="TEXT...", nargs=-1, required=True)
+@_as_json
+def parse(texts: tuple[str, ...], as_json: bool) -> None:
+    """Show how expressions are understood."""
+    from ..language.expression import parse_lines, to_json
+
+    for expression in [each for text in texts for each in parse_lines(text)]:
+        record = to_json(expression)
+        excluded = [" ".join(w.text for w in each.target_words) for each in expression.excluded]
+        shown = {**record, "excluded": excluded}
+        click.echo(json.dumps(record) if as_json else _describe_parse(shown))
+        for note in expression.notes:
+            say(f"note: '{expression.text}': {note}")
+
+
+def _describe_parse(record: dict[str, object]) -> str:
+    rows = [["", str(record["text"])]]
+    rows += [[name, str(value)] for name, value in record.items() if name != "text" and value]
+    return table(rows)

@@ -1,0 +1,108 @@
+"""What `refdiff segment` does, between its options and `refdiff_core.runs.batch`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from ..backends.sam_proposer import SamProposer
+from ..errors import ImageError, MaskError
+from ..language.expression import parse_lines
+from ..models.choice import ModelChoice
+from ..pictures.masks import load_masks
+from ..pipeline import Models
+from ..runs.batch import (
+    Answer,
+    answer_picture,
+    describe,
+    file_names,
+    line_of,
+    open_folder,
+    write_mask,
+    write_previews,
+)
+from ..runs.console import Work
+from ..seeing.proposals import FixedProposals
+from ..values import Proposals
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `refdiff segment` was asked for."""
+
+    images: tuple[Path, ...]
+    expressions: tuple[str, ...]
+    choice: ModelChoice
+    masks: Path | None
+    out: Path
+    previews: bool
+    as_json: bool
+
+
+def run_job(job: Job, work: Work) -> bool:
+    """Do what was asked for, picture by picture; a bad one does not keep the others from it.
+
+    Args:
+        job: the options.
+        work: shows how far it is, and prints results and troubles.
+
+    Returns:
+        Whether every picture was done.
+
+    Raises:
+        click.UsageError: options that do not go together.
+        RefDiffError: bad input that concerns all pictures.
+    """
+    job.choice.check(masks=job.masks is not None)
+    expressions = [each for text in job.expressions for each in parse_lines(text)]
+    for expression in expressions:
+        work.notes(expression)
+    open_folder(job.out)
+    masks = None if job.masks is None else load_masks(job.masks)
+    models = _load(job, masks, work)
+    failed: list[Path] = []
+    for path, name in zip(job.images, file_names([path.stem for path in job.images]), strict=True):
+        work.step(path.name)
+        try:
+            answers = answer_picture(path, expressions, models, masks)
+        except (ImageError, MaskError) as error:
+            failed.append(path)
+            work.trouble(str(error))
+        else:
+            _hand_out(answers, path, job.out / name, models.variant, job, work)
+    if failed and len(job.images) > 1:
+        done = len(job.images) - len(failed)
+        listed = ", ".join(f"'{path}'" for path in failed)
+        work.trouble(f"{done} of {len(job.images)} pictures done; not done: {listed}")
+    return not failed
+
+
+def _load(job: Job, masks: Tensor | None, work: Work) -> Models:
+    models = job.choice.load(None if masks is None else FixedProposals(Proposals.of(masks)))
+    if isinstance(models.proposer, SamProposer):
+        models.proposer.progress = work.part
+    return models
+
+
+def _hand_out(
+    answers: Sequence[Answer], path: Path, base: Path, variant: str, job: Job, work: Work
+) -> None:
+    """Write one picture's files and print its records."""
+    slugs = file_names([line_of(answer.result.expression) for answer in answers])
+    for answer, slug in zip(answers, slugs, strict=True):
+        mask = write_mask(answer.mask, f"{base}.{slug}")
+        if job.previews:
+            write_previews(answer.picture, answer.result, f"{base}.{slug}")
+        record = describe(answer, path, mask, variant)
+        work.result(json.dumps(record) if job.as_json else _tell(record))
+
+
+def _tell(record: dict[str, object]) -> str:
+    start = f"{record['image']}: {record['expression']}:"
+    if not record["found"]:
+        return f"{start} nothing found, empty mask in {record['mask']}"
+    return f"{start} score {record['score']:.3f}, mask in {record['mask']}"

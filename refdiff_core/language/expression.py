@@ -1,0 +1,183 @@
+"""What the words ask for: one line of text to one `Expression`, by closed word lists alone.
+
+Every word gets a tag of one letter (`parsing/lexicon.py`); each pass (`parsing/`) matches a
+pattern over the tags and consumes what it has read. What is left names or describes the thing.
+
+Decisions, where English leaves a choice:
+
+- Root: the head of the first noun phrase ("tennis player" -> player, "pizza slice" -> slice).
+  "red", "left" and "the one in red" have none. A corner or a row is a place, never a root.
+- "top of train", "right half of sandwich": a part by its place; the root is the whole, and the
+  place is the position. "slice of pizza", "bowl of soup", "head of person": the first noun is the
+  root and the rest describes it. "group of people": the measure is dropped, the root is people.
+- What a person wears belongs to the person: "woman in white shirt" has the attributes white and
+  shirt, and since a word says how, also the relation ("in", "shirt"). "guy far right blue shirt"
+  has the attributes only; "man in black" has the attribute black. Other objects are relations
+  only ("man on bike", "hand holding phone").
+- What describes another noun ("left of the blue ring") belongs to the relation.
+- Words after another noun: clothing goes to the nearer person ("man in front of man in white
+  shirt"), a position to the root, which is what people mean. A position before the other noun
+  ("behind the left car") is that noun's, and a note says that it is not used.
+- "to the left of the couch" is the relation left of; "on the left side of the couch" is also the
+  position left. What is on or in "the left chair" is on the left.
+- "leftmost", "left most", "furthest left" are order 1 from the left; "far left" is a position.
+  "second left" and "second on the left" count from the left. An ordinal without a side is noted.
+- "over" is above, "on top of" is on, "next to", "beside", "by" and "at" are near. An object of
+  any other verb ("eating pizza") is "with", of riding "on".
+- What is at the top or bottom of something, or in its corner ("on top right of the table"), is
+  there in the picture, too.
+- A line that begins with "not" is negative as a whole, with or without the colon. A negation
+  further in says what the line excludes, an expression of its own: "one" stands for the root ("the
+  cup, not the red one" excludes the red cup), and so does what names nothing ("that is not blue").
+  Of "the red cup, not the left one" it is the left one of the red cups.
+- "man without hat", "with no hat", "not wearing a hat" exclude the man who has one: the thing, not
+  its hat. A place that follows is the thing's own ("man without hat on the left").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ..errors import ExpressionError
+from ..words import Expression, Word
+from .parsing import Line, read_line
+from .parsing.lexicon import PHRASES, look_up
+
+_LETTER = r"(?:[^\W_]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0e4f])"  # and its marks
+_TOKEN = re.compile(rf"w/o\b|w/|#\d+|{_LETTER}+(?:['\u2019-]{_LETTER}+)*|[,;.:!?&]")
+_GLUED = re.compile(r"(top|bottom|upper|lower|far|middle|back|front)(left|right|middle)(most)?")
+_NOT = re.compile(r"\s*not\s*(?::|\b(?=\s+\S))\s*", re.IGNORECASE)
+
+
+def parse(text: str) -> Expression:
+    """Read one line.
+
+    Args:
+        text: a sentence or a fragment; ``[brackets]`` around a word force the root, a leading
+            ``not:`` asks for what to leave out.
+
+    Returns:
+        What was understood; ``notes`` says what was not.
+
+    Raises:
+        ExpressionError: the line is blank, or its brackets do not match or hold no word.
+    """
+    stripped = _NOT.sub("", text, count=1) if (negative := bool(_NOT.match(text))) else text
+    if not stripped.strip():
+        raise ExpressionError(
+            f"The expression {text!r} is empty. "
+            "Write what to find, such as 'the red cup on the left'."
+        )
+    plain, forced = _without_brackets(" ".join(stripped.split()))
+    line = Line(plain, negative)
+    _tag(line, forced)
+    return read_line(line)
+
+
+def parse_lines(text: str | Iterable[str]) -> list[Expression]:
+    """Read one expression a line; blank lines are skipped.
+
+    Raises:
+        ExpressionError: no line has words, or one of them cannot be read.
+    """
+    lines = text.splitlines() if isinstance(text, str) else list(text)
+    expressions = [parse(line) for line in lines if line.strip()]
+    if not expressions:
+        raise ExpressionError(
+            "There is no expression: every line is blank. "
+            "Write at least one line that says what to find, such as 'the red cup on the left'."
+        )
+    return expressions
+
+
+def to_json(expression: Expression) -> dict[str, object]:
+    """The expression as plain data, with the keys that ``refdiff parse --json`` prints."""
+    order = expression.order
+    return {
+        "text": expression.text,
+        "negative": expression.negative,
+        "root": expression.root.text if expression.root else None,
+        "attributes": [word.text for word in expression.attributes],
+        "position": list(expression.position),
+        "order": {"index": order.index, "from": order.side} if order else None,
+        "extreme": expression.extreme,
+        "relations": [{"kind": r.kind, "noun": r.noun.text} for r in expression.relations],
+    }
+
+
+def _without_brackets(text: str) -> tuple[str, tuple[int, int] | None]:
+    """The text without its brackets, and the characters that they held."""
+    if "[" not in text and "]" not in text:
+        return text, None
+    if text.count("[") != 1 or text.count("]") != 1 or text.index("[") > text.index("]"):
+        raise ExpressionError(
+            f"The brackets in {text!r} do not match. "
+            "Put one pair around the word that names the thing, such as 'the [cup] on the left'."
+        )
+    before, rest = text.split("[")
+    inside, after = rest.split("]")
+    if not any(character.isalnum() for character in inside):
+        raise ExpressionError(
+            f"The brackets in {text!r} hold no word. "
+            "Put the word that names the thing inside, such as 'the [cup] on the left', "
+            "or remove them."
+        )
+    # spaces inside the brackets belong outside, so that the span begins and ends with a word
+    before += inside[: len(inside) - len(inside.lstrip())]
+    after = inside[len(inside.rstrip()) :] + after
+    start = len(" ".join((before + "x").split())) - 1
+    inside = inside.strip()
+    return " ".join((before + inside + after).split()), (start, start + len(inside))
+
+
+def _tag(line: Line, forced: tuple[int, int] | None) -> None:
+    """Cut the line into words, and give each its tag and value; phrases become one word."""
+    tokens = [part for match in _TOKEN.finditer(line.text) for part in _cut(match)]
+    at = 0
+    while at < len(tokens):
+        size, (tag, value) = _longest_phrase(tokens[at : at + 4])
+        line.add(_word(line.text, tokens[at].start, tokens[at + size - 1].end), tag, value)
+        at += size
+    if forced:
+        _force_root(line, *forced)
+
+
+def _word(text: str, start: int, end: int) -> Word:
+    return Word(text[start:end].lower(), start, end)
+
+
+def _cut(match: re.Match[str]) -> list[Word]:
+    """One word, but of "bottom-left" and "bottomleft" two."""
+    text, start = match.string, match.start()
+    whole = _word(text, *match.span())
+    glued = _GLUED.fullmatch(whole.text)
+    if glued:
+        spans = [glued.span(group) for group in (1, 2, 3) if glued[group]]
+    else:
+        spans = [part.span() for part in re.finditer("[^-]+", whole.text)]
+        if look_up(whole.text)[0] not in "na" or len(spans) == 1:
+            return [whole]
+    parts = [_word(text, start + first, start + last) for first, last in spans]
+    return parts if all(look_up(part.text)[0] in "stoyfdpiw#h" for part in parts) else [whole]
+
+
+def _longest_phrase(tokens: list[Word]) -> tuple[int, tuple[str, str]]:
+    for size in range(len(tokens), 1, -1):
+        if found := PHRASES.get(" ".join(token.text for token in tokens[:size])):
+            return size, found
+    text = tokens[0].text
+    return 1, ((",", text) if text in ",;.:!?" else look_up(text))
+
+
+def _force_root(line: Line, start: int, end: int) -> None:
+    inside = [
+        i
+        for i, w in enumerate(line.words)
+        if w.start < end and w.end > start and line.tags[i] != ","
+    ]
+    if inside:
+        line.root = line.words[inside[-1]]
+        line.attributes += [line.words[i] for i in inside[:-1]]
+        for i in inside:
+            line.retag(i, i + 1, "N")

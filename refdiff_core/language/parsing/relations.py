@@ -1,0 +1,125 @@
+"""The passes that read relations to other things, and what is worn.
+
+Patterns are over the tags of `lexicon.py`; each pass consumes what it has read.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ...words import Relation
+from .lexicon import BODY_PARTS, GARMENTS, PERSONS, RIDES, look_up
+from .line import Line
+
+_PHRASE = re.compile(r"[dx]*(?P<mods>(?:[asoe#vdy]|(?<=a)c(?=a))*)(?P<head>n+|k)?")
+_COLOURS = re.compile(r"[dx]*(?P<colours>[a#]*a(?:[c,]?a+)*)(?P<side>s)?")
+_OF = re.compile(r"w[dx]*[a#v]*n+")
+_OWN = ("in", "with", "wearing", "holding")
+
+
+def read_relations(line: Line) -> None:
+    """Read prepositions and verbs with the noun or the colour that follows."""
+    other = -1
+    for match in line.find("[irv]"):
+        at = match.start()
+        if line.tags[at] == "v" and not _has_object(line, at):
+            continue
+        near_person = other >= 0 and not line.tags[other:at].strip("xv")
+        end = _read_relation(line, at, near_person)
+        if end:
+            other = end if _names_person(line, end - 1) else -1
+
+
+def _has_object(line: Line, at: int) -> bool:
+    """Whether the verb at this place has an object, which is not what somebody wears."""
+    found = re.compile(r"[dx]*[a#]*n+").match(line.tags, at + 1)
+    named = re.search(r"[nkN]", line.tags[:at])
+    return bool(found and named and line.words[found.end() - 1].text not in GARMENTS)
+
+
+def _names_person(line: Line, at: int) -> bool:
+    return line.words[at].text in PERSONS or look_up(line.words[at].text)[0] == "k"
+
+
+def _read_relation(line: Line, at: int, near_person: bool) -> int | None:
+    """Read the relation that begins at this word; the place after its noun, if it has one."""
+    phrase = _PHRASE.match(line.tags, at + 1)
+    assert phrase  # every part of the pattern is optional
+    if line.tags[at] == "i" and _is_place(line, phrase):
+        return None
+    kind = line.values[at]
+    if line.tags[at] == "v":
+        kind = "on" if kind in RIDES else "with"
+        line.attributes.append(line.words[at])
+    if near_person and kind in _OWN and (phrase["head"] or "a" in phrase["mods"]):
+        said = line.quote(at, phrase.end())
+        line.notes.append(f"'{said}' describes another thing; it is not used.")
+        line.retag(at, phrase.end())
+        return None
+    if phrase["head"]:
+        return _relate(line, at, kind, phrase)
+    _read_colour(line, at, kind)
+    return None
+
+
+def _is_place(line: Line, phrase: re.Match[str]) -> bool:
+    """Whether "on left ..." is a position; "on left bike" is about the bike."""
+    if not re.match(r"d*y*s", phrase["mods"]):
+        return False
+    if not phrase["head"] or re.search("[av]", phrase["mods"]):
+        return True
+    noun = line.words[phrase.end() - 1].text
+    return noun in GARMENTS or not re.search(r"[nkN]", line.tags[: phrase.start()])
+
+
+def _relate(line: Line, at: int, kind: str, phrase: re.Match[str]) -> int:
+    """Relate the thing to this noun, and to those that "and" adds."""
+    _relate_one(line, at, kind, phrase)
+    end = phrase.end()
+    while re.compile(r"c(?=[dx]*[a#]*n)").match(line.tags, end):
+        following = _PHRASE.match(line.tags, end + 1)
+        assert following and following["head"]
+        if kind in _OWN and _names_person(line, following.end() - 1):
+            break
+        _relate_one(line, end, kind, following)
+        end = following.end()
+    return end
+
+
+def _relate_one(line: Line, at: int, kind: str, phrase: re.Match[str]) -> None:
+    noun = line.words[phrase.end() - 1]
+    mods = range(*phrase.span("mods"))
+    sides = line.sides(mods.start, mods.stop)
+    ranks = [line.words[i].text for i in mods if line.tags[i] in "oe"]
+    if kind in ("in", "on") and noun.text not in BODY_PARTS:
+        line.add_position(sides)  # what is on the left plate is on the left
+    elif sides:
+        ranks += sides
+    if ranks:
+        line.notes.append(f"'{' '.join(ranks)}' describes '{noun.text}'; it is not used.")
+    if phrase["head"] == "k":
+        line.notes.append(f"'{line.quote(at, phrase.end())}' names no other thing; it is not used.")
+    else:
+        described = range(phrase.start("mods"), phrase.end() - 1)
+        attributes = tuple(line.words[i] for i in described if line.tags[i] in "avn#")
+        line.relations.append(Relation(kind, noun, attributes))
+        if kind in _OWN and noun.text in GARMENTS:
+            line.describe(phrase.start(), phrase.end(), "an#")
+    of = _OF.match(line.tags, phrase.end())
+    line.retag(at, of.end() if of else phrase.end())
+
+
+def _read_colour(line: Line, at: int, kind: str) -> None:
+    """Read "in red", and words that lead nowhere."""
+    colours = _COLOURS.match(line.tags, at + 1)
+    if colours and kind in (*_OWN, "on"):
+        line.describe(*colours.span("colours"), "a#")
+        # "a train with a yellow front": the front describes it, too
+        end = colours.end() if kind == "with" else colours.end("colours")
+        line.retag(at, end)
+    elif colours:
+        line.relations.append(Relation(kind, line.words[colours.end("colours") - 1]))
+        line.retag(at, colours.end("colours"))
+    elif kind == "behind":
+        line.add_position(["back"])
+        line.retag(at, at + 1)

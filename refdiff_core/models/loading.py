@@ -1,0 +1,206 @@
+"""From names and paths to `Models`: the only place that knows which backend does what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..errors import ModelError
+from ..pipeline import Models
+from ..protocols import AttentionSource, ImageTextScorer, MaskProposer
+from ..settings import AttentionSettings, ClipSettings, Preset, SamSettings, find_preset
+
+if TYPE_CHECKING:
+    from ..backends.checkpoints import StableDiffusion
+    from ..backends.clip_scorer import ClipModel
+
+VARIANTS = ("g", "gs", "ds", "gsd")
+
+
+def load_demo(
+    variant: str = "gsd",
+    attention: AttentionSettings | None = None,
+    device: str = "cpu",
+    proposer: MaskProposer | None = None,
+    *,
+    settings: str | Preset = "default",
+    dtype: torch.dtype = torch.float32,
+) -> Models:
+    """The bundled demo models: they know coloured shapes (`refdiff_core.demo.scenes`), no more.
+
+    Args:
+        variant: g, gs, ds or gsd; see `refdiff_core.pipeline`.
+        attention: noise level, resolution and seed, in place of the settings' own.
+        device: where they run.
+        proposer: stands in for the demo SAM, such as `FixedProposals`.
+        settings: "default", "paper", "official", or a preset of your own. The official ones see
+            the picture at the demo's own size and keep small masks: of its small scenes, 1,024
+            pixels a side and a floor of 10,000 pixels would leave nothing to see.
+        dtype: see `load_models`. Models as small as these gain nothing by another one.
+
+    Raises:
+        ModelError: no such variant or settings, or the two do not go together.
+    """
+    from ..backends.checkpoints import load_stable_diffusion
+    from ..backends.clip_scorer import ClipModel
+    from ..backends.official import OfficialProposer
+    from ..demo.models import DENOISER_FILE, load_clip, load_sam
+
+    preset = _for_demo(_with_attention(settings, attention))
+    parts = _parts(variant, preset)
+    clip = load_clip() if "d" in parts else None
+    models = _assemble(
+        preset,
+        dtype,
+        load_stable_diffusion(DENOISER_FILE, device, dtype) if "g" in parts else None,
+        load_sam().to(device) if "s" in parts and proposer is None else None,
+        clip and ClipModel(clip.model.to(device, dtype), *clip[1:]),
+        proposer,
+    )
+    if isinstance(models.proposer, OfficialProposer):
+        models.proposer.smallest = 0  # as the published code has it for RefCOCOg
+    return models
+
+
+def load_models(
+    *,
+    variant: str | None = None,
+    checkpoint: str | Path | None = None,
+    sam: str | Path | None = None,
+    clip: str | None = None,
+    proposer: MaskProposer | None = None,
+    settings: str | Preset = "default",
+    attention: AttentionSettings | None = None,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    tiny_autoencoder: str | Path | None = None,
+) -> Models:
+    """Real models from files; what is not named is left out, which decides the variant.
+
+    Args:
+        variant: g, gs, ds or gsd; None takes the fullest that the named models allow.
+        checkpoint: Stable Diffusion, one file or a diffusers folder.
+        sam: a Segment Anything checkpoint.
+        clip: an open_clip model, ``NAME:PATH`` or the path of a folder or file.
+        proposer: masks from outside; then no SAM is needed.
+        settings: "default", "paper", "official", or a preset of your own: how every part is asked
+            and its answers are ranked. `refdiff_core.segment` then needs no others.
+        attention: noise level, resolution and seed, in place of the settings' own.
+        device: "cpu", "cuda", "mps".
+        dtype: of the checkpoint (see `load_stable_diffusion`) and of CLIP, and what Segment
+            Anything's encoder computes in, where settings are not "official"; None takes
+            `fastest_dtype`. In float32, answers hardly differ from one processor to the next.
+        tiny_autoencoder: a TAESD file or folder, which encodes pictures in place of the
+            checkpoint's own autoencoder; see `load_tiny_autoencoder`.
+
+    Raises:
+        ModelError: a model that the variant needs is not named, or cannot be loaded; no such
+            settings.
+        UnavailableError: the official settings cannot read such a checkpoint.
+    """
+    from ..backends.clip_scorer import load_clip
+    from ..backends.precision import fastest_dtype
+    from ..backends.sam_proposer import load_sam
+
+    have = {"g": checkpoint, "s": sam or proposer, "d": clip}
+    preset = _with_attention(settings, attention)
+    parts = variant = _parts(_fullest(have) if variant is None else variant, preset)
+    for part in parts:
+        if have[part] is None:
+            raise ModelError(f"Variant '{variant}' needs {_NEEDS[part]}.")
+    dtype = dtype or fastest_dtype(device)
+    return _assemble(
+        preset,
+        dtype,
+        _denoiser(checkpoint, device, dtype, tiny_autoencoder)
+        if checkpoint is not None and "g" in parts
+        else None,
+        load_sam(sam).to(device) if sam is not None and proposer is None and "s" in parts else None,
+        load_clip(clip, device, dtype) if clip is not None and "d" in parts else None,
+        proposer if "s" in parts else None,
+    )
+
+
+_NEEDS = {
+    "g": "a Stable Diffusion checkpoint: name one with --checkpoint, or use --demo",
+    "s": "proposals: name a Segment Anything file with --sam, or masks with --masks",
+    "d": "a CLIP model: name one with --clip",
+}
+
+
+def _fullest(have: Mapping[str, object]) -> str:
+    variant = "".join(part for part, model in have.items() if model is not None)
+    for missing, parts in (("g", ("", "s")), ("s", ("d", "gd"))):
+        if variant in parts:
+            raise ModelError(f"The models named are not enough: there must be {_NEEDS[missing]}.")
+    return variant
+
+
+def _parts(variant: str, preset: Preset) -> str:
+    if variant not in VARIANTS:
+        raise ModelError(f"There is no variant '{variant}'; it is one of {', '.join(VARIANTS)}.")
+    if preset.official and variant == "g":
+        raise ModelError(
+            f"The official settings have no variant 'g': there must be {_NEEDS['s']}; or use the "
+            "paper's settings."
+        )
+    return variant
+
+
+def _with_attention(settings: str | Preset, attention: AttentionSettings | None) -> Preset:
+    preset = find_preset(settings)
+    return preset if attention is None else replace(preset, attention=attention)
+
+
+def _for_demo(preset: Preset) -> Preset:
+    """With what is the bundled models' own: a SAM less sure of itself, a smaller picture."""
+    from ..backends.sam_proposer import DEMO
+
+    limits = DEMO.min_predicted_iou, DEMO.min_stability
+    sam = replace(preset.sam, min_predicted_iou=limits[0], min_stability=limits[1])
+    seen = replace(preset.attention, resolution=None) if preset.official else preset.attention
+    return replace(preset, sam=sam, attention=seen)
+
+
+def _denoiser(
+    path: str | Path, device: str, dtype: torch.dtype, tiny_autoencoder: str | Path | None
+) -> StableDiffusion:
+    from ..backends.checkpoints import load_stable_diffusion
+    from ..backends.tiny_autoencoder import load_tiny_autoencoder
+
+    model = load_stable_diffusion(path, device, dtype)
+    if tiny_autoencoder is None:
+        return model
+    return replace(model, vae=load_tiny_autoencoder(tiny_autoencoder, model))
+
+
+def _assemble(
+    preset: Preset,
+    dtype: torch.dtype,
+    denoiser: StableDiffusion | None,
+    sam: Any,
+    clip: ClipModel | None,
+    proposer: MaskProposer | None,
+) -> Models:
+    """The parts over loaded models; what is None is left out."""
+    from ..backends.clip_scorer import ClipScorer
+    from ..backends.diffusers_attention import DiffusersAttention
+    from ..backends.official import OfficialAttention, OfficialProposer, OfficialScorer
+    from ..backends.sam_proposer import SamProposer
+
+    read: Callable[[StableDiffusion, AttentionSettings], AttentionSource] = DiffusersAttention
+    propose: Callable[[Any, SamSettings], MaskProposer] = partial(SamProposer, dtype=dtype)
+    score: Callable[[ClipModel, ClipSettings], ImageTextScorer] = ClipScorer
+    if preset.official:
+        read, propose, score = OfficialAttention, OfficialProposer, OfficialScorer
+    return Models(
+        attention=None if denoiser is None else read(denoiser, preset.attention),
+        proposer=proposer if sam is None else propose(sam, preset.sam),
+        scorer=None if clip is None else score(clip, preset.clip),
+        settings=preset.fusion,
+    )

@@ -1,0 +1,172 @@
+"""Pictures in and out: whatever Pillow reads becomes float32 (H, W, 3), RGB, in [0, 1]."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import torch
+import torch.nn.functional as F
+from PIL import ImageOps
+from torch import Tensor
+
+from ..errors import ImageError, OutputError
+from ..values import Image
+
+WORKING_SIDE = 2048
+"""Pixels of the longer side beyond which `shrink` makes a copy to work on.
+
+Attention comes from a grid of 64 cells at most and SAM's masks from one of 256: beyond this size
+there is nothing to gain, and a hundred proposals for a 36-megapixel picture fill 3.6 GB.
+"""
+
+UNREADABLE = (OSError, ValueError, SyntaxError, RuntimeError, TypeError, LookupError, struct.error)
+"""What Pillow's decoders raise on damaged files, as found by feeding them some."""
+
+logger = logging.getLogger("refdiff")
+
+
+def load_image(path: str | Path) -> Image:
+    """Read a picture as people see it.
+
+    EXIF rotation is applied, transparency laid over white, 16-bit greyscale scaled by its range,
+    CMYK and palettes converted; of an animation the first frame is taken, with a warning.
+
+    Returns:
+        float32 (H, W, 3), RGB, in [0, 1].
+
+    Raises:
+        ImageError: no such file, a folder, or nothing that Pillow can read whole.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ImageError(f"There is no picture at '{path}'. Check the path.")
+    if path.is_dir():
+        raise ImageError(f"'{path}' is a folder, not a picture. Name the pictures inside it.")
+    try:
+        with PIL.Image.open(path) as file:
+            if getattr(file, "n_frames", 1) > 1:
+                logger.warning("'%s' is animated; its first frame is used.", path)
+            return _to_tensor(ImageOps.exif_transpose(file))
+    except PIL.Image.DecompressionBombError as error:
+        raise ImageError(f"'{path}' is too large: {error}. Scale it down first.") from error
+    except UNREADABLE as error:
+        raise ImageError(
+            f"'{path}' cannot be read as a picture ({error}). "
+            "Use a whole PNG, JPEG, WebP or TIFF file."
+        ) from error
+
+
+def _to_tensor(picture: PIL.Image.Image) -> Image:
+    if picture.mode.startswith(("I", "F")):
+        return _wide_grey(np.asarray(picture, dtype=np.float32), picture.mode)
+    if picture.has_transparency_data:
+        rgba = picture.convert("RGBA")
+        white = PIL.Image.new("RGBA", rgba.size, "white")
+        picture = PIL.Image.alpha_composite(white, rgba)
+    array = np.asarray(picture.convert("RGB"), dtype=np.float32)
+    array /= 255  # in place: a 36-megapixel picture is 432 MB as it is
+    return torch.from_numpy(array)
+
+
+def _wide_grey(array: np.ndarray, mode: str) -> Image:
+    # Pillow's own conversion to 8 bits clips 16-bit values instead of scaling them. "I" and "F"
+    # do not say their range: 1, 255 and 65,535 are the ones in use.
+    top = 65535 if mode.startswith("I;16") else _range_of(float(array.max(initial=0)))
+    grey = torch.from_numpy(np.clip(array / top, 0, 1))
+    return grey[..., None].expand(-1, -1, 3).contiguous()
+
+
+def _range_of(largest: float) -> float:
+    return next((top for top in (1.0, 255.0, 65535.0) if largest <= top), max(largest, 1.0))
+
+
+def check_image(image: Image) -> Image:
+    """The picture as float32 on the CPU, or one clear error.
+
+    Raises:
+        ImageError: not (H, W, 3), no pixels, integer values, or values that are not finite.
+    """
+    if not isinstance(image, Tensor) or image.ndim != 3 or image.shape[-1] != 3:
+        got = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
+        raise ImageError(
+            f"A picture must be a tensor (height, width, 3) in [0, 1]; got {got}. "
+            "refdiff_core.load_image reads one from a file."
+        )
+    if not image.numel():
+        raise ImageError(f"The picture has no pixels: {image.shape[1]} x {image.shape[0]}.")
+    if not image.is_floating_point():
+        raise ImageError(
+            f"Picture values must be floats in [0, 1]; got {image.dtype}. Divide by 255."
+        )
+    if not image.isfinite().all():
+        raise ImageError("The picture holds values that are not finite. Repair it first.")
+    return image.detach().to("cpu", torch.float32).clamp(0, 1)
+
+
+def resize_picture(image: Image, size_hw: tuple[int, int]) -> Tensor:
+    """A picture (H, W, 3) as planes (1, 3, h, w) in [0, 1], resampled with antialiasing."""
+    planes = image.permute(2, 0, 1)[None]
+    return F.interpolate(
+        planes, size=size_hw, mode="bicubic", align_corners=False, antialias=True
+    ).clamp(0, 1)
+
+
+def shrink(image: Image, longer_side: int = WORKING_SIDE) -> Image:
+    """A copy whose longer side is ``longer_side``; a picture that is not larger stays itself.
+
+    Segment the copy, then bring the mask back with ``scale_to(mask, image.shape[:2])``.
+
+    Args:
+        image: float32 (H, W, 3).
+        longer_side: in pixels. The shorter side keeps its proportion, at least 1 pixel.
+    """
+    scale = longer_side / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return scale_to(image, (height, width))
+
+
+def scale_to(picture: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """Bring a picture (H, W, 3), a map (H, W) or masks (N, H, W) of type bool to another size.
+
+    Linear, with antialiasing; a boolean mask is cut at one half and stays boolean.
+    """
+    if picture.dtype == torch.bool:
+        masks = picture if picture.ndim == 3 else picture[None]
+        # one by one, so that only one mask at a time is held as floats
+        resized = [scale_to(mask.float(), size_hw) >= 0.5 for mask in masks]
+        stacked = torch.stack(resized) if resized else masks.new_zeros(0, *size_hw)
+        return stacked if picture.ndim == 3 else stacked[0]
+    if picture.shape[:2] == size_hw:
+        return picture
+    planes = picture.permute(2, 0, 1) if picture.ndim == 3 else picture[None]
+    scaled = F.interpolate(
+        planes[None], size_hw, mode="bilinear", align_corners=False, antialias=True
+    )[0]
+    return scaled.permute(1, 2, 0).contiguous() if picture.ndim == 3 else scaled[0]
+
+
+def to_pil(image: Image) -> PIL.Image.Image:
+    """A picture (H, W, 3) or a map (H, W) in [0, 1] as 8-bit Pillow image."""
+    array = (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return PIL.Image.fromarray(array)
+
+
+def save_image(image: Image, path: str | Path) -> Path:
+    """Write a picture (H, W, 3) or a map or mask (H, W) in [0, 1]; the format is the name's.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        to_pil(image).save(path)
+    except (OSError, ValueError) as error:  # ValueError: a suffix that Pillow does not know
+        raise OutputError(f"'{path}' cannot be written ({error}). Choose another --out.") from error
+    return path

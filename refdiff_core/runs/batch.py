@@ -1,0 +1,198 @@
+"""From picture files and expressions to masks on disk, one picture after the other."""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import OutputError
+from ..pictures.images import load_image, save_image, scale_to, shrink
+from ..pictures.masks import check_masks
+from ..pictures.previews import candidates_sheet, heat_picture, magnify, overlay
+from ..pipeline import Models, segment_apart
+from ..seeing.proposals import FixedProposals, mask_boxes
+from ..settings import Settings
+from ..values import Expression, Image, Proposals, Segmentation
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found in one picture for one expression.
+
+    picture: as it was worked on, at most `refdiff_core.pictures.images.WORKING_SIDE` pixels a side.
+    result: on the same grid as ``picture``.
+    mask: bool (H, W), the size of the picture in its file.
+    seconds: this expression's share of the time that the picture took.
+    """
+
+    picture: Image
+    result: Segmentation
+    mask: Tensor
+    seconds: float
+
+
+def answer_picture(
+    path: Path,
+    expressions: Sequence[Expression],
+    models: Models,
+    masks: Tensor | None = None,
+    settings: Settings | None = None,
+) -> list[Answer]:
+    """Segment one picture file for every expression.
+
+    Args:
+        path: of the picture. A large one is worked on at `shrink`'s size.
+        expressions: what to find.
+        models: their proposer gives way to ``masks``.
+        masks: bool (N, H, W), proposals from outside, the size of the picture in its file.
+        settings: see `segment`.
+
+    Raises:
+        ImageError: the picture cannot be read.
+        MaskError: ``masks`` are of another size.
+    """
+    (answers,) = answer_questions(path, [expressions], models, masks, settings)
+    return answers
+
+
+def answer_questions(
+    path: Path,
+    questions: Sequence[Sequence[Expression]],
+    models: Models,
+    masks: Tensor | None = None,
+    settings: Settings | None = None,
+) -> list[list[Answer]]:
+    """Answer several questions about one picture file, each as if it were the only one.
+
+    Args:
+        path: as for `answer_picture`, and so are the others and the errors.
+        questions: the lines of each.
+        models: see there.
+        masks: see there.
+        settings: see there.
+
+    Returns:
+        The answers to every question's lines.
+    """
+    start = time.perf_counter()
+    image = load_image(path)
+    size_hw = (image.shape[0], image.shape[1])
+    picture = shrink(image)
+    del image  # of 36 megapixels, 432 MB that nothing needs any more
+    if masks is not None:
+        check_masks(masks, size_hw)
+        small = scale_to(masks, (picture.shape[0], picture.shape[1]))
+        models = replace(models, proposer=FixedProposals(Proposals.of(small)))
+    results = segment_apart(picture, questions, models, settings)
+    found = [[scale_to(each.mask, size_hw) >= 0.5 for each in lines] for lines in results]
+    seconds = (time.perf_counter() - start) / max(1, sum(map(len, results)))
+    return [
+        [Answer(picture, *pair, seconds) for pair in zip(*both, strict=True)]
+        for both in zip(results, found, strict=True)
+    ]
+
+
+def describe(answer: Answer, image: Path, mask: Path, variant: str) -> dict[str, object]:
+    """One answer as plain data, with the keys that ``refdiff segment --json`` prints.
+
+    Args:
+        answer: what was found.
+        image: the picture's path.
+        mask: the path of the mask that was written.
+        variant: g, gs, ds or gsd.
+    """
+    result = answer.result
+    return {
+        "image": str(image),
+        "expression": line_of(result.expression),
+        "mask": str(mask),
+        "found": result.found,
+        "box_xywh": box_xywh(answer.mask),
+        "area": int(answer.mask.sum()),
+        "score": result.score,
+        "scores": {} if result.best is None else result.scores.of(result.best),
+        "candidates": len(result.ranking),
+        "variant": variant,
+        "seconds": round(answer.seconds, 3),
+    }
+
+
+def line_of(expression: Expression) -> str:
+    """The line that an expression came from, as far as it matters: with its ``not:``."""
+    return f"not: {expression.text}" if expression.negative else expression.text
+
+
+def box_xywh(mask: Tensor) -> list[int] | None:
+    """Left, top, width and height in pixels of a mask bool (H, W); None for an empty one."""
+    if not mask.any():
+        return None
+    x0, y0, x1, y1 = (int(edge) for edge in mask_boxes(mask[None])[0])
+    return [x0, y0, x1 - x0, y1 - y0]
+
+
+def write_previews(picture: Image, result: Segmentation, base: str | Path) -> list[Path]:
+    """Write overlay, heat map (where there is one) and candidates sheet beside a mask.
+
+    Args:
+        picture: float32 (H, W, 3); a small one is shown several times as large.
+        result: on the same grid.
+        base: the files' common path; ".overlay.png" and so on is appended.
+    """
+    large = magnify(picture)
+    shown = {"overlay": overlay(large, magnify(result.mask))}
+    if result.attention is not None:
+        shown["heat"] = heat_picture(large, magnify(result.attention.heat))
+    shown["candidates"] = candidates_sheet(picture, result)
+    return [save_image(image, f"{base}.{kind}.png") for kind, image in shown.items()]
+
+
+def write_mask(mask: Tensor, base: str | Path) -> Path:
+    """Write a mask bool (H, W) as 8-bit PNG of 0 and 255, named ``base`` and ".mask.png"."""
+    return save_image(mask.to(torch.float32), f"{base}.mask.png")
+
+
+def open_folder(path: Path) -> Path:
+    """Make sure that a folder is there to write to, before any work is done.
+
+    Raises:
+        OutputError: it is not, and cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"'{path}' cannot be made a folder for results ({error}). Choose another --out."
+        ) from error
+    return path
+
+
+def file_names(texts: Sequence[str]) -> list[str]:
+    """A name for every text, fit for any file system, no two alike whatever their case.
+
+    "The red cup!" becomes "the-red-cup", another one of that name "the-red-cup-2".
+    """
+    names: dict[str, None] = {}
+    used: dict[str, int] = {}
+    for text in texts:
+        slug = name = _slug(text)
+        count = used.get(slug, 1)
+        while name in names:
+            count += 1
+            name = f"{slug}-{count}"
+        names[name] = None
+        used[slug] = count
+    return list(names)
+
+
+def _slug(text: str, most_bytes: int = 64) -> str:
+    # bytes, because file systems count them: at most 255, and two names make one file's
+    words = re.findall(r"\w+", unicodedata.normalize("NFC", text).lower())
+    slug = "-".join(words).encode(errors="ignore")[:most_bytes].decode(errors="ignore")
+    return slug.strip("-") or "x"

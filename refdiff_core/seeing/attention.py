@@ -1,0 +1,245 @@
+"""Pure maths on attention: from queries and keys to one heat map per expression.
+
+Source: Ref-Diff section 3 as told in METHOD.md 1a [KR]:
+a = softmax(Q K^T / sqrt(d)), mean over heads, c = resize((a_k - min) / (max - min)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..values import AttentionMap, Expression, Image, Word
+
+SCORES_AT_ONCE = 2**23
+"""Attention scores held at once, 32 MiB of them: a part of the places, all heads and tokens."""
+
+
+def word_weights(groups: Sequence[Sequence[Sequence[int]]], length: int) -> Tensor:
+    """How much of each token goes into each word: 1/P for a word of P pieces.
+
+    Args:
+        groups: for each of B expressions, for each of its words, the positions of its tokens.
+        length: L, tokens per text.
+
+    Returns:
+        float32 (B, L, G), G the largest number of words; missing words are all zero.
+    """
+    most = max((len(words) for words in groups), default=0)
+    weights = torch.zeros(len(groups), length, most)
+    for row, words in zip(weights, groups, strict=True):
+        for column, positions in enumerate(words):
+            row[list(positions), column] = 1 / len(positions)
+    return weights
+
+
+def word_attention(
+    query: Tensor, key: Tensor, heads: int, weights: Tensor, *, logits: bool = False
+) -> Tensor:
+    """Attention of every place to every word, averaged over heads and word pieces.
+
+    Args:
+        query: (B, T, heads * d), T = h * w places.
+        key: (B, L, heads * d), L tokens.
+        heads: number of attention heads.
+        weights: float32 (B, L, G) from `word_weights`.
+        logits: leave out the softmax, as the published code does (METHOD.md 1b).
+
+    Returns:
+        float32 (B, G, T); probabilities in [0, 1], or logits.
+    """
+    split = (heads, query.shape[-1] // heads)
+    q = query.unflatten(-1, split).transpose(1, 2)  # (B, heads, T, d)
+    k = key.float().unflatten(-1, split).transpose(1, 2)  # (B, heads, L, d)
+    columns = weights.to(query.device)[:, None]
+    # place by place: a softmax needs all tokens, but no other place
+    rows = max(1, SCORES_AT_ONCE // (q.shape[0] * heads * k.shape[2]))
+    picked = []
+    for part in q.split(rows, 2):
+        scores = (part.float() * split[1] ** -0.5) @ k.transpose(-1, -2)  # (B, heads, rows, L)
+        if not logits:
+            scores = scores.softmax(-1)
+        # words are picked before the heads are averaged: the mean runs over G columns, not L
+        picked.append((scores @ columns).mean(1))
+    return torch.cat(picked, 1).transpose(1, 2)
+
+
+def spread(maps: Tensor, query: Tensor, key: Tensor, heads: int) -> Tensor:
+    """Spread maps along a layer's self-attention: A_self . A_cross, the mean over its heads.
+
+    Head by head, so that places x places are held for one head at a time.
+
+    Args:
+        maps: float32 (B, G, T), T = h * w places.
+        query: (B, T, heads * d) of the self-attention.
+        key: (B, T, heads * d).
+        heads: number of attention heads.
+
+    Returns:
+        float32 (B, G, T): at every place the mean of the map over the places it attends to.
+
+    Source: METHOD.md 3c, idea 5.
+    """
+    size = query.shape[-1] // heads
+    spread_maps = torch.zeros_like(maps)
+    for q, k in zip(query.float().split(size, -1), key.float().split(size, -1), strict=True):
+        attended = (q @ k.transpose(1, 2) * size**-0.5).softmax(-1)  # (B, T, T)
+        spread_maps += maps @ attended.transpose(1, 2)
+    return spread_maps / heads
+
+
+def resize(maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """Bilinear resize of maps (..., h, w) to (..., H, W); phi of the paper."""
+    if maps.shape[-2:] == size_hw:
+        return maps
+    lead = maps.shape[:-2]
+    flat = maps.reshape(1, -1, *maps.shape[-2:])
+    resized = F.interpolate(flat, size=size_hw, mode="bilinear", align_corners=False)
+    return resized.reshape(*lead, *size_hw)
+
+
+def merge_layers(layers: Sequence[Tensor]) -> Tensor:
+    """Mean of layers (G, h_i, w_i), each brought to the finest grid among them first.
+
+    Returns:
+        float32 (G, h, w).
+    """
+    size_hw = max((layer.shape[-2:] for layer in layers), key=lambda size: size[0] * size[1])
+    return torch.stack([resize(layer, (size_hw[0], size_hw[1])) for layer in layers]).mean(0)
+
+
+def min_max(values: Tensor) -> Tensor:
+    """Stretch a map (h, w) to [0, 1]; a map without contrast becomes all zero.
+
+    Give only the part of the map that shows the picture: padding would set the scale.
+    """
+    low, high = values.min(), values.max()
+    # Relative to the values, because a softmax over 77 tokens may leave differences of 1e-5.
+    if high - low <= 1e-6 * high.abs().clamp(min=1e-12):
+        return torch.zeros_like(values)
+    return (values - low) / (high - low)
+
+
+def heat_map(word_maps: Tensor, size_hw: tuple[int, int], rivals: Tensor | None = None) -> Tensor:
+    """One map from the words that name a thing: their mean, stretched, on the picture's grid.
+
+    The paper reads the root word alone; the mean over the content words localises better
+    (METHOD.md 3c, idea 3). With rivals, every place is weighed by the thing's share of it: its
+    mean against the rivals' (idea 6; weighed, because both are small where neither thing is).
+
+    Args:
+        word_maps: float32 (G, h, w).
+        size_hw: (H, W).
+        rivals: float32 (R, h, w), the maps of words that name other things.
+
+    Returns:
+        float32 (H, W) in [0, 1]; all zero for G = 0.
+    """
+    if not len(word_maps):
+        return torch.zeros(size_hw)
+    mean = word_maps.mean(0)
+    if rivals is not None and len(rivals):
+        mean = mean * mean / (mean + rivals.mean(0)).clamp(min=1e-12)
+    return resize(min_max(mean), size_hw)
+
+
+def attention_map(
+    expression: Expression,
+    words: Sequence[Word],
+    word_maps: Tensor,
+    size_hw: tuple[int, int],
+    *,
+    competing: bool = False,
+) -> AttentionMap:
+    """The map of what an expression names, with the maps of all its words that were read.
+
+    Args:
+        expression: what was read.
+        words: G words, from `refdiff_core.backends.tokens.words_to_read`.
+        word_maps: float32 (G, h, w).
+        size_hw: the picture's (H, W).
+        competing: words of other things take their share of every place; see `heat_map`.
+
+    Returns:
+        Its heat is that of the words that name the thing; words of other things do not add to it.
+    """
+    others = expression.other_words
+    everything = AttentionMap(torch.zeros(size_hw), tuple(words), word_maps, competing)
+    return map_of(everything, [word for word in words if word not in others])
+
+
+def map_of(attention: AttentionMap, words: Collection[Word]) -> AttentionMap:
+    """The map of some of the words that were read, such as another noun's.
+
+    Its heat is all zero where none of the words was read.
+    """
+    chosen = [index for index, word in enumerate(attention.words) if word in words]
+    others = [index for index, word in enumerate(attention.words) if word not in words]
+    rivals = attention.word_maps[others] if attention.competing else None
+    heat = heat_map(attention.word_maps[chosen], attention.size_hw, rivals)
+    return replace(attention, heat=heat)
+
+
+def sharpen(heat: Tensor, image: Image, radius: int, *, grid: int = 256) -> Tensor:
+    """Let a map's edges follow the picture's own: a guided filter with the picture as guide.
+
+    A map comes from a grid of 16 x 16 cells or so; what it says of borders is interpolation. In
+    every window the filter fits the map as a linear function of the colours and keeps the fit.
+
+    Args:
+        heat: float32 (H, W) in [0, 1].
+        image: float32 (H, W, 3) in [0, 1].
+        radius: of the windows in pixels, about one and a half cells of the map's own grid.
+        grid: the fit is made on a copy with so many pixels along the longer side at most.
+
+    Returns:
+        float32 (H, W) in [0, 1].
+
+    Source: He, Sun and Tang, Guided Image Filtering, 2010; fast variant of He and Sun, 2015.
+    """
+    size_hw = (heat.shape[0], heat.shape[1])
+    scale = min(1.0, grid / max(size_hw))
+    small_hw = (max(1, round(size_hw[0] * scale)), max(1, round(size_hw[1] * scale)))
+    colors = image.permute(2, 0, 1)
+    guide = F.adaptive_avg_pool2d(colors, small_hw)
+    slope, offset = _local_fit(guide, resize(heat, small_hw), max(1, round(radius * scale)))
+    fitted = (resize(slope, size_hw) * colors).sum(0) + resize(offset, size_hw)
+    return min_max(fitted.clamp(0, 1))
+
+
+def sharpen_map(attention: AttentionMap, image: Image, cells: float) -> AttentionMap:
+    """`sharpen` with a radius in cells of the map's own grid; 0 changes nothing."""
+    grid_h = attention.word_maps.shape[1]
+    radius = round(cells * attention.heat.shape[0] / grid_h) if len(attention.words) else 0
+    if radius < 1 or not attention.heat.any():
+        return attention
+    return replace(attention, heat=sharpen(attention.heat, image, radius))
+
+
+def _local_fit(guide: Tensor, values: Tensor, radius: int) -> tuple[Tensor, Tensor]:
+    """Slope (3, h, w) and offset (h, w) of values ~ slope . color + offset around each pixel."""
+    # He's epsilon: colours that differ by less than about .03 are one surface
+    epsilon = 1e-3 * torch.eye(3)
+    mean_color, mean_value = _box_mean(guide, radius), _box_mean(values[None], radius)
+    with_value = _box_mean(guide * values, radius) - mean_color * mean_value
+    products = (guide[:, None] * guide[None]).flatten(0, 1)  # (9, h, w)
+    means = (mean_color[:, None] * mean_color[None]).flatten(0, 1)
+    covariance = (_box_mean(products, radius) - means).unflatten(0, (3, 3)).permute(2, 3, 0, 1)
+    slope = torch.linalg.solve(covariance + epsilon, with_value.permute(1, 2, 0)).permute(2, 0, 1)
+    offset = mean_value[0] - (slope * mean_color).sum(0)
+    return _box_mean(slope, radius), _box_mean(offset[None], radius)[0]
+
+
+def _box_mean(planes: Tensor, radius: int) -> Tensor:
+    """Mean over (2 radius + 1)^2 pixels of planes (C, h, w), edges repeated."""
+    padded = F.pad(planes[None], [radius] * 4, mode="replicate")[0].double()
+    side = 2 * radius + 1
+    # by running sums, so that a pixel costs the same whatever the window
+    rows = F.pad(padded, (1, 0)).cumsum(-1)
+    rows = rows[..., side:] - rows[..., :-side]
+    sums = F.pad(rows, (0, 0, 1, 0)).cumsum(-2)
+    return ((sums[..., side:, :] - sums[..., :-side, :]) / side**2).float()

@@ -1,0 +1,105 @@
+"""Recording the words' attention inside any host's forward pass.
+
+A host adapter calls `Capture.record` with the queries and keys of a layer and lets the rest of
+the layer run as it would have. When the last layer asked for has been seen, `record` raises
+`PassComplete`, which the adapter catches around the whole pass: what comes after is never
+computed. Patching the host, and undoing it, is the adapter's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from torch import Tensor
+
+from .attention import merge_layers, spread, word_attention
+
+
+class PassComplete(Exception):  # noqa: N818 - a signal, not an error
+    """Every layer asked for has been recorded; the forward pass may end here."""
+
+
+class Capture:
+    """The words' attention at chosen layers of one forward pass, for B expressions at once.
+
+    Args:
+        layers: names of the layers to record, as the host adapter calls them.
+        weights: float32 (B, L, G) from `refdiff_core.seeing.attention.word_weights`.
+        logits: record logits instead of probabilities.
+        stop: end the pass with `PassComplete` after the last layer.
+        propagation: how many times a layer's maps are spread along its self-attention, which the
+            adapter then hands to `record_self` as well.
+    """
+
+    def __init__(
+        self,
+        layers: Collection[str],
+        weights: Tensor,
+        *,
+        logits: bool = False,
+        stop: bool = True,
+        propagation: int = 0,
+    ) -> None:
+        self.pending = set(layers)
+        self.propagation = propagation
+        self._self: dict[str, tuple[Tensor, Tensor]] = {}
+        self._weights = weights
+        self._logits = logits
+        self._stop = stop
+        self._maps: dict[str, Tensor] = {}
+
+    def record_self(self, layer: str, query: Tensor, key: Tensor) -> None:
+        """Take the self-attention that precedes a layer's cross-attention.
+
+        Args:
+            layer: the name that `record` will be given.
+            query: (B, h * w, heads * d).
+            key: (B, h * w, heads * d).
+        """
+        if layer in self.pending and self.propagation:
+            self._self[layer] = (query, key)
+
+    def record(
+        self, layer: str, query: Tensor, key: Tensor, *, heads: int, grid_hw: tuple[int, int]
+    ) -> None:
+        """Take one layer's attention; layers that were not asked for are ignored.
+
+        Args:
+            layer: the layer's name.
+            query: (B, h * w, heads * d).
+            key: (B, L, heads * d).
+            heads: number of attention heads.
+            grid_hw: (h, w), from the host: never guessed from the number of places.
+
+        Raises:
+            PassComplete: after the last layer asked for.
+        """
+        if layer not in self.pending:
+            return
+        h, w = grid_hw
+        if query.shape[1] != h * w:
+            raise ValueError(f"layer {layer}: {query.shape[1]} places do not form a {h} x {w} grid")
+        maps = word_attention(query, key, heads, self._weights, logits=self._logits)
+        if self.propagation:
+            seen = self._self.pop(layer)
+            for _ in range(self.propagation):
+                maps = spread(maps, *seen, heads)
+        self._maps[layer] = maps.unflatten(-1, grid_hw).cpu()
+        self.pending.discard(layer)
+        if self._stop and not self.pending:
+            raise PassComplete
+
+    def word_maps(self) -> Tensor:
+        """The mean over the recorded layers, on the finest grid among them.
+
+        Returns:
+            float32 (B, G, h, w) on the CPU.
+        """
+        if self.pending:
+            raise RuntimeError(f"layers never seen in the forward pass: {sorted(self.pending)}")
+        return merge_layers(list(self._maps.values()))
+
+    @property
+    def layer_maps(self) -> dict[str, Tensor]:
+        """What each layer gave: float32 (B, G, h_i, w_i) by layer name."""
+        return dict(self._maps)

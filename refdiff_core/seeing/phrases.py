@@ -1,0 +1,131 @@
+"""What an expression asks a picture for: the thing itself and the other things it names.
+
+A model that sees one region at a time cannot tell where it is, or which is larger: it is asked
+about the noun phrase alone, and geometry (`refdiff_core.choosing.spatial`) about the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..values import AttentionMap, Expression, Relation, Word
+from .attention import map_of
+
+SIZES = {
+    "large": "largest",
+    "big": "largest",
+    "huge": "largest",
+    "giant": "largest",
+    "small": "smallest",
+    "little": "smallest",
+    "tiny": "smallest",
+    "tall": "tallest",
+}
+"""Plain sizes that are read as extremes among what matches; of two things one is the large one.
+Not "short" and "long", which mostly describe hair."""
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """One thing to look for.
+
+    words: what a model is told of it.
+    attention: its map, None where its words were not read.
+    owner: index of the expression that names it.
+    excluded: which of the owner's excluded things it is, or is related to; None for neither.
+    """
+
+    words: Expression
+    attention: AttentionMap | None
+    owner: int
+    excluded: int | None = None
+
+
+def find_phrases(
+    expressions: Sequence[Expression], maps: Sequence[AttentionMap | None], *, spatial: bool
+) -> list[Phrase]:
+    """Everything to look for: the E things themselves, then all other things that they name.
+
+    For each expression, these are the things it is related to; then each thing it excludes,
+    followed by what that is related to.
+
+    Args:
+        expressions: E of them.
+        maps: as many.
+        spatial: False for the sentences as they are and no other things, as in the paper.
+    """
+    asked = list(zip(expressions, maps, strict=True))
+    if not spatial:
+        return [Phrase(words, seen, owner) for owner, (words, seen) in enumerate(asked)]
+    found = [Phrase(without_place(words), seen, owner) for owner, (words, seen) in enumerate(asked)]
+    for owner, (words, seen) in enumerate(asked):
+        found += _related(words, seen, owner, None)
+        for index, other in enumerate(words.excluded):
+            same = replace(found[owner], excluded=index)  # "left, not the top one"
+            found.append(_excluded(other, same) or same)
+            found += _related(other, seen, owner, index)
+    return found
+
+
+def _excluded(other: Expression, line: Phrase) -> Phrase | None:
+    """What is told of an excluded thing; None where it has no words of its own."""
+    words = [*other.attributes, *([other.root] if other.root else [])]
+    told = [word for word in words if word.text not in SIZES]
+    if not told:
+        return None
+    return replace(
+        line, words=noun_phrase(told, other.root), attention=_map_of(line.attention, told)
+    )
+
+
+def _related(
+    words: Expression, seen: AttentionMap | None, owner: int, excluded: int | None
+) -> list[Phrase]:
+    return [
+        Phrase(noun_phrase(each.words, each.noun), _map_of(seen, each.words), owner, excluded)
+        for each in wanted_relations(words)
+    ]
+
+
+def _map_of(seen: AttentionMap | None, words: Sequence[Word]) -> AttentionMap | None:
+    was_read = seen is not None and not {*seen.words}.isdisjoint(words)
+    return map_of(seen, words) if seen is not None and was_read else None
+
+
+def wanted_extreme(expression: Expression) -> str | None:
+    """The extreme that the words ask for, plain sizes included."""
+    if expression.extreme:
+        return expression.extreme
+    return next((SIZES[w.text] for w in expression.attributes if w.text in SIZES), None)
+
+
+def wanted_relations(expression: Expression) -> list[Relation]:
+    """The relations to other things: not to what the thing wears or has, which describes it."""
+    return [r for r in expression.relations if r.noun not in expression.attributes]
+
+
+def without_place(expression: Expression) -> Expression:
+    """The noun phrase alone, to ask models about that cannot see where a thing is.
+
+    An expression that says nothing of places stays as it is, and so does one that names no thing.
+    """
+    placed = expression.position or expression.order or expression.relations or expression.excluded
+    words = [word for word in expression.target_words if word.text not in SIZES]
+    if not words or not (placed or wanted_extreme(expression)):
+        return expression
+    return noun_phrase(words, expression.root)
+
+
+def noun_phrase(words: Sequence[Word], root: Word | None) -> Expression:
+    """An expression of these words alone, in this order."""
+    text, moved, named = "", list[Word](), None
+    for word in words:
+        start = len(text) + bool(text)
+        text = f"{text} {word.text}".strip()
+        placed = replace(word, start=start, end=len(text))
+        if word == root:
+            named = placed
+        else:
+            moved.append(placed)
+    return Expression(text, root=named, attributes=tuple(moved))

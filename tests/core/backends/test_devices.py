@@ -1,0 +1,161 @@
+"""What runs on a GPU, followed on a machine that has none: shapes, types and places, no numbers.
+
+PyTorch's fake tensors say they are on "cuda" and refuse to be mixed with others, as real ones do.
+What depends on numbers (noise drawn, regions cut out) is left out.
+"""
+
+import gc
+import importlib
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from PIL import Image as Pillow
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+from refdiff_core.backends import clip_scorer, diffusers_attention, sam_proposer
+from refdiff_core.backends.checkpoints import StableDiffusion, _text_model
+from refdiff_core.backends.clip_scorer import ClipModel, ClipScorer
+from refdiff_core.backends.diffusers_attention import DiffusersAttention
+from refdiff_core.backends.families import DEMO, SD1, SD2, SDXL
+from refdiff_core.backends.sam_proposer import SamProposer
+from refdiff_core.demo.models import load_clip, load_sam
+from refdiff_core.language.expression import parse
+from refdiff_core.settings import SINKS, AttentionSettings
+
+HALF = torch.float16
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return load_clip()
+
+
+@pytest.fixture
+def sam():
+    return load_sam()
+
+
+@pytest.fixture
+def gpu():
+    """Everything that is made while the test runs is fake; how many masks pass, is left open."""
+    fake = FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv())
+    with fake, torch.inference_mode():
+        yield torch.device("cuda")
+
+
+def on_gpu(module, dtype=None):
+    """Weights without numbers; to be called where they are fake."""
+    for part in module.modules():
+        for held in (part._parameters, part._buffers):
+            for name, value in held.items():
+                if value is not None:
+                    kind = dtype if dtype and value.is_floating_point() else value.dtype
+                    moved = torch.empty(value.shape, dtype=kind, device="cuda")
+                    held[name] = moved if held is part._buffers else torch.nn.Parameter(moved)
+    return module.eval().requires_grad_(False)
+
+
+def there():
+    """All tensors that are on the GPU now."""
+    gc.collect()
+    fake = [each for each in gc.get_objects() if isinstance(each, FakeTensor)]
+    return [each for each in fake if each.device.type == "cuda"]
+
+
+@pytest.fixture
+def built(request):
+    """Family, denoiser, autoencoder and text encoders, without numbers."""
+    family, channels = request.param
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**{**family.unet, "in_channels": channels})
+        texts = [_text_model(each) for each in family.text_encoders]
+        return family, unet, AutoencoderKL(**family.vae), texts
+
+
+def place(family, unet, vae, texts):
+    """As `load_stable_diffusion` places them: denoiser and words in half precision."""
+    texts = tuple(on_gpu(each, HALF) for each in texts)
+    return StableDiffusion(family, on_gpu(unet, HALF), on_gpu(vae), texts, v_prediction=False)
+
+
+@pytest.fixture
+def no_numbers(monkeypatch, gpu):
+    """Without the steps that look at values, and with a timestep that is a tensor already."""
+    step = torch.full((), 300, device=gpu)
+    monkeypatch.setattr(diffusers_attention, "noise_timestep", lambda *_: step)
+    monkeypatch.setattr(diffusers_attention, "fingerprint", id)
+    monkeypatch.setattr(
+        diffusers_attention, "attention_map", lambda _line, _words, maps, *_, **__: maps
+    )
+    monkeypatch.setattr(diffusers_attention, "add_noise", lambda latents, *_: latents.clone())
+
+
+@pytest.mark.parametrize(
+    ("built", "settings"),
+    [
+        ((DEMO, 4), {}),
+        ((SD1, 4), {}),
+        ((SD1, 9), {"sinks": SINKS}),
+        ((SD2, 4), {"propagation": 1}),
+        ((SDXL, 4), {"competing": True}),
+    ],
+    ids=["demo", "sd1", "sd1-inpainting", "sd2", "sdxl"],
+    indirect=["built"],
+)
+def test_attention_is_read_in_half_precision_and_handed_out_on_the_cpu(built, no_numbers, settings):
+    source = DiffusersAttention(place(*built), AttentionSettings(**settings))
+    lines = ["the red circle", "a very large blue square " * 20]
+    before = there()
+    maps = source.read(torch.rand(96, 160, 3), [parse(line) for line in lines])
+    assert len(maps) == 2
+    assert all(each.device.type == "cpu" and each.dtype == torch.float32 for each in maps)
+    assert len(source.cache) == 1 and len(there()) == len(before), "something is kept there"
+
+
+def test_regions_and_words_are_embedded_there_and_compared_on_the_cpu(monkeypatch, clip, gpu):
+    crops = torch.rand(3, 3, 64, 64)
+    monkeypatch.setattr(clip_scorer, "cut_out", lambda *_: crops)
+    scorer = ClipScorer(ClipModel(on_gpu(clip.model), *clip[1:]))
+    regions = scorer.embed_regions(torch.rand(96, 160, 3), torch.zeros(3, 96, 160) > 0, ["left"])
+    texts = scorer.embed_texts(["the red circle", "circle"])
+    assert (regions @ texts.T).shape == (3, 2)
+    assert regions.device.type == "cpu" and regions.dtype == torch.float32
+
+
+def test_masks_are_decoded_there_and_handed_out_on_the_cpu(monkeypatch, sam, gpu):
+    scene = Pillow.new("RGB", (160, 96))
+    monkeypatch.setattr(sam_proposer, "to_pil", lambda _: scene)
+    # autocast asks the real CUDA, which is not there
+    proposer = SamProposer(on_gpu(sam), dtype=torch.float32)
+    image = torch.rand(96, 160, 3)
+    proposer._done = proposer._total = 0
+    embedding = proposer.embed(image)
+    assert embedding.device.type == "cuda"
+    masks = proposer._decode(embedding, proposer._frame(image), torch.rand(70, 2))
+    assert masks.logits.shape[1:] == (39, 64) and masks.logits.dtype == torch.float32
+    assert masks.logits.device.type == masks.quality.device.type == "cpu"
+
+
+@pytest.mark.parametrize("built", [(DEMO, 4)], indirect=True)
+def test_the_benchmark_of_speed_runs_there(monkeypatch, built, sam, clip, gpu):
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])
+    work = importlib.import_module("benchmarks.work")
+    model, sam = place(*built), on_gpu(sam)
+    held = ClipModel(on_gpu(clip.model, HALF), *clip[1:])
+    for part in [
+        *work.diffusion_floor(model, 128, 2),
+        *work.diffusion_published(model, 2, 128),
+        *work.sam_floor(sam, 2, dtype=torch.float32),
+        *work.sam_published(sam, 1, torch.float32),
+        *work.clip_floor(held, 2),
+        *work.clip_published(held, 1, 128),
+    ]:
+        part.run()
+
+
+def test_a_tensor_left_on_the_cpu_would_be_told(gpu):
+    with pytest.raises(RuntimeError, match=r"cuda.*cpu|cpu.*cuda|two different devices"):
+        torch.ones(2, device=gpu) + torch.ones(2)

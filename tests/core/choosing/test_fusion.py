@@ -1,0 +1,116 @@
+"""From scores to a ranking, and from the winner to the mask."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refdiff_core.choosing.fusion import feather, finish, fuse, grow
+from refdiff_core.settings import Settings
+from refdiff_core.values import Expression, Proposals
+
+WORDS = Expression("the square")
+
+
+def three_masks():
+    """Bool (3, 6, 10): left block, right block, a single pixel."""
+    masks = torch.zeros(3, 6, 10, dtype=torch.bool)
+    masks[0, 1:5, 1:4] = True
+    masks[1, 1:5, 6:9] = True
+    masks[2, 0, 0] = True
+    return Proposals.of(masks)
+
+
+def fuse_with(generative, discriminative=None, proposals=None, **settings):
+    proposals = three_masks() if proposals is None else proposals
+    terms = [None if term is None else torch.tensor(term) for term in (generative, discriminative)]
+    return fuse(WORDS, None, proposals, *terms, Settings(**settings))
+
+
+def test_the_highest_score_wins():
+    result = fuse_with([0.1, 0.7, 0.3])
+    assert result.best == 1
+    assert result.ranking.tolist() == [1, 2, 0]
+    assert result.score == pytest.approx(0.7)
+    assert torch.equal(result.mask > 0, result.proposals.masks[1])
+
+
+@pytest.mark.parametrize(("alpha", "winner"), [(1.0, 0), (0.0, 1)])
+def test_alpha_of_one_or_zero_leaves_one_term_alone(alpha, winner):
+    assert fuse_with([0.9, 0.1, 0.0], [0.1, 0.9, 0.0], alpha=alpha).best == winner
+
+
+def test_scores_are_weighed_as_in_the_paper():
+    result = fuse_with([0.2, 0.4, 0.0], [0.6, 0.1, 0.0], alpha=0.25)
+    assert result.scores.total[:2].tolist() == pytest.approx([0.5, 0.175])
+    assert result.scores.of(0) == pytest.approx({"generative": 0.2, "discriminative": 0.6})
+
+
+def test_a_rejected_proposal_never_wins_even_among_negative_scores():
+    result = fuse_with([-0.5, -0.2, 0.9], smallest=0.1)
+    assert result.ranking.tolist() == [1, 0]
+    assert result.scores.total[2] == -torch.inf
+
+
+def test_equal_scores_keep_the_order_of_the_proposals():
+    assert fuse_with([0.5, 0.5, 0.5]).ranking.tolist() == [0, 1, 2]
+
+
+@given(st.permutations([0, 1, 2]))
+def test_the_order_of_proposals_does_not_matter(order):
+    scores, proposals = torch.tensor([0.1, 0.7, 0.3]), three_masks()
+    chosen = torch.tensor(order)
+    shuffled = fuse_with(scores[chosen].tolist(), proposals=proposals.select(chosen))
+    assert torch.equal(shuffled.mask, fuse_with(scores.tolist()).mask)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_nothing_admissible_is_an_empty_mask(count):
+    nothing = Proposals.of(torch.ones(count, 6, 10, dtype=torch.bool))
+    result = fuse_with([0.9] * count, proposals=nothing)
+    assert not result.found
+    assert result.best is None and result.score is None
+    assert result.mask.shape == (6, 10) and not result.mask.any()
+
+
+def test_the_mask_may_be_the_union_of_the_best():
+    result = fuse_with([0.5, 0.7, 0.3], union=2)
+    assert torch.equal(result.mask > 0, result.proposals.masks[:2].any(0))
+
+
+def test_fill_closes_holes():
+    ring = torch.ones(5, 7, dtype=torch.bool)
+    ring[2, 3] = False
+    assert finish(ring, Settings(fill=True)).all()
+    assert not finish(ring, Settings())[2, 3]
+
+
+def test_grow_and_shrink():
+    mask = torch.zeros(9, 11)
+    mask[4, 5] = 1
+    grown = grow(mask, 2)
+    assert grown.sum() == 13  # a disc of radius 2
+    assert torch.equal(grow(grown, -2), mask)
+    assert torch.equal(grow(mask, 0), mask)
+
+
+@pytest.mark.parametrize("pixels", [-3, 3])
+def test_growing_keeps_empty_empty_and_full_full(pixels):
+    assert not grow(torch.zeros(4, 6), pixels).any()
+    assert grow(torch.ones(4, 6), pixels).all()
+
+
+def test_feather_fades_the_edge_and_keeps_the_middle():
+    mask = torch.zeros(40, 60)
+    mask[10:30, 20:50] = 1
+    soft = feather(mask, 4)
+    assert soft[20, 35] == 1 and soft[0, 0] == 0
+    assert 0 < soft[20, 20] < 1
+    assert soft.sum() == pytest.approx(float(mask.sum()), rel=0.01)
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_invert_hands_back_everything_else(empty):
+    mask = torch.zeros(4, 6, dtype=torch.bool)
+    mask[1, 1] = not empty
+    assert torch.equal(finish(mask, Settings(invert=True)), 1 - mask.float())

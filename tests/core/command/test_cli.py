@@ -1,0 +1,412 @@
+"""The command line: what it prints, what it writes, and how it takes bad input."""
+
+import json
+import re
+import socket
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+
+from refdiff_core import Models
+from refdiff_core.command.cli import run
+from refdiff_core.testing import FakeAttention, FakeScorer
+
+KEYS = "image expression mask found box_xywh area score scores candidates variant seconds".split()
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Every test runs in a folder of its own and without a network."""
+
+    def refuse(*_):
+        raise AssertionError("a test reached for the network")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("REFDIFF_MODELS", raising=False)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture
+def fakes(monkeypatch):
+    """Fakes in the place of the demo models."""
+
+    def load(variant="gsd", attention=None, device="cpu", proposer=None, **_):
+        scorer = FakeScorer() if "d" in variant else None
+        return Models(FakeAttention(), proposer, scorer if proposer else None)
+
+    monkeypatch.setattr("refdiff_core.models.choice.load_demo", load)
+
+
+@pytest.fixture
+def scene(tmp_path, two_squares):
+    PIL.Image.fromarray(two_squares).save(tmp_path / "scene.png")
+    return "scene.png"
+
+
+def segment(*arguments):
+    return run(["segment", *arguments, "--demo"])
+
+
+def records(capsys):
+    """The records on standard output, which holds nothing else."""
+    captured = capsys.readouterr()
+    return [json.loads(line) for line in captured.out.splitlines()]
+
+
+def complaint(capsys):
+    """The one line on standard error; standard output stays empty."""
+    captured = capsys.readouterr()
+    assert not captured.out
+    (line,) = captured.err.splitlines()
+    assert line.startswith("refdiff: ")
+    return line
+
+
+def read_mask(path):
+    with PIL.Image.open(path) as file:
+        assert file.mode == "L" and file.format == "PNG"
+        array = np.asarray(file)
+    assert set(np.unique(array)) <= {0, 255}
+    return torch.from_numpy(array > 0)
+
+
+# --- what comes out ----------------------------------------------------------------------
+
+
+def test_json_has_one_record_per_picture_and_expression(fakes, scene, capsys, squares_masks):
+    texts = ["the red square", "the blue square"]
+    options = [part for text in texts for part in ("--expression", text)]
+    assert segment(scene, *options, "--json") == 0
+    found = records(capsys)
+    assert [list(each) for each in found] == [KEYS, KEYS]
+    for record, text, truth in zip(found, texts, squares_masks, strict=True):
+        assert record["expression"] == text and record["image"] == scene
+        assert record["found"] is True
+        assert torch.equal(read_mask(record["mask"]), truth)
+        assert record["area"] == int(truth.sum())
+        assert record["variant"] == "g" and list(record["scores"]) == ["generative"]
+        assert record["score"] == pytest.approx(record["scores"]["generative"])
+        assert record["candidates"] >= 1 and record["seconds"] >= 0
+    assert found[0]["box_xywh"] == [8, 12, 20, 20]
+
+
+def test_nothing_found_is_an_empty_mask_and_no_error(fakes, scene, capsys):
+    assert segment(scene, "--expression", "the square", "--json") == 0
+    (record,) = records(capsys)
+    assert record["found"] is False
+    assert record["box_xywh"] is None and record["score"] is None and record["scores"] == {}
+    assert record["area"] == 0 and record["candidates"] == 0
+    assert not read_mask(record["mask"]).any()
+
+
+def test_plain_output_names_the_mask(fakes, scene, capsys):
+    assert segment(scene, "--expression", "the red square") == 0
+    assert "refdiff-out/scene.the-red-square.mask.png" in capsys.readouterr().out
+    assert segment(scene, "--expression", "the square") == 0
+    assert "nothing found" in capsys.readouterr().out
+
+
+def test_several_lines_are_several_expressions(fakes, scene, capsys):
+    assert segment(scene, "--expression", "red square\n\nblue square\n", "--json") == 0
+    assert [each["expression"] for each in records(capsys)] == ["red square", "blue square"]
+
+
+def test_a_negative_line_has_its_own_mask_and_says_so(fakes, scene, capsys):
+    assert segment(scene, "--expression", "red square\nnot: blue square", "--json") == 0
+    found = records(capsys)
+    assert [each["expression"] for each in found] == ["red square", "not: blue square"]
+    assert found[1]["mask"].endswith("scene.not-blue-square.mask.png")
+
+
+def test_names_never_collide(fakes, scene, tmp_path, capsys):
+    for name in ("other/scene.png", "scene.jpg", "scene-2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        PIL.Image.open(scene).save(tmp_path / name)
+    pictures = [scene, "other/scene.png", "scene.jpg", "scene-2.png"]
+    texts = ["--expression", "the red square", "--expression", "the red SQUARE!"]
+    assert segment(*pictures, *texts, "--json") == 0
+    masks = [each["mask"].lower() for each in records(capsys)]
+    assert len(set(masks)) == 8
+
+
+def test_previews_are_written_when_asked_for(fakes, scene, tmp_path):
+    assert segment(scene, "--expression", "the red square", "--out", "a/b", "--previews") == 0
+    kinds = sorted(path.name.split(".")[2] for path in (tmp_path / "a/b").iterdir())
+    assert kinds == ["candidates", "heat", "mask", "overlay"]
+
+
+def test_long_and_foreign_names(fakes, scene, capsys):
+    texts = ["the red square " + "very " * 100, "das rote Viereck für Ärger", "红色的 red 方块"]
+    options = [part for text in texts for part in ("--expression", text)]
+    assert segment(scene, *options, "--json") == 0
+    for record in records(capsys):
+        read_mask(record["mask"])
+
+
+# --- outside masks -----------------------------------------------------------------------
+
+
+def test_outside_masks_are_the_proposals(fakes, scene, tmp_path, capsys, squares_masks):
+    np.save("masks.npy", squares_masks.numpy())
+    (tmp_path / "folder").mkdir()
+    for index, mask in enumerate(squares_masks.numpy()):
+        PIL.Image.fromarray(mask).save(f"folder/{index}.png")
+    for source in ("masks.npy", "folder"):
+        expression = ["--expression", "the blue square", "--masks", source]
+        assert segment(scene, *expression, "--json") == 0
+        (record,) = records(capsys)
+        assert torch.equal(read_mask(record["mask"]), squares_masks[1])
+        assert record["variant"] == "gsd" and record["candidates"] == 2
+        assert set(record["scores"]) == {"generative", "discriminative"}
+
+
+def test_masks_of_another_size_are_bad_input(fakes, scene, capsys):
+    np.save("masks.npy", np.ones((2, 10, 10)))
+    assert segment(scene, "--expression", "the red square", "--masks", "masks.npy") == 2
+    assert "10 x 10 pixels, the picture is 80 x 48" in complaint(capsys)
+
+
+# --- large and strange pictures ----------------------------------------------------------
+
+
+def test_a_picture_of_36_megapixels_is_worked_on_small(fakes, two_squares, capsys):
+    side = (6000, 6000)
+    picture = PIL.Image.fromarray(two_squares[:, :48]).resize(side, PIL.Image.Resampling.NEAREST)
+    picture.save("large.png", compress_level=1)
+    assert segment("large.png", "--expression", "the red square", "--json") == 0
+    (record,) = records(capsys)
+    assert read_mask(record["mask"]).shape == (6000, 6000)
+    assert record["box_xywh"] == pytest.approx([1000, 1500, 2500, 2500], abs=8)
+
+
+def test_outside_masks_of_a_large_picture(fakes, capsys):
+    picture = np.full((300, 4000, 3), 128, np.uint8)
+    picture[100:200, 1000:2000] = (215, 40, 40)
+    PIL.Image.fromarray(picture).save("wide.png")
+    np.save("masks.npy", np.stack([picture[..., 0] == 215, picture[..., 0] == 128]))
+    assert segment("wide.png", "--expression", "red", "--masks", "masks.npy", "--json") == 0
+    (record,) = records(capsys)
+    assert record["box_xywh"] == pytest.approx([1000, 100, 1000, 100], abs=2)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1)])
+def test_extreme_sizes(fakes, size, capsys):
+    PIL.Image.new("RGB", size, (215, 40, 40)).save("a.png")
+    assert segment("a.png", "--expression", "the red square", "--json", "--previews") == 0
+    (record,) = records(capsys)
+    assert read_mask(record["mask"]).shape == size[::-1]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "L", "P", "CMYK", "I;16", "LA", "1"])
+def test_every_kind_of_picture(fakes, mode, capsys):
+    source = PIL.Image.new("RGB", (7, 5), (215, 40, 40))
+    picture = PIL.Image.new("I;16", (7, 5)) if mode == "I;16" else source.convert(mode)
+    name = "a.tif" if mode == "CMYK" else "a.png"
+    picture.save(name)
+    assert segment(name, "--expression", "the red square", "--json") == 0
+    (record,) = records(capsys)
+    assert read_mask(record["mask"]).shape == (5, 7)
+
+
+def test_an_animation_is_noted_on_standard_error(fakes, capsys):
+    frames = [PIL.Image.new("RGB", (4, 3), color) for color in ("red", "blue")]
+    frames[0].save("a.gif", save_all=True, append_images=frames[1:])
+    assert segment("a.gif", "--expression", "the red square", "--json") == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 1
+    assert captured.err.startswith("refdiff: note: 'a.gif' is animated")
+
+
+# --- bad input ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\n", "[red", "[]"])
+def test_expressions_that_say_nothing(fakes, scene, text, capsys):
+    assert segment(scene, "--expression", text) == 2
+    complaint(capsys)
+
+
+def test_a_blank_expression_among_good_ones_is_still_an_error(fakes, scene, capsys):
+    assert segment(scene, "--expression", "the red square", "--expression", " ") == 2
+    complaint(capsys)
+
+
+def bad_pictures(folder):
+    (folder / "empty.png").touch()
+    (folder / "text.png").write_text("no picture")
+    (folder / "folder").mkdir()
+    return "missing.png", "empty.png", "text.png", "folder"
+
+
+def test_a_bad_picture_is_one_line_and_status_2(fakes, tmp_path, capsys):
+    for name in bad_pictures(tmp_path):
+        assert segment(name, "--expression", "the red square", "--json") == 2
+        assert name in complaint(capsys)
+
+
+def test_bad_pictures_do_not_lose_the_others(fakes, scene, tmp_path, capsys):
+    names = bad_pictures(tmp_path)
+    assert segment(*names[:2], scene, *names[2:], "--expression", "the red square", "--json") == 2
+    captured = capsys.readouterr()
+    (line,) = captured.out.splitlines()
+    assert json.loads(line)["found"]
+    *errors, summary = captured.err.splitlines()
+    assert len(errors) == 4
+    assert summary.startswith("refdiff: 1 of 5 pictures done; not done: ")
+    assert all(name in summary for name in names)
+
+
+@pytest.mark.parametrize("out", ["taken", "taken/below"])
+def test_an_output_folder_that_cannot_be(fakes, scene, tmp_path, out, capsys):
+    (tmp_path / "taken").touch()
+    assert segment(scene, "--expression", "the red square", "--out", out) == 2
+    assert "--out" in complaint(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--demo"),
+        (["--demo", "--checkpoint", "a"], "Leave out --checkpoint"),
+        (["--demo", "--sam", "a"], "Leave out --sam"),
+        (["--checkpoint", "nowhere.safetensors"], "no model 'nowhere.safetensors'"),
+        (["--checkpoint", ""], "no model ''"),
+        (["--clip", "nowhere", "--sam", "scene.png"], "no model 'nowhere'"),
+        (["--demo", "--variant", "x"], "'x'"),
+        (["--demo", "--settings", "x"], "'x'"),
+        (["--demo", "--settings", "official", "--variant", "g"], "no variant 'g'"),
+        (["--demo", "--seed", "-1"], "-1"),
+        (["--demo", "--device", "abacus"], "no device 'abacus'"),
+        (["--demo", "--device", "meta"], "no device 'meta'"),
+        (["--demo", "--masks", "nowhere"], "no masks at 'nowhere'"),
+        (["--demo", "--masks", "scene.png", "--variant", "g"], "Leave out --masks"),
+        (["--checkpoint", "a", "--masks", "a", "--sam", "a"], "Leave one"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_options_that_do_not_go_together(scene, arguments, words, capsys):
+    assert run(["segment", scene, "--expression", "the red square", *arguments]) == 2
+    assert words in complaint(capsys)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["segment"], ["segment", "--demo", "a.png"], ["nonsense"], ["parse"]]
+)
+def test_what_is_missing_is_named(arguments, capsys):
+    assert run(arguments) == 2
+    complaint(capsys)
+
+
+@pytest.mark.parametrize("name", ["text.safetensors", "text.ckpt", "empty.ckpt", "folder", "a.npy"])
+def test_a_checkpoint_that_is_none(scene, tmp_path, name, capsys):
+    (tmp_path / "text.safetensors").write_text("no checkpoint")
+    (tmp_path / "text.ckpt").write_text("no checkpoint")
+    (tmp_path / "empty.ckpt").touch()
+    (tmp_path / "folder").mkdir()
+    np.save("a.npy", np.zeros(3))
+    status = run(["segment", scene, "--expression", "the red square", "--checkpoint", name])
+    assert status == 2
+    assert name in complaint(capsys)
+
+
+def test_interrupted_is_130_and_keeps_what_was_done(fakes, scene, monkeypatch, capsys, tmp_path):
+    from refdiff_core.command import segment as job
+
+    answer = job.answer_picture
+
+    def answer_once(path, *rest):
+        if path.name != scene:
+            raise KeyboardInterrupt
+        return answer(path, *rest)
+
+    monkeypatch.setattr(job, "answer_picture", answer_once)
+    assert segment(scene, "later.png", "--expression", "the red square", "--json") == 130
+    captured = capsys.readouterr()
+    read_mask(json.loads(captured.out)["mask"])
+    assert captured.err.strip() == "refdiff: interrupted"
+
+
+# --- the other commands ------------------------------------------------------------------
+
+
+def test_parse_prints_one_object_a_line(capsys):
+    assert run(["parse", "the red cup\nleft dog", "not: cat", "--json"]) == 0
+    found = records(capsys)
+    keys = ["text", "negative", "root", "attributes", "position", "order", "extreme", "relations"]
+    assert [list(each) for each in found] == [keys] * 3
+    assert [each["root"] for each in found] == ["cup", "dog", "cat"]
+
+
+def test_parse_for_people(capsys):
+    assert run(["parse", "the red cup"]) == 0
+    assert re.search(r"root +cup", capsys.readouterr().out)
+
+
+def test_parse_takes_no_blank_text(capsys):
+    assert run(["parse", " "]) == 2
+    complaint(capsys)
+
+
+def test_models_lists_what_is_there(tmp_path, monkeypatch, capsys):
+    (tmp_path / "store" / "sams").mkdir(parents=True)
+    (tmp_path / "store" / "sams" / "sam_vit_b.pth").touch()
+    monkeypatch.setenv("REFDIFF_MODELS", str(tmp_path / "store"))
+    assert run(["models"]) == 0
+    out = capsys.readouterr().out
+    assert "sam_vit_b.pth" in out and str(tmp_path / "store") in out
+    for word in ("Stable Diffusion 1.x", "vit_h", "coloured shapes", "CLIP"):
+        assert word in out
+
+
+def test_version(capsys):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("refdiff ")
+
+
+# --- the real demo -----------------------------------------------------------------------
+
+
+def test_demo_writes_pictures_and_tells_the_truth(tmp_path, capsys):
+    assert run(["demo"]) == 0
+    out = capsys.readouterr().out
+    assert "coloured shapes and nothing else" in out
+    masks = re.findall(r"\S+\.mask\.png", out)
+    assert len(masks) == 4
+    rows = [line for line in out.splitlines() if line.endswith(".mask.png")]
+    assert all(float(row.split()[-2]) > 0.5 for row in rows)  # IoU with the drawn shapes
+    for mask in masks:
+        read_mask(mask)
+        for kind in ("overlay", "heat", "candidates"):
+            PIL.Image.open(mask.replace(".mask.", f".{kind}.")).verify()
+    PIL.Image.open("refdiff-out/summary.png").verify()
+
+
+@pytest.mark.parametrize("variant", ["g", "gs", "ds", "gsd"])
+def test_every_variant_finds_the_only_red_thing(scene, variant, capsys, squares_masks):
+    assert segment(scene, "--expression", "the red square", "--variant", variant, "--json") == 0
+    (record,) = records(capsys)
+    mask = read_mask(record["mask"])
+    overlap = (mask & squares_masks[0]).sum() / (mask | squares_masks[0]).sum()
+    assert record["variant"] == variant
+    assert overlap > 0.5
+
+
+@pytest.mark.parametrize("settings", ["paper", "official"])
+def test_settings_are_chosen_by_name_and_add_no_keys(scene, settings, capsys, squares_masks):
+    options = ["--expression", "the red square", "--json", "--settings"]
+    assert segment(scene, *options, settings) == 0
+    assert segment(scene, *options, "default") == 0
+    other, default = records(capsys)
+    assert list(other) == list(default) == KEYS
+    mask = torch.from_numpy(np.asarray(PIL.Image.open(other["mask"])) > 0)
+    overlap = (mask & squares_masks[0]).sum() / (mask | squares_masks[0]).sum()
+    assert overlap > 0.5 and other["score"] != default["score"]
+
+
+def test_the_same_seed_gives_the_same_bytes(scene, tmp_path, capsys):
+    for out in ("a", "b"):
+        assert segment(scene, "--expression", "the red square", "--out", out) == 0
+    first, second = (tmp_path / out / "scene.the-red-square.mask.png" for out in ("a", "b"))
+    assert first.read_bytes() == second.read_bytes()

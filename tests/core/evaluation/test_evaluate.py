@@ -1,0 +1,350 @@
+"""`refdiff evaluate`: exact figures on a data set worked out by hand, and the same however run."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import refer_fixture as fixture
+
+from refdiff_core.command.cli import run
+from refdiff_core.errors import DataError
+from refdiff_core.evaluation.judge import Judge, Task
+from refdiff_core.evaluation.refer import Annotation, ReferImage, Sentence, load_refer
+from refdiff_core.evaluation.report import figures_of, summarise
+from refdiff_core.evaluation.write_refer import Recipe, write_refer
+from refdiff_core.models.choice import ModelChoice
+from refdiff_core.pipeline import Models
+from refdiff_core.testing import FakeAttention
+
+
+@pytest.fixture
+def root(tmp_path):
+    return fixture.write(tmp_path / "data")
+
+
+def records_of(out):
+    lines = (out / "records.jsonl").read_text().splitlines()
+    return sorted((json.loads(line) for line in lines), key=lambda each: each["id"])
+
+
+def without_time(records):
+    return [{key: each[key] for key in each if key != "seconds"} for each in records]
+
+
+# --- figures -----------------------------------------------------------------------------
+
+
+def test_every_intersection_and_union_is_exact(root, tmp_path):
+    fixture.run(root, tmp_path / "out")
+    found = [(each["intersection"], each["union"]) for each in records_of(tmp_path / "out")]
+    assert found == [(i, u) for _, _, i, u in fixture.ASKED]
+
+
+def test_the_figures_are_those_worked_out_by_hand(root, tmp_path):
+    figures = fixture.run(root, tmp_path / "out")["figures"]
+    assert figures["mIoU"] == pytest.approx((60 / 104 + 60 / 116 + 0.8 + 0 + 0 + 1 + 0) / 7)
+    assert figures["oIoU"] == pytest.approx((60 + 60 + 40 + 100) / (104 + 116 + 50 + 25 + 300))
+    # an IoU of exactly .8 counts at .8
+    shares = [figures[f"Pr@{at}"] for at in (0.5, 0.6, 0.7, 0.8, 0.9)]
+    assert shares == pytest.approx([4 / 7, 2 / 7, 2 / 7, 2 / 7, 1 / 7])
+
+
+def predicted(text):
+    words = text.split()
+    return fixture.rectangle(*map(int, words[1:])) if words[0] == "box" else None
+
+
+def masks_of_the_fixture():
+    """The answers and truths as arrays; of what could not be done an empty answer."""
+    nothing = np.zeros((fixture.HEIGHT, fixture.WIDTH), bool)
+    for annotation, text, _, _ in fixture.ASKED:
+        given = nothing if annotation == 21 or predicted(text) is None else predicted(text).numpy()
+        yield given, fixture.TRUTHS[annotation].numpy()
+
+
+def lavt(pairs):
+    """As LAVT-RIS test.py sums: per cent."""
+    cum_I, cum_U, mean_IoU, seg_total = 0, 0, [], 0
+    eval_seg_iou_list = [0.5, 0.6, 0.7, 0.8, 0.9]
+    seg_correct = np.zeros(len(eval_seg_iou_list), dtype=np.int32)
+    for output, target in pairs:
+        I = np.sum(np.logical_and(output, target))  # noqa: E741
+        U = np.sum(np.logical_or(output, target))
+        this_iou = 0.0 if U == 0 else I * 1.0 / U
+        mean_IoU.append(this_iou)
+        cum_I += I
+        cum_U += U
+        for n_eval_iou in range(len(eval_seg_iou_list)):
+            seg_correct[n_eval_iou] += this_iou >= eval_seg_iou_list[n_eval_iou]
+        seg_total += 1
+    return np.mean(mean_IoU) * 100, cum_I * 100.0 / cum_U, seg_correct * 100.0 / seg_total
+
+
+def zero_shot_ris(pairs):
+    """As Zero-shot-RIS (and HybridGL) sum, in torch: overall and mean, per cent."""
+    import torch
+
+    cum_I, cum_U, m_IoU = 0.0, 0.0, []
+    for pred, target in pairs:
+        pred, target = torch.from_numpy(pred), torch.from_numpy(target)
+        I, U = torch.sum(pred & target), torch.sum(pred | target)  # noqa: E741
+        m_IoU.append(0.0 if U == 0 else float(I * 1.0 / U))
+        cum_I += I
+        cum_U += U
+    return float(cum_I * 100.0 / cum_U), float(torch.mean(torch.tensor(m_IoU)) * 100.0)
+
+
+def test_two_other_implementations_agree(root, tmp_path):
+    figures = fixture.run(root, tmp_path / "out")["figures"]
+    mean, overall, correct = lavt(masks_of_the_fixture())
+    assert 100 * figures["mIoU"] == pytest.approx(mean)
+    assert 100 * figures["oIoU"] == pytest.approx(overall)
+    assert [100 * figures[f"Pr@{at}"] for at in (0.5, 0.6, 0.7, 0.8, 0.9)] == pytest.approx(correct)
+    assert zero_shot_ris(masks_of_the_fixture()) == pytest.approx((overall, mean))
+
+
+def test_what_could_not_be_done_is_counted_and_named(root, tmp_path):
+    summary = fixture.run(root, tmp_path / "out")
+    assert summary["sentences"] == 7 and summary["pictures"] == 3
+    missing, unreadable = summary["failed"]
+    assert missing["image"] == 2 and "COCO_2.png" in missing["why"]
+    assert unreadable["image"] == 3 and "brackets" in unreadable["why"]
+    assert summary["nothing_found"] == 3
+
+
+def test_a_picture_that_came_back_is_done_then(root, tmp_path):
+    fixture.run(root, tmp_path / "out")
+    image = PIL.Image.new("RGB", (fixture.WIDTH, fixture.HEIGHT))
+    image.save(root / "images/mscoco/images/train2014/COCO_2.png")
+    summary = fixture.run(root, tmp_path / "out")
+    assert [each["image"] for each in summary["failed"]] == [3]
+    assert records_of(tmp_path / "out")[4]["iou"] == 1
+
+
+def test_a_picture_of_another_size_is_counted_and_named(root, tmp_path):
+    image = PIL.Image.new("RGB", (fixture.HEIGHT, fixture.WIDTH))
+    image.save(root / "images/mscoco/images/train2014/COCO_2.png")
+    summary = fixture.run(root, tmp_path / "out")
+    assert "is 20 x 30 pixels, its annotations are for 30 x 20" in summary["failed"][0]["why"]
+
+
+def test_a_large_picture_is_judged_at_its_own_size(tmp_path):
+    picture = np.full((50, 4000, 3), 128, np.uint8)
+    picture[10:40, 1000:3000] = (215, 40, 40)
+    PIL.Image.fromarray(picture).save(tmp_path / "wide.png")
+    outline = [[1000, 10, 3000, 10, 3000, 40, 1000, 40]]
+    image = ReferImage(
+        1,
+        tmp_path / "wide.png",
+        (50, 4000),
+        (Annotation(1, "box", outline),),
+        (Sentence(1, 1, 1, "the red box"),),
+    )
+    judge = Judge(fixture.ObedientModels(demo=True), {})
+    judge._models = Models(FakeAttention(), settings=fixture.PLAIN)
+    (record,) = judge(Task(image)).records
+    assert record["area"] == 30 * 2000
+    assert record["intersection"] == pytest.approx(30 * 2000, rel=0.02)
+    assert record["iou"] > 0.95
+
+
+def test_subsets_hold_the_right_sentences(root, tmp_path):
+    fixture.run(root, tmp_path / "out")
+    first = records_of(tmp_path / "out")[0]
+    told = [
+        {**first, "image": n, "id": n, "text": text, "share": share, "same_category": same}
+        for n, (text, share, same) in enumerate(
+            [("Left man", 0.01, 1), ("red thing", 0.1, 2), ("leftover", 0.3, 5)]
+        )
+    ]
+    about = {"data": {"name": "refcoco", "split": "val", "by": "unc"}}
+    subsets = summarise(told, about)["subsets"]
+    counts = {name: part["sentences"] for rows in subsets.values() for name, part in rows.items()}
+    assert counts == {
+        "position words": 1, "colour words": 1, "neither": 1,
+        "below 5%": 1, "5% to 20%": 1, "20% and more": 1,
+        "it alone": 1, "2": 1, "4 and more": 1,
+    }  # fmt: skip
+
+
+def test_published_figures_stand_beside_ours_where_the_split_is_theirs(root, tmp_path):
+    published = fixture.run(root, tmp_path / "out")["published"]
+    ours = {(each["method"], each["metric"]): each["value"] for each in published}
+    assert ours["Ref-Diff", "oIoU"] == 35.16 and ours["Ref-Diff", "mIoU"] == 37.21
+    assert all(each["source"] for each in published)
+    about = {"data": {"name": "refcocog", "split": "val", "by": "google"}}
+    assert summarise(records_of(tmp_path / "out"), about)["published"] == []
+
+
+# --- records and resuming ------------------------------------------------------------------
+
+
+def test_a_record_says_what_it_is_of(root, tmp_path):
+    fixture.run(root, tmp_path / "out")
+    record = records_of(tmp_path / "out")[0]
+    assert record["text"] == "box 2 3 12 9" and record["annotation"] == 11 and record["ref"] == 100
+    assert record["iou"] == 60 / 104 and record["found"] and record["chosen"] == 0
+    assert record["scores"]["generative"] == record["score"] > 0
+    assert record["settings"] == "default" and record["variant"] == "gsd" and record["version"]
+    assert {*record["models"]} == {"checkpoint", "sam", "clip"}
+
+
+def test_records_cut_anywhere_give_the_same_report(root, tmp_path):
+    out = tmp_path / "out"
+    fixture.run(root, out)
+    path, names = out / "records.jsonl", ("report.json", "report.html")
+    whole, reports = path.read_bytes(), [(out / name).read_bytes() for name in names]
+    for end in random.Random(0).sample(range(len(whole)), 12):
+        path.write_bytes(whole[:end])
+        fixture.run(root, out)
+        assert [(out / name).read_bytes() for name in names] == reports
+        assert len(records_of(out)) == len(fixture.ASKED)
+
+
+def test_a_limit_takes_whole_pictures_and_can_be_raised(root, tmp_path):
+    assert fixture.run(root, tmp_path / "out", limit=1)["sentences"] == 4
+    assert fixture.run(root, tmp_path / "out", limit=5)["sentences"] == 5
+    assert fixture.run(root, tmp_path / "out")["sentences"] == 7
+    assert fixture.run(root, tmp_path / "out", limit=1)["sentences"] == 4
+    assert len(records_of(tmp_path / "out")) == 7
+
+
+@pytest.mark.parametrize("other", [{"text": "raw"}, {"oracle": True}])
+def test_a_run_with_other_settings_is_refused(root, tmp_path, other):
+    fixture.run(root, tmp_path / "out")
+    with pytest.raises(DataError, match="of another run"):
+        fixture.run(root, tmp_path / "out", **other)
+
+
+def killed_and_run_again(root, out, kills, rng, seconds=0.3):
+    """Kill -9 so many times while pictures are being done, then let it finish."""
+    command = [sys.executable, fixture.__file__, str(root), str(out), str(seconds)]
+    for _ in range(kills):
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        before = size_of(out)
+        while size_of(out) == before and running.poll() is None:
+            time.sleep(0.02)  # until it has got somewhere
+        time.sleep(rng.uniform(0, 2 * seconds))
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def size_of(out):
+    path = out / "records.jsonl"
+    return path.stat().st_size if path.exists() else 0
+
+
+def check_kills(root, tmp_path, kills):
+    fixture.run(root, tmp_path / "whole")
+    killed_and_run_again(root, tmp_path / "killed", kills, random.Random(kills))
+    for name in ("report.json", "report.html"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    whole, killed = (without_time(records_of(tmp_path / name)) for name in ("whole", "killed"))
+    assert killed == whole
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_a_killed_run_ends_with_the_same_report(root, tmp_path):
+    check_kills(root, tmp_path, kills=2)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_a_run_killed_ten_times_ends_with_the_same_report(tmp_path):
+    check_kills(fixture.write(tmp_path / "data", copies=12), tmp_path, kills=10)
+
+
+# --- the report -----------------------------------------------------------------------------
+
+
+def test_the_page_needs_nothing_else_and_trusts_no_sentence(root, tmp_path):
+    path = root / "refcoco/refs(unc).p"
+    content = path.read_bytes()
+    meant, hostile = b"box 10 10 20 20", b"<b onload=x()/>"
+    assert len(hostile) == len(meant) and meant in content
+    path.write_bytes(content.replace(meant, hostile))
+    fixture.run(root, tmp_path / "out")
+    page = (tmp_path / "out/report.html").read_text()
+    assert "<b onload" not in page and "&lt;b onload=x()/&gt;" in page
+    assert "http" not in page and "<link" not in page and "<script" not in page
+    assert page.count("data:image/jpeg;base64,") >= 5
+    assert "<svg" in page and "Published figures" in page
+
+
+def test_cases_are_best_median_and_worst(root, tmp_path):
+    cases = fixture.run(root, tmp_path / "out")["cases"]
+    # of the two pictures that could be done one each, in turns
+    assert cases == {"best": [5], "median": [0], "worst": []}
+
+
+# --- the demo's models ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def demo_root(tmp_path_factory):
+    return write_refer(tmp_path_factory.mktemp("demo"), Recipe(scenes=2))
+
+
+def judge_all(judge, tasks):
+    records = [record for task in tasks for record in judge(task).records]
+    return sorted(records, key=lambda each: each["id"])
+
+
+@pytest.mark.parametrize("variant", ["g", "gsd"])
+def test_an_answer_does_not_depend_on_what_else_is_asked(demo_root, variant):
+    images = load_refer(demo_root, "demo", "val").images
+    images = [next(each for each in images if "not: " in str(each.sentences))]
+    judge = Judge(ModelChoice(demo=True, variant=variant, device="cpu"), {})
+    together = judge_all(judge, map(Task, images))
+    alone = [
+        Task(replace(image, sentences=(said,))) for image in images for said in image.sentences
+    ]
+    random.Random(0).shuffle(alone)
+    assert any("\nnot: " in each["text"] for each in together)
+    for ours, other in zip(together, judge_all(judge, alone), strict=True):
+        assert ours["scores"] == pytest.approx(other["scores"], abs=1e-4)
+        exact = ("id", "intersection", "union", "chosen", "candidates")
+        assert [ours[key] for key in exact] == [other[key] for key in exact], ours["text"]
+
+
+def test_the_demo_is_measured_by_one_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("refdiff_core.evaluation.evaluate.Recipe", lambda: Recipe(scenes=2))
+    assert run(["evaluate", "--dataset", "demo", "--oracle", "--variant", "ds"]) == 0
+    told = capsys.readouterr().out
+    assert "selection" in told and "by what it tests" in told
+    report = json.loads(Path("refdiff-out/demo-val-ds-default-oracle/report.json").read_text())
+    assert report["figures"]["selection"] >= 0.9 > 0.5 > report["figures"]["chance"]
+    assert report["figures"]["oIoU"] >= 0.9
+    assert (
+        figures_of(records_of(Path("refdiff-out/demo-val-ds-default-oracle")))
+        == (report["figures"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--dataset", "refcoco", "--demo"], "--root"),
+        (["--dataset", "refcoco", "--root", "nowhere"], "--checkpoint"),
+        (["--dataset", "refcoco", "--root", "nowhere", "--demo"], "nowhere"),
+        (["--dataset", "demo", "--oracle", "--variant", "g"], "--variant g"),
+        (["--dataset", "demo", "--workers", "2", "--device", "cuda:1"], "--device cuda"),
+        (["--dataset", "coco"], "refcocog"),
+    ],
+)
+def test_bad_options_are_one_line(tmp_path, monkeypatch, capsys, options, words):
+    monkeypatch.chdir(tmp_path)
+    assert run(["evaluate", *options]) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert not captured.out and words in line

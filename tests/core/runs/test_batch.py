@@ -1,0 +1,141 @@
+"""`refdiff batch`: lists of pictures read, masks written, and no picture done twice."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+
+from refdiff_core import Models
+from refdiff_core.command.batch import mask_name
+from refdiff_core.command.cli import run
+from refdiff_core.errors import DataError
+from refdiff_core.runs.manifest import load_manifest
+from refdiff_core.testing import FakeAttention
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch, two_squares):
+    """A folder of two pictures, and fakes in the place of the demo models."""
+    monkeypatch.chdir(tmp_path)
+    Path("shots/more").mkdir(parents=True)
+    for name in ("shots/a.png", "shots/more/a.png"):
+        PIL.Image.fromarray(two_squares).save(name)
+    models = Models(FakeAttention())
+    monkeypatch.setattr("refdiff_core.models.choice.load_demo", lambda *_, **__: models)
+    return models
+
+
+def write(name, content):
+    Path(name).write_text(content, encoding="utf-8")
+    return name
+
+
+JSON = """\
+{"image": "a.png", "expressions": ["the red square", "the blue square"]}
+
+{"image": "more/a.png", "expression": "the red square\\nnot: the blue square"}
+{"image": "a.png", "expression": "the red square"}
+"""
+CSV = """\
+\ufeffimage,expression,expression_2,note
+a.png,the red square,the blue square,first
+more/a.png,"the red square
+not: the blue square",,second
+a.png,the red square,,again
+"""
+
+
+@pytest.mark.parametrize(("name", "content"), [("shots/list.jsonl", JSON), ("shots/l.csv", CSV)])
+def test_both_kinds_of_list_say_the_same(name, content):
+    first, second = load_manifest(Path(write(name, content)))
+    assert first.image == "a.png" and first.path == Path("shots/a.png")
+    assert first.lines == ("the red square", "the blue square")
+    assert second.lines == ("the red square", "not: the blue square")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.jsonl", "", "lists no pictures"),
+        ("a.jsonl", "{", "Line 1 of 'a.jsonl' is no JSON"),
+        ("a.jsonl", '{"image": "a.png", "expression": "x"}\n[]', "Line 2"),
+        ("a.jsonl", '{"image": "a.png", "expressions": [1]}', "a list, or one a line"),
+        ("a.jsonl", '{"image": "a.png", "expressions": [" "]}', "Line 1 of 'a.jsonl' names no exp"),
+        ("a.jsonl", '{"image": "", "expressions": ["x"]}', "names no picture"),
+        ("a.csv", "", "must name the columns"),
+        ("a.csv", "a.png,the red cup\n", "must name the columns"),
+        ("a.csv", "image,expression\na.png\n", "Line 2 of 'a.csv' names no expression"),
+    ],
+)
+def test_a_bad_list_is_refused_with_its_line(name, content, words):
+    with pytest.raises(DataError, match=words):
+        load_manifest(Path(write(name, content)))
+
+
+def test_a_list_that_is_not_there():
+    with pytest.raises(DataError, match=r"nowhere\.csv"):
+        load_manifest(Path("nowhere.csv"))
+
+
+def records():
+    lines = Path("out/records.jsonl").read_text().splitlines()
+    return {(each["image"], each["id"]): each for each in map(json.loads, lines)}
+
+
+def batch(name, *options):
+    return run(["batch", name, "--demo", "--out", "out", *options])
+
+
+def test_masks_and_records_are_written(squares_masks, capsys):
+    assert batch(write("shots/list.jsonl", JSON), "--previews") == 0
+    assert "2 of 2 pictures done" in capsys.readouterr().out
+    found = records()
+    assert len(found) == 4
+    record = found["more/a.png", "the red square"]
+    with PIL.Image.open(Path("out") / record["mask"]) as file:
+        assert torch.equal(torch.from_numpy(np.asarray(file) > 0), squares_masks[0])
+    assert record["box_xywh"] == [8, 12, 20, 20]
+    assert len({each["mask"] for each in found.values()}) == 4
+    assert len(list(Path("out").glob("*.overlay.png"))) == 4
+
+
+def test_only_what_is_new_is_done(elsewhere, capsys):
+    source = elsewhere.attention
+    assert batch(write("shots/list.jsonl", JSON)) == 0
+    assert source.calls == 2
+    assert batch("shots/list.jsonl") == 0
+    assert source.calls == 2
+    before = records()
+    PIL.Image.open("shots/a.png").save("shots/b.png")
+    more = '{"image": "b.png", "expression": "the red square"}\n' + JSON
+    assert batch(write("shots/list.jsonl", more)) == 0
+    assert source.calls == 3
+    after = records()
+    assert {key: after[key] for key in before} == before and len(after) == 5
+
+
+def test_a_missing_picture_is_named_and_tried_again(capsys, squares_masks):
+    listed = JSON + '{"image": "later.png", "expression": "the red square"}\n'
+    assert batch(write("shots/list.jsonl", listed)) == 2
+    captured = capsys.readouterr()
+    assert "2 of 3 pictures done" in captured.out
+    assert "later.png" in captured.err
+    PIL.Image.open("shots/a.png").save("shots/later.png")
+    assert batch("shots/list.jsonl") == 0
+    assert "error" not in records()["later.png", "the red square"]
+
+
+def test_other_settings_never_mix(capsys):
+    assert batch(write("shots/list.jsonl", JSON)) == 0
+    assert batch("shots/list.jsonl", "--seed", "1") == 2
+    assert "preset.attention.seed was 0, is now 1" in capsys.readouterr().err
+    assert batch("shots/list.jsonl", "--seed", "1", "--fresh") == 0
+
+
+def test_names_of_masks_never_meet():
+    images = ["a.png", "a.jpg", "b/a.png", "b-a.png", "b a.png", "A.png", "../a.png", "/a.png"]
+    assert len({mask_name(image) for image in images}) == len(images)
+    assert all("/" not in mask_name(image) for image in images)

@@ -88,4 +88,4 @@ def union(result: Segmentation, picks: list[int]) -> Any:
             f"they are numbered from 1 to {count}."
         )
     chosen = result.ranking[[pick - 1 for pick in picks]]
-    return result.proposals.masks[chosen].any(0).float()
+    return result.proposals.union(chosen).float()

@@ -206,6 +206,23 @@ class PackedMasks:
         return PackedMasks(self.bits[keep.to(self.bits.device)], self.size_hw)
 
 
+@dataclass(frozen=True)
+class JoinedMasks:
+    """Masks of several sources, each by its source and its index there."""
+
+    places: tuple[tuple[FineMasks, int], ...]
+
+    def draw(self, index: int, size_hw: Size) -> Tensor:
+        """See `FineMasks.draw`."""
+        source, at = self.places[index]
+        return source.draw(at, size_hw)
+
+    def select(self, keep: Tensor) -> JoinedMasks:
+        """See `FineMasks.select`."""
+        chosen = torch.arange(len(self.places))[keep.cpu()].tolist()
+        return JoinedMasks(tuple(self.places[index] for index in chosen))
+
+
 def pack(rows: Tensor) -> Tensor:
     """Rows of booleans (N, C) as bits, uint8 (N, ceil(C / 8)), where they are."""
     count = -(-rows.shape[1] // 8)

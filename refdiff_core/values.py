@@ -21,6 +21,7 @@ from .errors import MaskError
 from .grid import (
     FineMasks,
     GridMasks,
+    JoinedMasks,
     PackedMasks,
     count_cells,
     in_parts,
@@ -154,6 +155,22 @@ class Proposals:
         masks, quality = self.masks[keep.to(self.masks.device)], self.quality[keep]
         return replace(self, masks=masks, quality=quality, fine=fine)
 
+    def join(self, more: Proposals) -> Proposals:
+        """These proposals and then others for the same picture."""
+        every, device = (self, more), self.masks.device
+        places = [(each.fine or GridMasks(each.masks), at) for each in every for at in each.indices]
+        return replace(
+            self,
+            masks=torch.cat([each.masks.to(device) for each in every]),
+            quality=torch.cat([each.quality for each in every]),
+            fine=JoinedMasks(tuple(places)),
+        )
+
+    @property
+    def indices(self) -> range:
+        """From 0 to N - 1."""
+        return range(len(self))
+
     def draw(self, index: int, size_hw: tuple[int, int] | None = None) -> Tensor:
         """One mask at the picture's size, or another: bool (H, W) on the CPU."""
         fine = self.fine or GridMasks(self.masks)
@@ -166,7 +183,7 @@ class Proposals:
             indices: which; None for all.
         """
         drawn = torch.zeros(self.size_hw, dtype=torch.bool)
-        for index in range(len(self)) if indices is None else indices:
+        for index in self.indices if indices is None else indices:
             drawn |= self.draw(int(index))
         return drawn
 

@@ -22,6 +22,7 @@ from ._attention import ComfyAttention
 from ._caches import cache_of
 from ._choice import Made
 from ._host import check_sizes, images, masks, progress, proposals, size_of
+from ._memory import RememberedAttention, RememberedProposer, RememberedScorer
 from ._models import DEMO_NAME, HostClip, sam_on_device
 from ._values import (
     AttentionBatch,
@@ -175,9 +176,9 @@ def segment_batch(
 ) -> ResultBatch:
     """Everything at once."""
     models = Models(
-        ComfyAttention(*checkpoint, attention),
-        None if sam is None else HostProposer(sam),
-        None if clip is None else HostScorer(clip),
+        RememberedAttention(ComfyAttention(*checkpoint, attention), checkpoint, attention),
+        None if sam is None else RememberedProposer(HostProposer(sam), sam, own_settings(sam)),
+        None if clip is None else RememberedScorer(HostScorer(clip), clip.clip.model),
     )
     pictures, results = images(image), []
     for picture in pictures:

@@ -89,7 +89,8 @@ def expressions_input() -> io.Input:
     return io.String.Input(
         "expressions",
         multiline=True,
-        default="the red circle on the left",
+        default="the cup on the left",
+        placeholder="Say which one, such as: the cup on the left",
         tooltip="What to find, in plain English, one a line; every line gives its own mask. "
         "'not: ...' says what to leave out, [brackets] which word names the thing. "
         "ComfyUI's (weights:1.2) and embeddings work as in any prompt.",

@@ -26,8 +26,8 @@ class RefDiffCutOut(io.ComfyNode):
             description="What a mask shows, by itself: cut out with a clear background, on a plain "
             "colour, and cropped with a margin, with the numbers to put the crop back.",
             search_aliases=[
-                "cut out", "remove background", "transparent background", "crop to mask",
-                "crop and stitch", "colour fill", "color fill", "extract object",
+                "cut out", "cutout", "remove", "remove background", "transparent background",
+                "crop to mask", "crop and stitch", "colour fill", "color fill", "extract object",
             ],
             inputs=[
                 io.Image.Input("image", tooltip="The picture that the mask was made for."),
@@ -48,7 +48,7 @@ class RefDiffCutOut(io.ComfyNode):
             outputs=[
                 io.Image.Output(
                     "cut_out", display_name="cut-out",
-                    tooltip="The picture with everything else clear: four channels. Save it as PNG.",
+                    tooltip="Everything else is clear: four channels, to be saved as PNG.",
                 ),
                 io.Image.Output(
                     "on_color", display_name="on color", tooltip="The thing on the plain colour."

@@ -1,4 +1,4 @@
-"""CLIP from disk (package open_clip): its architectures, weights that we read ourselves. Offline."""
+"""CLIP from disk: architectures of package open_clip, weights that we read ourselves. Offline."""
 
 from __future__ import annotations
 

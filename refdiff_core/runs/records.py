@@ -60,8 +60,7 @@ class RecordFile:
         keep = {
             image: found
             for image, found in by_image.items()
-            if image not in wanted
-            or (_is_done(found, wanted[image]) and all(map(there, found)))
+            if image not in wanted or (_is_done(found, wanted[image]) and all(map(there, found)))
         }
         self.records = [record for found in keep.values() for record in found]
         lines = _to_lines(self.records)

@@ -21,7 +21,7 @@ from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
 from ._attention import ComfyAttention
 from ._caches import cache_of
 from ._choice import Made
-from ._host import check_sizes, images, masks, progress, proposals, size_of
+from ._host import check_sizes, images, is_mask, masks, progress, proposals, size_of
 from ._memory import RememberedAttention, RememberedProposer, RememberedScorer
 from ._models import DEMO_NAME, HostClip, sam_on_device
 from ._values import (
@@ -212,7 +212,7 @@ def fuse_batch(
 def _attention(
     value: Any, scores: ScoreBatch | None, image: Tensor | None
 ) -> AttentionBatch | None:
-    if not isinstance(value, Tensor):
+    if not is_mask(value):
         return value
     soft = masks(value)
     picture = blank(soft.shape[1:]) if image is None else images(image)[0]

@@ -22,6 +22,7 @@ from ._schema import (
     alpha_input,
     image_input,
     mask_inputs,
+    one_mask_input,
     panel_input,
     result_outputs,
     schema,
@@ -70,6 +71,7 @@ class RefDiffFuseMasks(io.ComfyNode):
                 *mask_inputs(),
                 threshold_input(),
                 panel_input(),
+                one_mask_input(),
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
@@ -84,6 +86,7 @@ class RefDiffFuseMasks(io.ComfyNode):
         image: Tensor | None = None,
         threshold: float = 0.0,
         panel: str = "",
+        one_mask: bool = False,
         **settings: Any,
     ) -> io.NodeOutput:
         shape = Settings(**settings)

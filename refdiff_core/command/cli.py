@@ -182,7 +182,7 @@ _fresh = click.option("--fresh", is_flag=True, help="Throw away the records that
 @cli.command()
 @click.option(
     "--dataset",
-    type=click.Choice(["demo", "refcoco", "refcoco+", "refcocog"]),
+    type=click.Choice(["demo", "refcoco", "refcoco+", "refcocog", "grefcoco"]),
     required=True,
     help="demo is made where it is not there yet.",
 )

@@ -170,11 +170,14 @@ def _add(
     oracle: bool,
 ) -> None:
     for each, result in zip(asked, found, strict=True):
-        intersection, union = overlap(result.mask, truth[each.target])
-        known = {"chosen": result.best, "target": each.target} if oracle else {}
-        text = "; ".join(each.lines)
-        share = 1 / len(truth)
-        records.append(Record(text, each.group, intersection, union, chance=share, **known))
+        meant = truth[list(each.targets)].any(0)
+        areas = overlap(result.mask, ~meant if each.rest else meant)
+        known = {"chosen": sorted(result.chosen), "target": sorted(each.targets)} if oracle else {}
+        text, share = "; ".join(each.lines), 1 / len(truth)
+        none, found = not each.targets, result.found
+        records.append(
+            Record(text, each.group, *areas, chance=share, none=none, found=found, **known)
+        )
 
 
 def mirrored(scenes: Sequence[Scene], settings: Settings = Settings()) -> tuple[int, int]:

@@ -132,6 +132,8 @@ class Segmentation:
 
     mask: float32 (H, W) in [0, 1]; all zero when nothing was found.
     ranking: int64 (K,), indices of the admissible proposals, best first; K may be 0.
+    winners: int64 (W,), those whose union the mask is before it is finished; each a thing of its
+        own where several are asked for. None of a rest of the picture.
     excluded: the answers to what the expression itself excludes.
     """
 
@@ -140,13 +142,26 @@ class Segmentation:
     proposals: Proposals
     scores: Scores
     ranking: Tensor
+    winners: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
     attention: AttentionMap | None = None
     excluded: tuple[Segmentation, ...] = ()
 
     @property
     def found(self) -> bool:
-        """Whether any proposal was admissible and left a mask."""
-        return len(self.ranking) > 0 and bool((self.mask > 0).any())
+        """Whether any proposal was admissible and left a mask, or a rest of the picture is left."""
+        some = len(self.winners) > 0 or self.expression.region is not None
+        return some and bool((self.mask > 0).any())
+
+    @property
+    def chosen(self) -> list[int]:
+        """Indices of the proposals that are meant; of a rest of the picture, those left out."""
+        parts = self.excluded if self.expression.region == "picture" else (self,)
+        return [index for each in parts for index in each.winners.tolist()]
+
+    @property
+    def objects(self) -> Tensor:
+        """Bool (W, H, W): the mask of each thing that is meant, unfinished; best first."""
+        return self.proposals.masks[self.winners]
 
     @property
     def best(self) -> int | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..seeing.proposals import within_limits
 from ..settings import Settings
 from ..values import AttentionMap, Expression, Proposals, Scores, Segmentation
+from .counting import pick_things, pick_winners
 from .layout import Layout, covered_share
 from .relations import OtherThing
 from .scoring import base_score, match_chance
@@ -109,10 +110,75 @@ def _choose(
     # stable, so that equal scores keep the proposals' order whatever the sort
     order = total.argsort(descending=True, stable=True)
     ranking = order[: int((total > -torch.inf).sum())]
-    winners = result.proposals.masks[ranking[: settings.union]].any(0)
+    winners = pick_winners(
+        result.expression, result.proposals, ranking, _chance(result, settings), settings.union
+    )
+    mask = result.proposals.masks[winners].any(0)
     if without is not None:
-        winners = winners & ~without
-    return replace(result, ranking=ranking, mask=finish(winners, settings))
+        mask = mask & ~without
+    return replace(result, ranking=ranking, winners=winners, mask=finish(mask, settings))
+
+
+def _chance(result: Segmentation, settings: Settings) -> Tensor:
+    """The chance (N,) of each proposal of being meant, without what is left out."""
+    scores = result.scores
+    chance = _placed(scores, scores.total > -torch.inf, settings)
+    return chance if scores.excluded is None else chance * (1 - scores.excluded)
+
+
+def _rest(
+    result: Segmentation, left_out: Sequence[Segmentation], settings: Settings
+) -> Segmentation:
+    """The region that is asked for: the rest of the picture, its ground, or all things on it."""
+    proposals, region = result.proposals, result.expression.region
+    things = torch.zeros(0, dtype=torch.int64)
+    if region in ("background", "foreground"):
+        admissible = within_limits(proposals, settings.smallest, settings.largest)
+        things = pick_things(proposals, result.scores.generative, admissible)
+    covered = proposals.masks[things].any(0)
+    mask = covered if region == "foreground" else ~covered
+    for each in left_out:
+        mask = mask & ~each.proposals.masks[each.winners].any(0)
+    winners = things if region == "foreground" else things[:0]
+    none = torch.full((len(proposals),), -torch.inf)
+    scores, ranking = replace(result.scores, total=none), winners
+    return replace(
+        result, scores=scores, ranking=ranking, winners=winners, mask=finish(mask, settings)
+    )
+
+
+def join(line: Expression, parts: Sequence[Segmentation], settings: Settings) -> Segmentation:
+    """The answer to a list: the union of its things' masks, and the candidates of all of them."""
+    shared = all(each.proposals is parts[0].proposals for each in parts)
+    if shared:
+        proposals, starts = parts[0].proposals, [0] * len(parts)
+        totals = torch.stack([each.scores.total for each in parts]).amax(0)
+    else:
+        proposals = Proposals(
+            torch.cat([each.proposals.masks for each in parts]),
+            torch.cat([each.proposals.quality for each in parts]),
+        )
+        sizes = [len(each.proposals) for each in parts]
+        starts = [sum(sizes[:at]) for at in range(len(parts))]
+        totals = torch.cat([each.scores.total for each in parts])
+    winners = [each.winners + start for each, start in zip(parts, starts, strict=True)]
+    chosen = torch.tensor([*dict.fromkeys(torch.cat(winners).tolist())], dtype=torch.int64)
+    order = totals.argsort(descending=True, stable=True)
+    order = order[: int((totals > -torch.inf).sum())]
+    rest = order[~torch.isin(order, chosen)]
+    mask = torch.stack([each.mask for each in parts]).amax(0)
+    return replace(
+        parts[0],
+        expression=line,
+        mask=1 - torch.stack([1 - each.mask for each in parts]).amax(0)
+        if settings.invert
+        else mask,
+        proposals=proposals,
+        scores=Scores(totals),
+        ranking=torch.cat([chosen, rest]),
+        winners=chosen,
+        excluded=(),
+    )
 
 
 def leave_out(results: Sequence[Segmentation], settings: Settings) -> list[Segmentation]:
@@ -128,7 +194,7 @@ def leave_out(results: Sequence[Segmentation], settings: Settings) -> list[Segme
         settings: as for `fuse`.
 
     Returns:
-        As many, in their order; the negative ones keep their masks, so that they can be shown.
+        As many, in their order; the negative ones as they are.
     """
     negative = [each for each in results if each.expression.negative and each.found]
     return [
@@ -140,6 +206,8 @@ def _without(
     result: Segmentation, negative: Sequence[Segmentation], settings: Settings
 ) -> Segmentation:
     left_out = [each for each in (*result.excluded, *negative) if len(each.ranking)]
+    if result.expression.region:
+        return _rest(result, left_out, settings)
     if not left_out:
         return result
     scores = result.scores
@@ -149,7 +217,7 @@ def _without(
     total = _placed(scores, admissible, settings) * (1 - excluded)
     total = _by_quality(total, result.proposals, settings).masked_fill(~admissible, -torch.inf)
     changed = replace(result, scores=replace(scores, total=total, excluded=excluded))
-    cut = [each.proposals.masks[each.ranking[0]] for each in negative]
+    cut = [each.proposals.masks[each.winners].any(0) for each in negative]
     return _choose(changed, settings, torch.stack(cut).any(0) if cut else None)
 
 

@@ -37,6 +37,12 @@ class Answer:
     mask: Tensor
     seconds: float
 
+    @property
+    def objects(self) -> Tensor:
+        """Bool (W, H, W): each thing that is meant by itself, the size of the picture."""
+        size_hw = self.mask.shape[0], self.mask.shape[1]
+        return scale_to(self.result.objects, size_hw) >= 0.5
+
 
 def answer_picture(
     path: Path,

@@ -11,7 +11,9 @@ from torch import Tensor
 from ..refdiff_core.backends.clip_scorer import ClipScorer
 from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer
 from ..refdiff_core.errors import RefDiffError
-from ..refdiff_core.pipeline import Models, segment
+from ..refdiff_core.language.lines import looked_for
+from ..refdiff_core.pictures.images import shrink
+from ..refdiff_core.pipeline import Models, propose_masks, read_maps, segment
 from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
 from ..refdiff_core.seeing.phrases import find_phrases
 from ..refdiff_core.seeing.proposals import AttentionProposer
@@ -20,7 +22,8 @@ from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
 from ._attention import ComfyAttention
 from ._caches import cache_of
 from ._choice import Made
-from ._host import check_sizes, images, masks, progress, proposals
+from ._host import check_sizes, images, masks, progress, proposals, size_of
+from ._memory import RememberedAttention, RememberedProposer, RememberedScorer
 from ._models import DEMO_NAME, HostClip, sam_on_device
 from ._values import (
     AttentionBatch,
@@ -110,20 +113,24 @@ def read_attention(
     settings: AttentionSettings,
     sharpen: float,
 ) -> AttentionBatch:
-    """The words' maps in every picture."""
+    """The words' maps in every picture, one for each thing that the lines name."""
     pictures, source = images(image), ComfyAttention(*checkpoint, settings)
-    maps = tuple(tuple(source.read(picture, expressions)) for picture in pictures)
+    things = looked_for(expressions)
+    maps = tuple(
+        tuple(read_maps(shrink(picture), size_of(picture), things, source)) for picture in pictures
+    )
     return AttentionBatch(tuple(pictures), tuple(expressions), maps, sharpen)
 
 
 def propose(
     sam: Any, image: Tensor, attention: AttentionBatch | None, settings: SamSettings
 ) -> ProposalBatch:
-    """SAM's masks in every picture: one set each, or one per expression where maps guide it."""
+    """SAM's masks in every picture: one set each, or one per thing where maps guide it."""
     pictures, proposer, sets = images(image), HostProposer(sam, settings), []
     for index, picture in enumerate(pictures):
         maps = attention.sharpened(index) if attention else [None]
-        sets.append(tuple(proposer.propose(picture, maps)))
+        found = propose_masks(shrink(picture), size_of(picture), maps, proposer)
+        sets.append(tuple(found))
     return ProposalBatch(tuple(sets))
 
 
@@ -131,12 +138,12 @@ def score(
     clip: HostClip, image: Tensor, expressions: Sequence[Expression], given: Any
 ) -> ScoreBatch:
     """CLIP's view of every candidate in every picture."""
-    pictures, batch = images(image), proposals(given)
+    pictures, batch, things = images(image), proposals(given), looked_for(expressions)
     check_sizes(pictures, batch)
     scores = []
     for index, picture in enumerate(pictures):
-        sets = batch.of(index, len(expressions))
-        scores.append(_score_phrases(HostScorer(clip), picture, expressions, sets))
+        sets = batch.of(index, len(things))
+        scores.append(_score_phrases(HostScorer(clip), picture, things, sets))
     return ScoreBatch(tuple(pictures), tuple(expressions), tuple(scores))
 
 
@@ -151,7 +158,7 @@ def _score_phrases(
     asked = [find_phrases(expressions, unread, spatial=spatial) for spatial in (True, False)]
     flat = [phrase for phrases in asked for phrase in phrases]
     words = [phrase.words for phrase in flat]
-    found = scorer.score(picture, words, [sets[phrase.owner] for phrase in flat])
+    found = scorer.score(shrink(picture), words, [sets[phrase.owner] for phrase in flat])
     count = len(asked[0])
     return (
         PhraseScores(tuple(each.text for each in words[:count]), tuple(found[:count])),
@@ -170,9 +177,9 @@ def segment_batch(
 ) -> ResultBatch:
     """Everything at once."""
     models = Models(
-        ComfyAttention(*checkpoint, attention),
-        None if sam is None else HostProposer(sam),
-        None if clip is None else HostScorer(clip),
+        RememberedAttention(ComfyAttention(*checkpoint, attention), checkpoint, attention),
+        None if sam is None else RememberedProposer(HostProposer(sam), sam, own_settings(sam)),
+        None if clip is None else RememberedScorer(HostScorer(clip), clip.clip.model),
     )
     pictures, results = images(image), []
     for picture in pictures:
@@ -196,7 +203,7 @@ def fuse_batch(
         check_sizes(pictures, batch)
     results = []
     for index, picture in enumerate(pictures):
-        models = _given(maps, batch, scores, index, len(told.expressions))
+        models = _given(maps, batch, scores, index, len(looked_for(told.expressions)))
         results += segment(picture, told.expressions, models, shape)
     return ResultBatch(pictures, tuple(results))
 

@@ -20,6 +20,7 @@ from ._schema import (
     Scores,
     Segs,
     alpha_input,
+    each_input,
     image_input,
     mask_inputs,
     panel_input,
@@ -67,6 +68,7 @@ class RefDiffFuseMasks(io.ComfyNode):
                 *mask_inputs(),
                 threshold_input(),
                 panel_input(),
+                each_input(),
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
@@ -81,9 +83,10 @@ class RefDiffFuseMasks(io.ComfyNode):
         image: Tensor | None = None,
         threshold: float = 0.0,
         panel: str = "",
+        each: bool = False,
         **settings: Any,
     ) -> io.NodeOutput:
         shape = Settings(**settings)
         found = fuse_batch(attention, proposals, scores, image, shape)
         handled = by_hand(found, read_choices(panel), shape, threshold)
-        return answer(handled.batch, panel_of(handled, "fuse", message(handled.batch)))
+        return answer(handled.batch, panel_of(handled, "fuse", message(handled.batch)), each)

@@ -20,6 +20,7 @@ from ._schema import (
     Sam,
     alpha_input,
     attention_inputs,
+    each_input,
     expressions_input,
     image_input,
     look_of,
@@ -67,6 +68,7 @@ class RefDiffSegment(io.ComfyNode):
                 *attention_inputs(),
                 threshold_input(),
                 panel_input(),
+                each_input(),
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
@@ -88,6 +90,7 @@ class RefDiffSegment(io.ComfyNode):
         refdiff_clip: Any = None,
         threshold: float = 0.0,
         panel: str = "",
+        each: bool = False,
         **settings: Any,
     ) -> io.NodeOutput:
         look = look_of(timestep, resolution, seed, words)
@@ -96,4 +99,4 @@ class RefDiffSegment(io.ComfyNode):
         asker = asker_of(sam_model)
         handled = by_hand(found, read_choices(panel), shape, threshold, asker)
         ui = panel_of(handled, "segment", message(handled.batch), asker is not None)
-        return answer(handled.batch, ui)
+        return answer(handled.batch, ui, each)

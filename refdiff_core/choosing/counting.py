@@ -10,11 +10,11 @@ from ..values import Expression, Proposals
 from .layout import Layout, same_object
 
 LEAST_OF_ALL, LEAST_OF_NUMBER = 0.5, 0.1
-"""Chance of being meant from which a thing is one of "all the cups", or of "three cups": there
-the words say that there are three, so that a doubtful third is better than none."""
+"""Chance of being meant from which a thing is one of "all the cups", or of "three cups": where the
+words say that there are three, a doubtful third is better than none."""
 
 LARGEST_THING, BORDERS = 0.5, 3
-"""What covers more of the picture, or reaches so many of its borders, is no thing but its ground."""
+"""What covers more of the picture, or reaches so many of its borders, is ground and no thing."""
 
 
 def pick_winners(
@@ -63,8 +63,8 @@ def pick_things(proposals: Proposals, ground: Tensor | None, admissible: Tensor)
     Returns:
         int64 (W,), indices of proposals.
     """
-    height, width = proposals.size_hw
-    boxes = mask_boxes(proposals.masks)
+    height, width = proposals.grid_hw
+    boxes = mask_boxes(proposals.masks).cpu()
     edges = torch.tensor([0.0, 0.0, width, height])
     borders = ((boxes - edges).abs() <= 1).sum(1)
     things = admissible & (proposals.areas <= LARGEST_THING) & (borders < BORDERS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from ..seeing.proposals import within_limits
 from ..settings import Settings
-from ..values import AttentionMap, Expression, Proposals, Scores, Segmentation
+from ..values import AttentionMap, Drawing, Expression, Proposals, Scores, Segmentation
 from .counting import pick_things, pick_winners
 from .layout import Layout, covered_share
 from .relations import OtherThing
@@ -63,13 +64,14 @@ def fuse(
     if scores.spatial is not None:
         scores = replace(scores, total=_placed(scores, admissible, settings))
     total = _by_quality(scores.total, proposals, settings).masked_fill(~admissible, -torch.inf)
+    nothing = torch.zeros(0, dtype=torch.int64)
     return _choose(
         Segmentation(
             expression=expression,
-            mask=torch.zeros(proposals.size_hw),
+            drawing=Drawing(proposals.select(nothing)),
             proposals=proposals,
             scores=replace(scores, total=total),
-            ranking=torch.zeros(0, dtype=torch.int64),
+            ranking=nothing,
             attention=attention,
         ),
         settings,
@@ -103,9 +105,9 @@ def _placed(scores: Scores, admissible: Tensor, settings: Settings) -> Tensor:
 
 
 def _choose(
-    result: Segmentation, settings: Settings, without: Tensor | None = None
+    result: Segmentation, settings: Settings, without: Sequence[Proposals] = ()
 ) -> Segmentation:
-    """Rank by the total, and make the winners' mask without the pixels that are left out."""
+    """Rank by the total, and make the winners' mask without what is left out."""
     total = result.scores.total
     # stable, so that equal scores keep the proposals' order whatever the sort
     order = total.argsort(descending=True, stable=True)
@@ -113,10 +115,15 @@ def _choose(
     winners = pick_winners(
         result.expression, result.proposals, ranking, _chance(result, settings), settings.union
     )
-    mask = result.proposals.masks[winners].any(0)
-    if without is not None:
-        mask = mask & ~without
-    return replace(result, ranking=ranking, winners=winners, mask=finish(mask, settings))
+    return _draw(replace(result, ranking=ranking, winners=winners), settings, without)
+
+
+def _draw(
+    result: Segmentation, settings: Settings, without: Sequence[Proposals], *, whole: bool = False
+) -> Segmentation:
+    winners = result.proposals.select(result.winners)
+    finishing = partial(finish, settings=settings)
+    return replace(result, drawing=Drawing(winners, tuple(without), finishing, whole))
 
 
 def _chance(result: Segmentation, settings: Settings) -> Tensor:
@@ -135,50 +142,40 @@ def _rest(
     if region in ("background", "foreground"):
         admissible = within_limits(proposals, settings.smallest, settings.largest)
         things = pick_things(proposals, result.scores.generative, admissible)
-    covered = proposals.masks[things].any(0)
-    mask = covered if region == "foreground" else ~covered
-    for each in left_out:
-        mask = mask & ~each.proposals.masks[each.winners].any(0)
     winners = things if region == "foreground" else things[:0]
-    none = torch.full((len(proposals),), -torch.inf)
-    scores, ranking = replace(result.scores, total=none), winners
-    return replace(
-        result, scores=scores, ranking=ranking, winners=winners, mask=finish(mask, settings)
-    )
+    covered = [] if region == "foreground" else [proposals.select(things)]
+    without = [*covered, *(each.proposals.select(each.winners) for each in left_out)]
+    scores = replace(result.scores, total=torch.full((len(proposals),), -torch.inf))
+    chosen = replace(result, scores=scores, ranking=winners, winners=winners)
+    return _draw(chosen, settings, without, whole=region != "foreground")
 
 
 def join(line: Expression, parts: Sequence[Segmentation], settings: Settings) -> Segmentation:
-    """The answer to a list: the union of its things' masks, and the candidates of all of them."""
-    shared = all(each.proposals is parts[0].proposals for each in parts)
-    if shared:
-        proposals, starts = parts[0].proposals, [0] * len(parts)
-        totals = torch.stack([each.scores.total for each in parts]).amax(0)
-    else:
-        proposals = Proposals(
-            torch.cat([each.proposals.masks for each in parts]),
-            torch.cat([each.proposals.quality for each in parts]),
-        )
-        sizes = [len(each.proposals) for each in parts]
-        starts = [sum(sizes[:at]) for at in range(len(parts))]
-        totals = torch.cat([each.scores.total for each in parts])
-    winners = [each.winners + start for each, start in zip(parts, starts, strict=True)]
+    """The answer to a list: its things' winners, and the candidates of all of them.
+
+    Args:
+        line: the list.
+        parts: the answers to its things.
+        settings: as for `fuse`.
+    """
+    proposals, totals = parts[0].proposals, parts[0].scores.total
+    winners = [parts[0].winners]
+    for part in parts[1:]:
+        if part.proposals is parts[0].proposals and proposals is parts[0].proposals:
+            totals = torch.maximum(totals, part.scores.total)
+            winners.append(part.winners)
+        else:
+            winners.append(part.winners + len(proposals))
+            proposals = proposals.join(part.proposals)
+            totals = torch.cat([totals, part.scores.total])
     chosen = torch.tensor([*dict.fromkeys(torch.cat(winners).tolist())], dtype=torch.int64)
     order = totals.argsort(descending=True, stable=True)
     order = order[: int((totals > -torch.inf).sum())]
-    rest = order[~torch.isin(order, chosen)]
-    mask = torch.stack([each.mask for each in parts]).amax(0)
-    return replace(
-        parts[0],
-        expression=line,
-        mask=1 - torch.stack([1 - each.mask for each in parts]).amax(0)
-        if settings.invert
-        else mask,
-        proposals=proposals,
-        scores=Scores(totals),
-        ranking=torch.cat([chosen, rest]),
-        winners=chosen,
-        excluded=(),
-    )
+    ranking = torch.cat([chosen, order[~torch.isin(order, chosen)]])
+    joined = replace(parts[0], expression=line, proposals=proposals, scores=Scores(totals))
+    joined = replace(joined, ranking=ranking, winners=chosen, excluded=())
+    # what negative lines name is left out of all parts alike
+    return _draw(joined, settings, () if parts[0].drawing.whole else parts[0].drawing.without)
 
 
 def leave_out(results: Sequence[Segmentation], settings: Settings) -> list[Segmentation]:
@@ -217,8 +214,8 @@ def _without(
     total = _placed(scores, admissible, settings) * (1 - excluded)
     total = _by_quality(total, result.proposals, settings).masked_fill(~admissible, -torch.inf)
     changed = replace(result, scores=replace(scores, total=total, excluded=excluded))
-    cut = [each.proposals.masks[each.winners].any(0) for each in negative]
-    return _choose(changed, settings, torch.stack(cut).any(0) if cut else None)
+    cut = [each.proposals.select(each.winners) for each in negative]
+    return _choose(changed, settings, cut)
 
 
 def _excluded(proposals: Proposals, negative: Segmentation, settings: Settings) -> Tensor:

@@ -34,6 +34,12 @@ _out = click.option(
     help="Folder for the results; made if need be.",
 )
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+_previews = click.option(
+    "--previews", is_flag=True, help="Also write overlay, heat map and candidates."
+)
+_each = click.option(
+    "--each", is_flag=True, help="Also write a mask for each object: of 'both cups', two."
+)
 _MODEL_OPTIONS = (
     click.option("--demo", is_flag=True, help="Use the bundled models; they know coloured shapes."),
     click.option("--checkpoint", help="Stable Diffusion: a file, a diffusers folder, or a name."),
@@ -155,7 +161,8 @@ def demo(out: Path, seed: int | None) -> None:
     help="Proposals of your own: a folder of PNGs, or one .npy (N, height, width).",
 )
 @_out
-@click.option("--previews", is_flag=True, help="Also write overlay, heat map and candidates.")
+@_previews
+@_each
 @_as_json
 def segment(**given: Any) -> int:
     """Write the mask of what each expression means.
@@ -222,7 +229,8 @@ def evaluate(**given: Any) -> int:
 @model_options
 @_workers
 @_out
-@click.option("--previews", is_flag=True, help="Also write overlay, heat map and candidates.")
+@_previews
+@_each
 @_fresh
 def batch(**given: Any) -> int:
     """Write masks for a list of pictures, many or few.

@@ -157,7 +157,7 @@ class Judge:
             return {number: answer for one in each for number, answer in one.items()}
         answers = {number: lines[0] for number, lines in zip(questions, found, strict=True)}
         for answer in answers.values():
-            _check_size(answer.mask, image)
+            _check_size(answer.result.proposals.size_hw, image)
         return answers
 
     def _begin(self, image: ReferImage, sentence: Sentence, truth: Tensor) -> Record:
@@ -212,18 +212,20 @@ def _in_short(indices: Sequence[int]) -> int | list[int]:
 
 
 def _outcome(answer: Answer, truth: Tensor) -> Record:
-    result = answer.result
-    intersection, union = overlap(answer.mask.float(), truth)
+    result, mask = answer.result, answer.mask
+    intersection, union = overlap(mask.float(), truth)
+    found = bool(mask.any())
     # nothing where nothing is meant is right, as gRefCOCO's authors count it
-    right = float(not truth.any() and not answer.mask.any())
-    several = [encode_mask(mask) for mask in answer.objects] if len(answer.objects) > 1 else []
+    right = float(not found and not truth.any())
+    objects = answer.objects() if len(result.winners) > 1 else ()
+    several = {"masks": [encode_mask(each) for each in objects]} if objects else {}
     return {
         "intersection": intersection,
         "union": union,
         "iou": intersection / union if union else right,
-        "found": bool(answer.mask.any()),
+        "found": found,
         "chosen": _in_short(result.chosen),
-        **({"objects": several} if several else {}),
+        **several,
         "candidates": len(result.ranking),
         "score": result.score,
         "scores": {} if result.best is None else result.scores.of(result.best),
@@ -241,9 +243,9 @@ def _decode_objects(image: ReferImage, *, everything: bool) -> dict[int, Tensor]
     }
 
 
-def _check_size(mask: Tensor, image: ReferImage) -> None:
-    if tuple(mask.shape) != image.size_hw:
+def _check_size(size_hw: tuple[int, int], image: ReferImage) -> None:
+    if size_hw != image.size_hw:
         raise ImageError(
-            f"'{image.path}' is {mask.shape[1]} x {mask.shape[0]} pixels, its annotations are for "
+            f"'{image.path}' is {size_hw[1]} x {size_hw[0]} pixels, its annotations are for "
             f"{image.size_hw[1]} x {image.size_hw[0]}. Use the pictures of the data set."
         )

@@ -86,9 +86,10 @@ def _excluded(other: Expression, line: Phrase) -> Phrase | None:
     told = [word for word in words if word.text not in SIZES]
     if not told:
         return None
-    return replace(
-        line, words=noun_phrase(told, other.root), attention=_map_of(line.attention, told)
-    )
+    seen = _map_of(line.attention, told)
+    if seen is None and line.words.region == "picture":
+        seen = line.attention  # a map without words, such as a painted one, shows what is left out
+    return replace(line, words=noun_phrase(told, other.root), attention=seen)
 
 
 def _related(

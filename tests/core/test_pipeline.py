@@ -189,8 +189,9 @@ SEVERAL = {
 def test_several_are_found_as_many_as_the_words_ask_for(picture, squares, text, parts):
     (result,) = segment(picture, text, models(squares, *parts))
     assert {*result.chosen} == SEVERAL[text]
-    assert result.expression.text == text and len(result.objects) == len(SEVERAL[text])
-    assert torch.equal(result.mask > 0, result.objects.any(0))
+    objects = [mask > 0 for mask in result.drawing.draw_each()]
+    assert result.expression.text == text and len(objects) == len(SEVERAL[text])
+    assert torch.equal(result.mask > 0, torch.stack(objects).any(0))
     assert {*result.ranking[: len(result.winners)].tolist()} == SEVERAL[text]
 
 
@@ -200,7 +201,7 @@ def test_of_several_masks_of_a_thing_one_is_counted(picture, squares):
     inner[:, ::4] = False
     both = FixedProposals(Proposals.of(torch.cat([once, inner, once[:3].any(0)[None]])))
     (result,) = segment(picture, "all the red squares", models(both, scorer=False))
-    assert len(result.objects) == 3
+    assert len(result.winners) == 3
     assert torch.equal(result.mask > 0, once[[RED_LEFT, RED_MIDDLE, RED_LOW]].any(0))
 
 
@@ -229,7 +230,7 @@ def test_the_background_is_what_no_thing_covers(picture, squares):
     ground, things = segment(picture, ["background", "the foreground"], parts)
     assert torch.equal(things.mask > 0, squares.proposals.masks.any(0))
     assert torch.equal(ground.mask > 0, ~squares.proposals.masks.any(0))
-    assert len(things.objects) == len(squares.proposals) and not len(ground.objects)
+    assert len(things.winners) == len(squares.proposals) and not len(ground.winners)
 
 
 def test_a_list_is_found_as_its_things_are_one_by_one(picture, squares):
@@ -245,7 +246,7 @@ def test_a_list_without_shared_candidates_has_those_of_all_its_things(picture):
     alone = segment(picture, ["the blue square", "the red square"], models(None, True, False))
     assert len(listed.proposals) == sum(len(each.proposals) for each in alone)
     assert torch.equal(listed.mask, torch.stack([each.mask for each in alone]).amax(0))
-    assert len(listed.objects) == 2
+    assert len(listed.winners) == 2
 
 
 def test_with_inverted_masks_a_list_leaves_all_its_things_out(picture, squares):

@@ -118,7 +118,7 @@ def _small(picture: Image, choices: Mapping[str, Choice]) -> Small:
 def _make(picture: Image, made: Made, asker: Asker | None) -> Proposals:
     if made.file:
         return Proposals.of(_painted(made.file, (picture.shape[0], picture.shape[1]))[None])
-    if asker is None:
+    if asker is None or not (made.points or made.box):
         return Proposals.of(torch.zeros(0, *picture.shape[:2], dtype=torch.bool))
     return asker.ask(picture, made)
 
@@ -209,6 +209,6 @@ def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: floa
 def _by_strength(result: Segmentation, threshold: float) -> tuple[Proposals, Proposals]:
     """Where the map is at least so strong, in 255 steps as the panel has them, and where not."""
     assert result.attention is not None
-    strong = (result.attention.heat.cpu() * 255).round() >= round(threshold * 255)
+    strong = (result.attention.heat.cpu() * 255).round() >= int(threshold * 255 + 0.5)
     both = Proposals(torch.stack([strong, ~strong]), torch.ones(2), result.attention.size_hw)
     return both.select(torch.tensor([0])), both.select(torch.tensor([1]))

@@ -65,12 +65,14 @@ class HostAsker:
         with sam_on_device(self.sam) as model:
             proposer = SamProposer(model, own_settings(self.sam))
             proposer.cache = cache_of(model)
-            return proposer.ask(image, made.points, made.box or None)
+            # of the copy that `segment` shows, which is encoded already
+            found = proposer.ask(shrink(image), made.points, made.box or None)
+        return replace(found, picture_hw=(image.shape[0], image.shape[1]))
 
 
 def asker_of(sam: Any) -> HostAsker | None:
     """Who answers questions about a place, where there is a Segment Anything model."""
-    return None if sam is None or not hasattr(SamProposer, "ask") else HostAsker(sam)
+    return None if sam is None else HostAsker(sam)
 
 
 def own_settings(sam: Any) -> SamSettings:

@@ -98,7 +98,8 @@ def expressions_input() -> io.Input:
     return io.String.Input(
         "expressions",
         multiline=True,
-        default="the red circle on the left",
+        default="the cup on the left",
+        placeholder="Say which one, such as: the cup on the left",
         tooltip="What to find, in plain English, one a line; every line gives its own mask. "
         "'both cups', 'all the red cars', 'face . hair' are several things, 'everything but the "
         "dog' and 'background' the rest. 'not: ...' says what to leave out, [brackets] which word "

@@ -41,7 +41,10 @@ class RefDiffFuseMasks(io.ComfyNode):
             description="Ranks candidates by attention, CLIP and the words' geometry, and makes "
             "the mask of the best one. Candidates may come from anywhere, such as SAM 3's "
             "individual masks; without any they are made from the attention.",
-            search_aliases=["which mask", "rank masks", "choose mask", "pick mask", "which one"],
+            search_aliases=[
+                "which mask", "which one", "rank masks", "choose mask", "pick mask",
+                "select object", "sam 3 masks",
+            ],
             inputs=[
                 io.MultiType.Input(
                     "attention",
@@ -72,7 +75,7 @@ class RefDiffFuseMasks(io.ComfyNode):
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
-        )
+        )  # fmt: skip
 
     @classmethod
     def execute(

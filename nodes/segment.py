@@ -45,8 +45,10 @@ class RefDiffSegment(io.ComfyNode):
             "'the left cup', 'the player in white', 'the dog behind the bench'. SAM sharpens the "
             "mask's edges, CLIP helps to choose; both may be left out.",
             search_aliases=[
-                "text to mask", "referring segmentation", "mask by text", "grounding", "clipseg",
-                "segment by text", "ref-diff",
+                "text to mask", "mask by text", "segment by text", "select object", "describe",
+                "select by text", "find", "find object", "which one", "pick object", "clipseg",
+                "remove object", "referring segmentation", "grounding dino", "sam", "lang sam",
+                "inpaint mask", "ref-diff",
             ],
             inputs=[
                 *model_inputs(),

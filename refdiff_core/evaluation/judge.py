@@ -176,7 +176,7 @@ class Judge:
             "same_category": max(1, len(same)),
             "objects": len(image.annotations),
             "area": area,
-            "share": area / truth.numel(),
+            "share": area / max(1, truth.numel()),
             "none": not sentence.annotations,
             # as for an empty mask, until there is an answer
             "intersection": 0,

@@ -165,7 +165,9 @@ def attention_among(
         scores = query[:, :, part].float() * query.shape[-1] ** -0.5 @ k.transpose(-1, -2)
         if mask is not None:
             own = mask[..., part, columns] if mask.shape[-2] > 1 else mask[..., columns]
-            scores = scores.masked_fill(~own, -torch.inf) if own.dtype == torch.bool else scores + own
+            scores = (
+                scores.masked_fill(~own, -torch.inf) if own.dtype == torch.bool else scores + own
+            )
         scores = scores.masked_fill(closed[:, None, None], -torch.inf).softmax(-1)
         maps.append(scores.mean(1) @ picked)
     return torch.cat(maps, 1).transpose(1, 2)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Count = int | Literal["all"]
+"""How many are asked for: a number from 1, or every one that matches."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,9 @@ class Word:
 class Order:
     """A place in a row: the ``index``-th (from 1) counted from ``side``.
 
+    Where several are asked for, the first of them: "the second and third from the left" is two
+    from index 2 on.
+
     side: left, right, top, bottom, front or back.
     """
 
@@ -29,8 +36,8 @@ class Order:
 class Relation:
     """A relation to another thing.
 
-    kind: left of, right of, above, below, on, in, in front of, behind, near, between, with,
-        holding or wearing.
+    kind: left of, right of, above, below, on, in, in front of, behind, near, far from, between,
+        with, holding, wearing, or of (what it is a part of).
     noun: what the other thing is. attributes: the words that describe it.
     """
 
@@ -54,6 +61,11 @@ class Expression:
     position: where it is, out of left, right, top, bottom, middle, front, back.
     order: its place in a row. extreme: largest, smallest, tallest, shortest, closest, farthest.
     relations: to other nouns.
+    count: how many things it asks for; its mask is their union.
+    region: what is no thing: picture (all of it), background (what no thing covers), foreground
+        (all things); None for things.
+    things: of a list ("face . hair . left hand"), each with a text of its own; the mask is their
+        union. The list itself then names nothing.
     negative: the line asks for what to leave out.
     excluded: what the line itself says it does not mean ("not the red one"), each as an
         expression of its own, with its words at their places in ``text``.
@@ -67,6 +79,9 @@ class Expression:
     order: Order | None = None
     extreme: str | None = None
     relations: tuple[Relation, ...] = ()
+    count: Count = 1
+    region: str | None = None
+    things: tuple[Expression, ...] = ()
     negative: bool = False
     excluded: tuple[Expression, ...] = ()
     notes: tuple[str, ...] = ()

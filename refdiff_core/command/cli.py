@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -271,14 +271,21 @@ def parse(texts: tuple[str, ...], as_json: bool) -> None:
 
     for expression in [each for text in texts for each in parse_lines(text)]:
         record = to_json(expression)
-        excluded = [" ".join(w.text for w in each.target_words) for each in expression.excluded]
-        shown = {**record, "excluded": excluded}
-        click.echo(json.dumps(record) if as_json else _describe_parse(shown))
+        click.echo(json.dumps(record) if as_json else _describe_parse(record))
         for note in expression.notes:
             say(f"note: '{expression.text}': {note}")
 
 
 def _describe_parse(record: dict[str, object]) -> str:
     rows = [["", str(record["text"])]]
-    rows += [[name, str(value)] for name, value in record.items() if name != "text" and value]
+    told = {**record, "text": None, "notes": None}
+    for name in ("excluded", "things"):
+        told[name] = [_in_short(each) for each in cast(list[dict[str, object]], record[name])]
+    rows += [[name, str(value)] for name, value in told.items() if value and value != 1]
     return table(rows)
+
+
+def _in_short(record: dict[str, object]) -> dict[str, object]:
+    """What a record says beyond what is true of every line."""
+    said = {name: value for name, value in record.items() if value and value != 1}
+    return {name: value for name, value in said.items() if name not in ("text", "notes")}

@@ -103,6 +103,11 @@ def to_json(expression: Expression) -> dict[str, object]:
         "order": {"index": order.index, "from": order.side} if order else None,
         "extreme": expression.extreme,
         "relations": [{"kind": r.kind, "noun": r.noun.text} for r in expression.relations],
+        "count": expression.count,
+        "region": expression.region,
+        "excluded": [to_json(each) for each in expression.excluded],
+        "things": [to_json(each) for each in expression.things],
+        "notes": list(expression.notes),
     }
 
 

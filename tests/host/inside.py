@@ -11,6 +11,7 @@ import json
 import sys
 
 import inside_packs
+import inside_patches
 import torch
 from hosted import CHECK, EXPRESSIONS, REST, load, ours, picture, read, sample
 
@@ -331,5 +332,6 @@ def shapes(_=None):
 
 
 with torch.inference_mode():
-    check = globals().get(CHECK) or getattr(inside_packs, CHECK)
+    places = (sys.modules[__name__], inside_packs, inside_patches)
+    check = next(getattr(each, CHECK) for each in places if hasattr(each, CHECK))
     sys.stdout.write(json.dumps(check(*REST)) + "\n")

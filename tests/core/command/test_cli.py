@@ -335,6 +335,7 @@ def test_parse_prints_one_object_a_line(capsys):
     assert run(["parse", "the red cup\nleft dog", "not: cat", "--json"]) == 0
     found = records(capsys)
     keys = ["text", "negative", "root", "attributes", "position", "order", "extreme", "relations"]
+    keys += ["count", "region", "excluded", "things", "notes"]
     assert [list(each) for each in found] == [keys] * 3
     assert [each["root"] for each in found] == ["cup", "dog", "cat"]
 

@@ -412,6 +412,11 @@ def test_json_has_exactly_the_promised_keys():
         "order": {"index": 2, "from": "left"},
         "extreme": None,
         "relations": [{"kind": "in", "noun": "shirt"}],
+        "count": 1,
+        "region": None,
+        "excluded": [],
+        "things": [],
+        "notes": [],
     }
 
 

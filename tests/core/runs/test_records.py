@@ -102,7 +102,7 @@ def test_records_that_nobody_knows_are_left_alone(tmp_path):
 def test_two_runs_in_one_folder_are_one_too_many(tmp_path):
     with open_records(tmp_path, RUN):
         code = f"from test_records import *; go_on(__import__('pathlib').Path({str(tmp_path)!r}))"
-        path = os.pathsep.join(filter(None, sys.path))
+        path = os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])
         done = subprocess.run(
             [sys.executable, "-c", code],
             env={**os.environ, "PYTHONPATH": path},

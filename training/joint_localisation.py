@@ -88,12 +88,11 @@ def block_maps(
     """The mean of the words' maps, float32 (R, h, w), block by block."""
     height, width = (side // 2 for side in asked.latents.shape[-2:])
     places, length = height * width, asked.text.shape[1]
-    layout = Layout(places + length, 0, places, (height, width))
-    moved = [[[places + at for at in word] for word in words] for words in asked.words]
-    weights = word_weights(moved, layout.length)
-    said = torch.zeros(len(moved), layout.length, dtype=torch.bool)
-    for row, words in zip(said, moved, strict=True):
-        row[places + 1 : words[-1][-1] + 1] = True  # "the", colour and shape
+    layout = Layout(0, places, length, (height, width))
+    weights = word_weights(asked.words, length)
+    said = torch.zeros(len(asked.words), length, dtype=torch.bool)
+    for row, words in zip(said, asked.words, strict=True):
+        row[: words[-1][-1] + 2] = True  # start, "the", colour, shape, end
     names = [str(block) for block in range(len(model.transformer_blocks))]
     capture = Capture(names, weights, stop=False)
     draw = torch.Generator().manual_seed(0)

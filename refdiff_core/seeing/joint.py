@@ -28,16 +28,17 @@ READINGS = ("all", "text", "output")
 class Layout:
     """Where an attention call keeps the words and the places of the picture.
 
-    length: L, keys in all. image: the first place among the queries. text: where the
-    conditioning's first token lies among the keys. grid_hw: (h, w), the picture's places.
-    cross: queries are places only, keys text only.
+    image: the first place among the queries. text: where the conditioning's first token lies among
+    the keys. tokens: of the conditioning. grid_hw: (h, w), the picture's places.
+    cross: queries are places only, keys text only, ``keys`` of them.
     """
 
-    length: int
     image: int
     text: int
+    tokens: int
     grid_hw: tuple[int, int]
     cross: bool = False
+    keys: int = 0
 
     @property
     def places(self) -> slice:
@@ -45,9 +46,15 @@ class Layout:
         return slice(self.image, self.image + self.grid_hw[0] * self.grid_hw[1])
 
     def holds(self, query: Tensor, key: Tensor) -> bool:
-        """Whether a call with queries and keys (B, heads, tokens, d) is one of these."""
-        h, w = self.grid_hw
-        return (query.shape[2], key.shape[2]) == (h * w if self.cross else self.length, self.length)
+        """Whether a call with queries and keys (B, heads, tokens, d) has both text and picture.
+
+        Calls of one of them alone, as in refiners, are too short; what else may stand in the
+        sequence, such as padding or another picture, makes it longer.
+        """
+        places, keys = query.shape[2], key.shape[2]
+        if self.cross:
+            return places == self.places.stop and keys == self.keys
+        return places == keys >= max(self.places.stop, self.text + self.tokens)
 
 
 @dataclass
@@ -55,16 +62,16 @@ class JointReader:
     """Sees every attention call of a pass and records the n-th that fits the layout as block n.
 
     capture: takes the maps; its layers are named "0", "1", ... . layout: of the calls.
-    weights: float32 (B, L, G) from `word_weights`, of all keys. text: bool (B, L), the keys that
-    belong to the expression. reading: "all" for the softmax over all keys; "text" for one over the
-    expression's own tokens, so that nothing is lost to sinks such as padding; "output" for what
-    ConceptAttention does, a softmax over the same tokens of the likeness of attention's outputs.
+    weights: float32 (B, tokens, G) from `word_weights`. said: bool (B, tokens), which tokens of
+    the text are no padding. reading: "all" for the softmax over all keys; "text" for one over the
+    text that was said, so that nothing is lost to padding and other sinks; "output" for what
+    ConceptAttention does, a softmax over the same tokens of how alike attention's outputs are.
     """
 
     capture: Capture
     layout: Layout
     weights: Tensor
-    text: Tensor
+    said: Tensor
     reading: str = "all"
     blocks: int = 0
 
@@ -96,24 +103,31 @@ class JointReader:
 
     def _attention(self, query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
         q = query[:, :, self.layout.places]
-        k = key.repeat_interleave(query.shape[1] // key.shape[1], 1)
+        text = slice(self.layout.text, self.layout.text + self.layout.tokens)
         rows = _rows(mask, self.layout.places, query.shape[2])
         if self.reading == "text":
-            return attention_among(q, k, self.weights, self.text, rows)
-        return attention_over_all(q, k, self.weights, rows)
+            k = _for_all_heads(key[:, :, text], query)
+            own = None if rows is None else rows[..., text]
+            return attention_among(q, k, self.weights, self.said, own)
+        after = key.shape[2] - text.stop
+        weights = F.pad(self.weights, (0, 0, text.start, after))
+        return attention_over_all(q, _for_all_heads(key, query), weights, rows)
 
     def _likeness(self, output: Tensor) -> Tensor:
         out = output.transpose(1, 2).flatten(2) if output.ndim == 4 else output
-        places = out[:, self.layout.places]
-        return likeness(places, out[:, : self.layout.length], self.weights, self.text)
+        text = slice(self.layout.text, self.layout.text + self.layout.tokens)
+        return likeness(out[:, self.layout.places], out[:, text], self.weights, self.said)
 
     def _keep(self, name: str, query: Tensor, key: Tensor, maps: Tensor) -> None:
-        places, heads = self.layout.places, query.shape[1]
         if self.capture.propagation and not self.layout.cross:
-            k = key.repeat_interleave(heads // key.shape[1], 1)
-            own = (each[:, :, places].transpose(1, 2).flatten(2) for each in (query, k))
-            self.capture.record_self(name, *own)
-        self.capture.keep(name, maps, heads=heads, grid_hw=self.layout.grid_hw)
+            pair = (query, _for_all_heads(key, query))
+            places = (each[:, :, self.layout.places].transpose(1, 2).flatten(2) for each in pair)
+            self.capture.record_self(name, *places)
+        self.capture.keep(name, maps, heads=query.shape[1], grid_hw=self.layout.grid_hw)
+
+
+def _for_all_heads(key: Tensor, query: Tensor) -> Tensor:
+    return key.repeat_interleave(query.shape[1] // key.shape[1], 1)
 
 
 def attention_over_all(
@@ -125,7 +139,8 @@ def attention_over_all(
     nothing of the size places x keys is ever held.
 
     Args:
-        query: (B, heads, T, d). key: (B, heads, L, d).
+        query: (B, heads, T, d).
+        key: (B, heads, L, d).
         weights: float32 (B, L, G) from `word_weights`.
         mask: (..., T or 1, L), boolean or added to the scores, or None.
 
@@ -148,56 +163,64 @@ def attention_over_all(
 
 
 def attention_among(
-    query: Tensor, key: Tensor, weights: Tensor, tokens: Tensor, mask: Tensor | None = None
+    query: Tensor, key: Tensor, weights: Tensor, said: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    """As `attention_over_all`, among some of the keys only: no others are looked at.
+    """As `attention_over_all`, but the softmax is over some of the keys only.
 
     Args:
-        tokens: bool (B, L), which keys count.
+        query: (B, heads, T, d).
+        key: (B, heads, L, d).
+        weights: float32 (B, L, G) from `word_weights`.
+        said: bool (B, L), which keys count.
+        mask: as there.
+
+    Returns:
+        float32 (B, G, T), probabilities.
     """
-    columns, closed = _columns(tokens, query.device)
-    k = key[:, :, columns].float()
-    picked = weights.to(query.device)[:, columns]
-    rows = max(1, SCORES_AT_ONCE // (k.shape[0] * k.shape[1] * k.shape[2]))
+    columns, closed = _columns(said, query.device)
+    k, picked = key[:, :, columns].float(), weights.to(query.device)[:, columns]
+    rows = max(1, SCORES_AT_ONCE // (k.shape[0] * k.shape[1] * max(1, k.shape[2])))
     maps = []
     for start in range(0, query.shape[2], rows):
         part = slice(start, start + rows)
         scores = query[:, :, part].float() * query.shape[-1] ** -0.5 @ k.transpose(-1, -2)
         if mask is not None:
-            own = mask[..., part, columns] if mask.shape[-2] > 1 else mask[..., columns]
-            scores = (
-                scores.masked_fill(~own, -torch.inf) if own.dtype == torch.bool else scores + own
-            )
+            own = mask[..., part, :] if mask.shape[-2] > 1 else mask
+            scores = _masked(scores, own[..., columns])
         scores = scores.masked_fill(closed[:, None, None], -torch.inf).softmax(-1)
         maps.append(scores.mean(1) @ picked)
     return torch.cat(maps, 1).transpose(1, 2)
 
 
-def likeness(places: Tensor, output: Tensor, weights: Tensor, tokens: Tensor) -> Tensor:
-    """How much a place's attention output is like a word's, against the expression's other tokens.
+def _masked(scores: Tensor, mask: Tensor) -> Tensor:
+    return scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+
+
+def likeness(places: Tensor, words: Tensor, weights: Tensor, said: Tensor) -> Tensor:
+    """How much a place's attention output is like a word's, against the text's other tokens.
 
     Args:
-        places: (B, T, heads * d), the places' outputs.
-        output: (B, L, heads * d), the outputs where the keys lie.
+        places: (B, T, heads * d), the outputs of the picture's places.
+        words: (B, L, heads * d), those of the text's tokens.
         weights: float32 (B, L, G) from `word_weights`.
-        tokens: bool (B, L), the expression's.
+        said: bool (B, L), which tokens count.
 
     Returns:
         float32 (B, G, T), probabilities.
 
     Source: ConceptAttention, arXiv 2502.04320: dot products of outputs, softmax over concepts.
-    Concepts are tokens of their own there; here they are the expression's.
+    Concepts are tokens of their own there; here they are the text's.
     """
-    columns, closed = _columns(tokens, output.device)
-    scores = places.float() @ output[:, columns].float().transpose(1, 2)
+    columns, closed = _columns(said, words.device)
+    scores = places.float() @ words[:, columns].float().transpose(1, 2)
     scores = scores.masked_fill(closed[:, None], -torch.inf).softmax(-1)
-    return (scores @ weights.to(output.device)[:, columns]).transpose(1, 2)
+    return (scores @ weights.to(words.device)[:, columns]).transpose(1, 2)
 
 
-def _columns(tokens: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+def _columns(said: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
     """Which keys count for any text, int64 (C,), and which of them not for this one (B, C)."""
-    columns = tokens.any(0).nonzero().flatten()
-    return columns.to(device), ~tokens[:, columns].to(device)
+    columns = said.any(0).nonzero().flatten()
+    return columns.to(device), ~said[:, columns].to(device)
 
 
 def _rows(mask: Tensor | None, places: slice, length: int) -> Tensor | None:

@@ -2,6 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from ._errors import name_errors
 from ._models import register_folders
 from .attention import RefDiffAttention
 from .fuse import RefDiffFuseMasks
@@ -27,6 +28,7 @@ NODES: list[type[io.ComfyNode]] = [
 class RefDiffExtension(ComfyExtension):
     async def on_load(self) -> None:
         register_folders()
+        name_errors()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return NODES

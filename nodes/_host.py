@@ -11,7 +11,6 @@ import comfy.model_management
 import comfy.utils
 import torch
 from comfy_api.latest import io
-from server import PromptServer
 from torch import Tensor
 
 from ..refdiff_core.errors import ImageError, MaskError
@@ -168,13 +167,6 @@ def message(batch: ResultBatch) -> str:
     return "\n".join(dict.fromkeys(lines))
 
 
-def say(text: str, node_id: str | None) -> dict[str, Any] | None:
-    """Show a text on the node; gives what belongs into the node's ``ui``."""
-    if node_id is not None and PromptServer.instance is not None:
-        PromptServer.instance.send_progress_text(text, node_id)
-    return {"text": (text,)} if text else None
-
-
 def progress() -> Callable[[int, int], None]:
     """The core's progress callback: moves the node's bar, and stops where the user asks to."""
     bar = comfy.utils.ProgressBar(1)
@@ -186,8 +178,8 @@ def progress() -> Callable[[int, int], None]:
     return step
 
 
-def answer(batch: ResultBatch, node_id: str | None) -> io.NodeOutput:
-    """What Ref-Diff Segment and Fuse Masks give out."""
+def answer(batch: ResultBatch, ui: dict[str, Any]) -> io.NodeOutput:
+    """What Ref-Diff Segment and Fuse Masks give out, and what their panel shows."""
     found = [result.mask for result in batch.results]
     return io.NodeOutput(
         to_host(found),
@@ -196,7 +188,7 @@ def answer(batch: ResultBatch, node_id: str | None) -> io.NodeOutput:
         to_boxes(batch),
         to_segs(batch),
         to_overlays(batch),
-        ui=say(message(batch), node_id),
+        ui=ui,
     )
 
 

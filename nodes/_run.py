@@ -19,6 +19,7 @@ from ..refdiff_core.settings import AUTOMATIC, AttentionSettings, SamSettings, S
 from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
 from ._attention import ComfyAttention
 from ._caches import cache_of
+from ._choice import Made
 from ._host import check_sizes, images, masks, progress, proposals
 from ._models import DEMO_NAME, HostClip, sam_on_device
 from ._values import (
@@ -49,6 +50,24 @@ class HostProposer:
             proposer = SamProposer(model, self.settings, progress())
             proposer.cache = cache_of(model)
             return proposer.propose(image, attention)
+
+
+class HostAsker:
+    """What SAM_MODEL sees at a place that a hand pointed at."""
+
+    def __init__(self, sam: Any) -> None:
+        self.sam = sam
+
+    def ask(self, image: Image, made: Made) -> Proposals:
+        with sam_on_device(self.sam) as model:
+            proposer = SamProposer(model, own_settings(self.sam))
+            proposer.cache = cache_of(model)
+            return proposer.ask(image, made.points, made.box or None)
+
+
+def asker_of(sam: Any) -> HostAsker | None:
+    """Who answers questions about a place, where there is a Segment Anything model."""
+    return None if sam is None or not hasattr(SamProposer, "ask") else HostAsker(sam)
 
 
 def own_settings(sam: Any) -> SamSettings:

@@ -14,14 +14,15 @@ from torch import Tensor, nn
 
 from ..cache import PictureCache, fingerprint
 from ..pictures.images import resize_picture
-from ..seeing.attention import attention_map, word_weights
+from ..seeing.attention import word_weights
 from ..seeing.capture import Capture, PassComplete
 from ..settings import AttentionSettings
 from ..values import AttentionMap, Expression, Image
 from .checkpoints import StableDiffusion, load_stable_diffusion
 from .families import Family
+from .reading import Positions, read_in_batches
 from .tiny_autoencoder import load_tiny_autoencoder
-from .tokens import Tokens, batches, stack_layouts, tokenize, with_sinks, words_to_read
+from .tokens import Tokens, stack_layouts, tokenize, with_sinks
 
 
 class DiffusersAttention:
@@ -83,24 +84,19 @@ class DiffusersAttention:
         if self.settings.words == "root":
             expressions = [root_alone(expression) for expression in expressions]
         tokens = [tokenize(with_sinks(each.text, self.settings.sinks)) for each in expressions]
-        words = [words_to_read(*pair) for pair in zip(expressions, tokens, strict=True)]
         latents = self._encode_image(image)
-        maps: dict[int, Tensor] = {}
-        for rows in batches([each.chunks for each in tokens], self.rows_at_once(latents)):
-            positions = [[each for _, each in words[row]] for row in rows]
-            found = self._read_rows(latents, [tokens[row] for row in rows], positions)
-            maps |= zip(rows, found, strict=True)
-        size_hw = (image.shape[0], image.shape[1])
-        return [
-            attention_map(
-                expression,
-                [word for word, _ in found],
-                maps[row][: len(found)],  # a batch is as wide as its longest expression
-                size_hw,
-                competing=self.settings.competing,
-            )
-            for row, (expression, found) in enumerate(zip(expressions, words, strict=True))
-        ]
+
+        def read_rows(rows: list[int], positions: Positions) -> Tensor:
+            return self._read_rows(latents, [tokens[row] for row in rows], positions)
+
+        return read_in_batches(
+            expressions,
+            tokens,
+            read_rows,
+            (image.shape[0], image.shape[1]),
+            most=self.rows_at_once(latents),
+            competing=self.settings.competing,
+        )
 
     def rows_at_once(self, latents: Tensor) -> int:
         """How many expressions fit the budget, one at least."""
@@ -113,7 +109,7 @@ class DiffusersAttention:
         self,
         latents: Tensor,
         tokens: Sequence[Tokens],
-        positions: Sequence[Sequence[Sequence[int]]],
+        positions: Positions,
     ) -> Tensor:
         """The words' maps of some expressions, float32 (E, G, h, w), from one pass."""
         text, pooled = encode_text(self.model, tokens)

@@ -50,7 +50,7 @@ def load_image(path: str | Path) -> Image:
         with PIL.Image.open(path) as file:
             if getattr(file, "n_frames", 1) > 1:
                 logger.warning("'%s' is animated; its first frame is used.", path)
-            return _to_tensor(ImageOps.exif_transpose(file))
+            return from_pil(ImageOps.exif_transpose(file))
     except PIL.Image.DecompressionBombError as error:
         raise ImageError(f"'{path}' is too large: {error}. Scale it down first.") from error
     except UNREADABLE as error:
@@ -60,16 +60,27 @@ def load_image(path: str | Path) -> Image:
         ) from error
 
 
-def _to_tensor(picture: PIL.Image.Image) -> Image:
+def from_pil(picture: PIL.Image.Image) -> Image:
+    """A Pillow image of any mode as float32 (H, W, 3) in [0, 1], transparency over white."""
     if picture.mode.startswith(("I", "F")):
         return _wide_grey(np.asarray(picture, dtype=np.float32), picture.mode)
-    if picture.has_transparency_data:
+    if _has_transparency(picture):
         rgba = picture.convert("RGBA")
         white = PIL.Image.new("RGBA", rgba.size, "white")
         picture = PIL.Image.alpha_composite(white, rgba)
     array = np.asarray(picture.convert("RGB"), dtype=np.float32)
     array /= 255  # in place: a 36-megapixel picture is 432 MB as it is
     return torch.from_numpy(array)
+
+
+def _has_transparency(picture: PIL.Image.Image) -> bool:
+    # Pillow's own has_transparency_data is of 10.1; some hosts have 9.5
+    palette = picture.palette.mode if picture.mode == "P" and picture.palette else ""
+    return (
+        picture.mode in ("LA", "La", "PA", "RGBA", "RGBa")
+        or "transparency" in picture.info
+        or palette.endswith("A")
+    )
 
 
 def _wide_grey(array: np.ndarray, mode: str) -> Image:

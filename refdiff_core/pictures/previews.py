@@ -113,7 +113,7 @@ def sheet(tiles: Sequence[Image], captions: Sequence[str], columns: int = 4) -> 
     step_x, step_y = width + _GAP, height + _TEXT_SIZE + 2 * _GAP
     rows = math.ceil(len(tiles) / columns)
     canvas = PIL.Image.new("RGB", (columns * step_x + _GAP, rows * step_y + _GAP), _PAPER)
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(_TEXT_SIZE)
+    draw, font = ImageDraw.Draw(canvas), _font()
     for index, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
         x, y = _GAP + index % columns * step_x, _GAP + index // columns * step_y
         canvas.paste(to_pil(tile), (x, y))
@@ -136,6 +136,13 @@ def _tile(picture: Tensor, longer_side: int = 224) -> Tensor:
     scale = longer_side / max(picture.shape[:2])
     height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
     return scale_to(picture, (height, width))
+
+
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    try:
+        return ImageFont.load_default(_TEXT_SIZE)
+    except TypeError:  # before Pillow 10.1 there is one size
+        return ImageFont.load_default()
 
 
 def _fit(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:

@@ -17,7 +17,7 @@ from ..refdiff_core.seeing.phrases import find_phrases
 from ..refdiff_core.seeing.proposals import AttentionProposer
 from ..refdiff_core.settings import AUTOMATIC, AttentionSettings, SamSettings, Settings
 from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
-from ._attention import ComfyAttention
+from ._attention import attention_source
 from ._caches import cache_of
 from ._choice import Made
 from ._host import check_sizes, images, masks, progress, proposals
@@ -111,7 +111,7 @@ def read_attention(
     sharpen: float,
 ) -> AttentionBatch:
     """The words' maps in every picture."""
-    pictures, source = images(image), ComfyAttention(*checkpoint, settings)
+    pictures, source = images(image), attention_source(*checkpoint, settings)
     maps = tuple(tuple(source.read(picture, expressions)) for picture in pictures)
     return AttentionBatch(tuple(pictures), tuple(expressions), maps, sharpen)
 
@@ -170,7 +170,7 @@ def segment_batch(
 ) -> ResultBatch:
     """Everything at once."""
     models = Models(
-        ComfyAttention(*checkpoint, attention),
+        attention_source(*checkpoint, attention),
         None if sam is None else HostProposer(sam),
         None if clip is None else HostScorer(clip),
     )

@@ -74,6 +74,22 @@ def place_words(
     return Placed(tuple(tuple(sorted(each)) for each in characters), tuple(said))
 
 
+def reads_literally(
+    clip: Any, groups: dict[str, list[list[Token]]], prompt: str, keys: Sequence[str] = ()
+) -> bool:
+    """Whether the text encoder is told the prompt's own signs, such as the weights' brackets."""
+    key = _main(groups, keys)
+    vocabulary = _Vocabulary(clip.tokenizer, key)
+    said = b"".join(vocabulary.piece(token) for token in _flat(groups[key]))
+    return _squeeze(unicodedata.normalize("NFC", prompt).lower().encode()) in said
+
+
+def _main(groups: dict[str, list[list[Token]]], keys: Sequence[str]) -> str:
+    """The group that carries the text, where there is but one."""
+    named = [key for key in keys if key in groups]
+    return next(iter(named[::-1] or [key for key in groups if key not in _CLIP] or groups))
+
+
 def _segments(
     groups: dict[str, list[list[Token]]], length: int, keys: Sequence[str]
 ) -> Iterator[tuple[str, int, int]]:
@@ -88,7 +104,7 @@ def _segments(
                 yield key, start, 0
                 start += counts[key]
             return
-    key = next(iter(named or [key for key in groups if key not in _CLIP] or groups))
+    key = _main(groups, keys)
     if len(named) > 1 or (counts[key] < length and not named):
         raise UnavailableError(
             f"The text encoder gives {length} tokens where {counts} were expected. Use the text "

@@ -95,7 +95,9 @@ FLUX = Transformer(
     reading="output",
     inpainting=True,
 )
-CHROMA = Transformer("Chroma", stack="double_blocks", blocks=(14, 15, 16, 17), of=19, reading="output")
+CHROMA = Transformer(
+    "Chroma", stack="double_blocks", blocks=(14, 15, 16, 17), of=19, reading="output"
+)
 # ConceptAttention, as above: double blocks 5 to 7 of 8.
 FLUX2 = Transformer(
     "Flux.2",

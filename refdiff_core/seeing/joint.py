@@ -53,8 +53,8 @@ class Layout:
         """
         places, keys = query.shape[2], key.shape[2]
         if self.cross:
-            return places == self.places.stop and keys == self.keys
-        return places == keys >= max(self.places.stop, self.text + self.tokens)
+            return bool(places == self.places.stop and keys == self.keys)
+        return bool(places == keys >= max(self.places.stop, self.text + self.tokens))
 
 
 @dataclass
@@ -147,19 +147,23 @@ def attention_over_all(
     Returns:
         float32 (B, G, T), probabilities.
     """
-    size, count = query.shape[-1], weights.shape[-1]
-    maps = []
-    for columns in weights.to(query).split(size, -1):
-        # fast attention wants values as wide as keys
-        values = F.pad(columns, (0, size - columns.shape[-1]))[:, None]
-        total: Tensor | float = 0.0
-        for at in _heads_at_once(query):
-            own = values.expand(-1, len(range(*at.indices(query.shape[1]))), -1, -1)
-            rows = mask[:, at] if mask is not None and mask.shape[1] > 1 else mask
-            out = F.scaled_dot_product_attention(query[:, at], key[:, at], own, attn_mask=rows)
-            total = total + out[..., : columns.shape[-1]].float().sum(1)
-        maps.append(total)
-    return (torch.cat(maps, -1) / query.shape[1]).transpose(1, 2)[:, :count]
+    words = weights.to(query).split(query.shape[-1], -1)  # at most as many as values are wide
+    maps = [_attend_to(query, key, columns, mask) for columns in words]
+    return (torch.cat(maps, -1) / query.shape[1]).transpose(1, 2)
+
+
+def _attend_to(query: Tensor, key: Tensor, columns: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention with words for values, summed over heads: float32 (B, T, G)."""
+    # fast attention wants values as wide as keys
+    values = F.pad(columns, (0, query.shape[-1] - columns.shape[-1]))[:, None]
+    total = torch.zeros(len(query), query.shape[2], columns.shape[-1], device=query.device)
+    for at in _heads_at_once(query):
+        q, k = query[:, at], key[:, at]
+        rows = mask[:, at] if mask is not None and mask.shape[1] > 1 else mask
+        shared = values.expand(-1, q.shape[1], -1, -1)
+        out = F.scaled_dot_product_attention(q, k, shared, attn_mask=rows)
+        total += out[..., : columns.shape[-1]].float().sum(1)
+    return total
 
 
 def attention_among(

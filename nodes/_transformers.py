@@ -41,7 +41,7 @@ class Conditioning:
     @property
     def chunks(self) -> int:
         """Its length: texts of one length can share a pass."""
-        return self.text.shape[1]
+        return self.placed.length
 
     def positions(self, word: Word) -> tuple[int, ...]:
         """Where a word's pieces stand."""
@@ -109,6 +109,7 @@ class TransformerAttention:
         if prompt != said and reads_literally(self.clip, groups, prompt, keys):
             groups = self.clip.tokenize(said)
         found = self.clip.encode_from_tokens(groups, return_pooled=True, return_dict=True)
+        found.pop("conditioning_byt5small", None)  # HunyuanImage's, of what is to be written
         text, empty = found.pop("cond"), self.clip.tokenize("")
         placed = place_words(self.clip, groups, empty, said, text.shape[1], keys)
         return Conditioning(text, found, placed)

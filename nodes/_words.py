@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ..refdiff_core.errors import UnavailableError
 from ..refdiff_core.values import Word
@@ -20,6 +21,8 @@ Token = tuple[Any, ...]
 
 _CLIP = ("l", "g", "h", "byt5")
 _BLANKS = b" \t\r\n"
+_BYTE_LEVEL = ("\u0120the", "the</w>")
+_vocabularies: WeakKeyDictionary[Any, _Vocabulary] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,12 @@ class Placed:
     """Where an expression's characters are among the tokens of its conditioning.
 
     characters: for each character of the expression, the places that stand for it.
-    said: the places that are no padding.
+    said: the places that are no padding. length: of the text as the model reads it.
     """
 
     characters: tuple[tuple[int, ...], ...]
     said: tuple[int, ...]
+    length: int
 
     def positions(self, word: Word) -> tuple[int, ...]:
         """Where a word's pieces stand."""
@@ -61,9 +65,11 @@ def place_words(
     """
     characters: list[set[int]] = [set() for _ in text]
     said: list[int] = []
+    end = 0
     for key, start, dropped in _segments(groups, length, keys):
         tokens = _flat(groups[key])
-        vocabulary = _Vocabulary(clip.tokenizer, key)
+        end = start + len(tokens) - dropped
+        vocabulary = _vocabulary(clip.tokenizer, key)
         pieces = [vocabulary.piece(token) for token in tokens]
         first, last = _own(tokens, _flat(empty[key]))
         for character, found in enumerate(_align(pieces[first:last], text)):
@@ -71,7 +77,7 @@ def place_words(
             characters[character].update(at for at in places if at >= start)
         kept = vocabulary.without_padding(tokens)
         said += [at - dropped + start for at in kept if at >= dropped]
-    return Placed(tuple(tuple(sorted(each)) for each in characters), tuple(said))
+    return Placed(tuple(tuple(sorted(each)) for each in characters), tuple(said), end)
 
 
 def reads_literally(
@@ -79,7 +85,7 @@ def reads_literally(
 ) -> bool:
     """Whether the text encoder is told the prompt's own signs, such as the weights' brackets."""
     key = _main(groups, keys)
-    vocabulary = _Vocabulary(clip.tokenizer, key)
+    vocabulary = _vocabulary(clip.tokenizer, key)
     said = b"".join(vocabulary.piece(token) for token in _flat(groups[key]))
     return _squeeze(unicodedata.normalize("NFC", prompt).lower().encode()) in said
 
@@ -133,19 +139,28 @@ def _same(token: Token, other: Token) -> bool:
     return isinstance(token[0], int) and token[0] == other[0]
 
 
+def _vocabulary(tokenizer: Any, key: str) -> _Vocabulary:
+    """The vocabulary of one of a tokenizer's groups, looked through once."""
+    known = {name: each for name, each in vars(tokenizer).items() if hasattr(each, "inv_vocab")}
+    # a tokenizer for one text encoder alone need not have an attribute of the group's name
+    own = [known[name] for name in (f"clip_{key}", key) if name in known]
+    chosen = (own or list(known.values()) or [tokenizer])[0]
+    if chosen not in _vocabularies:
+        _vocabularies[chosen] = _Vocabulary(chosen)
+    return _vocabularies[chosen]
+
+
 class _Vocabulary:
     """The pieces of one of a tokenizer's vocabularies."""
 
-    def __init__(self, tokenizer: Any, key: str) -> None:
-        known = {name: each for name, each in vars(tokenizer).items() if hasattr(each, "inv_vocab")}
-        # a tokenizer for one text encoder alone need not have an attribute of the group's name
-        own = [known[name] for name in (f"clip_{key}", key) if name in known]
-        self.own = (own or list(known.values()) or [tokenizer])[0]
-        self.pieces: dict[int, Any] = self.own.inv_vocab
-        inner = getattr(self.own, "tokenizer", None)
+    def __init__(self, tokenizer: Any) -> None:
+        self.pieces: dict[int, Any] = tokenizer.inv_vocab
+        inner = getattr(tokenizer, "tokenizer", None)
         self.special = set(getattr(inner, "all_special_ids", None) or ())
-        words = set(self.pieces.values())
-        self.byte_level = "\u0120the" in words or "the</w>" in words
+        self.byte_level = any(piece in _BYTE_LEVEL for piece in self.pieces.values())
+        self.pad = getattr(tokenizer, "pad_token", None)
+        self.pads_with_end = self.pad == getattr(tokenizer, "end_token", None)
+        self.pads_left = bool(getattr(tokenizer, "pad_left", False))
 
     def piece(self, token: Token) -> bytes:
         """The bytes that a token stands for; none for special ones and for embeddings."""
@@ -155,14 +170,13 @@ class _Vocabulary:
 
     def without_padding(self, tokens: Sequence[Token]) -> list[int]:
         """Which tokens are no padding at the end, or at the start."""
-        pad, end = getattr(self.own, "pad_token", None), getattr(self.own, "end_token", None)
         ids = [token[0] if isinstance(token[0], int) else None for token in tokens]
         first, last = 0, len(ids)
-        while last > 0 and ids[last - 1] == pad:
+        while last > 0 and ids[last - 1] == self.pad:
             last -= 1
-        if pad == end and last < len(ids):
+        if self.pads_with_end and last < len(ids):
             last += 1  # the first of them ends the text
-        while first < last and ids[first] == pad and getattr(self.own, "pad_left", False):
+        while self.pads_left and first < last and ids[first] == self.pad:
             first += 1
         return list(range(first, last))
 

@@ -5,7 +5,7 @@
 Prints one line of JSON.
 """
 
-from hosted import CHECK, REST, load, ours, picture, read, sample  # isort: skip - finds ComfyUI
+from hosted import CHECK, REST, load, ours, read  # isort: skip - finds ComfyUI
 
 import json
 import sys

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..backends.sam_proposer import SamProposer
-from ..errors import ImageError, MaskError
+from ..errors import ModelError, OutputError, RefDiffError, UnavailableError
 from ..language.expression import parse_lines
 from ..models.choice import ModelChoice
 from ..pictures.masks import load_masks
@@ -18,11 +18,10 @@ from ..pipeline import Models
 from ..runs.batch import (
     Answer,
     answer_picture,
-    describe,
     file_names,
+    hand_out,
     line_of,
     open_folder,
-    write_mask,
     write_previews,
 )
 from ..runs.console import Work
@@ -69,9 +68,12 @@ def run_job(job: Job, work: Work) -> bool:
         work.step(path.name)
         try:
             answers = answer_picture(path, expressions, models, masks)
-        except (ImageError, MaskError) as error:
+        except (ModelError, OutputError, UnavailableError):
+            raise
+        except Exception as error:
             failed.append(path)
-            work.trouble(str(error))
+            foreseen = isinstance(error, RefDiffError)
+            work.trouble(str(error) if foreseen else f"'{path}': {type(error).__name__}: {error}")
         else:
             _hand_out(answers, path, job.out / name, models.variant, job, work)
     if failed and len(job.images) > 1:
@@ -94,10 +96,9 @@ def _hand_out(
     """Write one picture's files and print its records."""
     slugs = file_names([line_of(answer.result.expression) for answer in answers])
     for answer, slug in zip(answers, slugs, strict=True):
-        mask = write_mask(answer.mask, f"{base}.{slug}")
+        record = hand_out(answer, path, f"{base}.{slug}", variant)
         if job.previews:
             write_previews(answer.picture, answer.result, f"{base}.{slug}")
-        record = describe(answer, path, mask, variant)
         work.result(json.dumps(record) if job.as_json else _tell(record))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import math
+import os
 import struct
 from pathlib import Path
 
@@ -14,16 +17,13 @@ from PIL import ImageOps
 from torch import Tensor
 
 from ..errors import ImageError, OutputError
+from ..grid import WORKING_SIDE, fit
 from ..values import Image
 
-WORKING_SIDE = 2048
-"""Pixels of the longer side beyond which `shrink` makes a copy to work on.
-
-Attention comes from a grid of 64 cells at most and SAM's masks from one of 256: beyond this size
-there is nothing to gain, and a hundred proposals for a 36-megapixel picture fill 3.6 GB.
-"""
-
-UNREADABLE = (OSError, ValueError, SyntaxError, RuntimeError, TypeError, LookupError, struct.error)
+UNREADABLE = (
+    OSError, ValueError, SyntaxError, RuntimeError, TypeError, ArithmeticError, LookupError,
+    AttributeError, MemoryError, EOFError, struct.error,
+)  # fmt: skip
 """What Pillow's decoders raise on damaged files, as found by feeding them some."""
 
 logger = logging.getLogger("refdiff")
@@ -42,11 +42,8 @@ def load_image(path: str | Path) -> Image:
         ImageError: no such file, a folder, or nothing that Pillow can read whole.
     """
     path = Path(path)
-    if not path.exists():
-        raise ImageError(f"There is no picture at '{path}'. Check the path.")
-    if path.is_dir():
-        raise ImageError(f"'{path}' is a folder, not a picture. Name the pictures inside it.")
     try:
+        _check_file(path)
         with PIL.Image.open(path) as file:
             if getattr(file, "n_frames", 1) > 1:
                 logger.warning("'%s' is animated; its first frame is used.", path)
@@ -55,9 +52,18 @@ def load_image(path: str | Path) -> Image:
         raise ImageError(f"'{path}' is too large: {error}. Scale it down first.") from error
     except UNREADABLE as error:
         raise ImageError(
-            f"'{path}' cannot be read as a picture ({error}). "
+            f"'{path}' cannot be read as a picture ({error or type(error).__name__}). "
             "Use a whole PNG, JPEG, WebP or TIFF file."
         ) from error
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise ImageError(f"There is no picture at '{path}'. Check the path.")
+    if path.is_dir():
+        raise ImageError(f"'{path}' is a folder, not a picture. Name the pictures inside it.")
+    if not path.is_file():  # a device may have no end, and a pipe no beginning
+        raise ImageError(f"'{path}' is no file. Save the picture first.")
 
 
 def from_pil(picture: PIL.Image.Image) -> Image:
@@ -113,9 +119,12 @@ def check_image(image: Image) -> Image:
         raise ImageError(
             f"Picture values must be floats in [0, 1]; got {image.dtype}. Divide by 255."
         )
-    if not image.isfinite().all():
+    # one pass that makes nothing: of a large picture, every copy is hundreds of megabytes
+    low, high = (float(each) for each in torch.aminmax(image))
+    if not math.isfinite(low) or not math.isfinite(high):
         raise ImageError("The picture holds values that are not finite. Repair it first.")
-    return image.detach().to("cpu", torch.float32).clamp(0, 1)
+    image = image.detach().to("cpu", torch.float32)
+    return image if low >= 0 and high <= 1 else image.clamp(0, 1)
 
 
 def resize_picture(image: Image, size_hw: tuple[int, int]) -> Tensor:
@@ -129,17 +138,24 @@ def resize_picture(image: Image, size_hw: tuple[int, int]) -> Tensor:
 def shrink(image: Image, longer_side: int = WORKING_SIDE) -> Image:
     """A copy whose longer side is ``longer_side``; a picture that is not larger stays itself.
 
-    Segment the copy, then bring the mask back with ``scale_to(mask, image.shape[:2])``.
+    `refdiff_core.segment` shows models such a copy of a larger picture: attention comes from a
+    grid of 64 cells at most and SAM's masks from one of 256, so there is nothing to gain.
 
     Args:
         image: float32 (H, W, 3).
         longer_side: in pixels. The shorter side keeps its proportion, at least 1 pixel.
     """
-    scale = longer_side / max(image.shape[:2])
-    if scale >= 1:
-        return image
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    return scale_to(image, (height, width))
+    size_hw = fit((image.shape[0], image.shape[1]), longer_side)
+    times = max(image.shape[:2]) // longer_side
+    # whole pixels first, a band at a time: the rest then is small whatever the picture
+    return scale_to(_average(image, times) if times > 1 else image, size_hw)
+
+
+def _average(image: Image, times: int) -> Image:
+    """Means of squares of so many pixels a side; those at the far edges may be narrower."""
+    bands = image.split(64 * times)
+    shown = [F.avg_pool2d(each.movedim(-1, 0), times, ceil_mode=True) for each in bands]
+    return torch.cat(shown, 1).movedim(0, -1)
 
 
 def scale_to(picture: Tensor, size_hw: tuple[int, int]) -> Tensor:
@@ -177,7 +193,21 @@ def save_image(image: Image, path: str | Path) -> Path:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        to_pil(image).save(path)
-    except (OSError, ValueError) as error:  # ValueError: a suffix that Pillow does not know
+        kind = PIL.Image.registered_extensions()[path.suffix.lower()]
+        content = io.BytesIO()
+        to_pil(image).save(content, kind)
+        write_whole(path, content.getvalue())
+    except (OSError, ValueError, KeyError) as error:  # KeyError: a suffix that Pillow lacks
         raise OutputError(f"'{path}' cannot be written ({error}). Choose another --out.") from error
     return path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is whole or as it was before."""
+    part = path.with_name(f".{path.name[-100:]}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

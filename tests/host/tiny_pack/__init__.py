@@ -1,4 +1,4 @@
-"""A node pack for tests: tiny random checkpoints of ComfyUI's classes, and what they should give."""
+"""A node pack for tests: tiny random checkpoints of ComfyUI's classes, and their plain attention."""
 
 from .checkpoints import load
 from .proof import prove

@@ -19,10 +19,10 @@ from ..refdiff_core.seeing.phrases import find_phrases
 from ..refdiff_core.seeing.proposals import AttentionProposer
 from ..refdiff_core.settings import AUTOMATIC, AttentionSettings, SamSettings, Settings
 from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
-from ._attention import ComfyAttention
+from ._attention import attention_source
 from ._caches import cache_of
 from ._choice import Made
-from ._host import check_sizes, images, masks, progress, proposals, size_of
+from ._host import check_sizes, images, is_mask, masks, progress, proposals, size_of
 from ._memory import RememberedAttention, RememberedProposer, RememberedScorer
 from ._models import DEMO_NAME, HostClip, sam_on_device
 from ._values import (
@@ -116,7 +116,7 @@ def read_attention(
     sharpen: float,
 ) -> AttentionBatch:
     """The words' maps in every picture, one for each thing that the lines name."""
-    pictures, source = images(image), ComfyAttention(*checkpoint, settings)
+    pictures, source = images(image), attention_source(*checkpoint, settings)
     things = looked_for(expressions)
     maps = tuple(
         tuple(read_maps(shrink(picture), size_of(picture), things, source)) for picture in pictures
@@ -179,7 +179,7 @@ def segment_batch(
 ) -> ResultBatch:
     """Everything at once."""
     models = Models(
-        RememberedAttention(ComfyAttention(*checkpoint, attention), checkpoint, attention),
+        RememberedAttention(attention_source(*checkpoint, attention), checkpoint, attention),
         None if sam is None else RememberedProposer(HostProposer(sam), sam, own_settings(sam)),
         None if clip is None else RememberedScorer(HostScorer(clip), clip.clip.model),
     )
@@ -213,7 +213,7 @@ def fuse_batch(
 def _attention(
     value: Any, scores: ScoreBatch | None, image: Tensor | None
 ) -> AttentionBatch | None:
-    if not isinstance(value, Tensor):
+    if not is_mask(value):
         return value
     soft = masks(value)
     picture = blank(soft.shape[1:]) if image is None else images(image)[0]

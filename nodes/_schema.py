@@ -77,6 +77,17 @@ def threshold_input() -> io.Input:
     )
 
 
+def one_mask_input() -> io.Input:
+    """For what takes one mask a picture; optional and last, as `panel_input` says."""
+    return io.Boolean.Input(
+        "one_mask",
+        default=False,
+        optional=True,
+        tooltip="One mask a picture with what all lines found, for nodes that take one, such as "
+        "VAE Encode (for Inpainting). Off, every line has a mask of its own.",
+    )
+
+
 def model_inputs() -> list[io.Input]:
     return [
         io.Model.Input(

@@ -38,7 +38,12 @@ class AttentionBatch:
     def of_masks(
         cls, masks: Tensor, picture: Image, expressions: Sequence[Expression] | None
     ) -> AttentionBatch:
-        """Soft masks (T, H, W) as the maps of one picture, such as a painted hint."""
+        """Soft masks (T, H, W) as the maps of one picture, such as a painted hint.
+
+        None at all, as core's SAM 3 gives where it finds nothing, says that there is nothing.
+        """
+        if not len(masks):
+            masks = masks.new_zeros(len(looked_for(expressions or ())) or 1, *masks.shape[1:])
         asked = tuple(expressions or [Expression("the painted thing")] * len(masks))
         if (things := len(looked_for(asked))) != len(masks):
             raise MaskError(

@@ -19,9 +19,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[2])]
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 import files
 import runs
 import torch
@@ -118,7 +115,9 @@ def _peak() -> int:
         import resource
     except ImportError:  # Windows
         return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (
+        20 if sys.platform == "darwin" else 10
+    )
 
 
 def _bound_memory() -> None:
@@ -193,7 +192,8 @@ def page(tallies: list[Tally], seed: int) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    parser = argparse.ArgumentParser(description="What the program makes of bad input.")
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--page", action="store_true")
     parser.add_argument("--seed", type=int, default=0)

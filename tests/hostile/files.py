@@ -30,12 +30,13 @@ EXACT = {("PNG", "RGB"), ("PNG", "RGBA"), ("BMP", "RGB"), ("TIFF", "RGB"), ("PPM
 
 
 def _drawn() -> PIL.Image.Image:
-    return PIL.Image.fromarray(sample_scene(HELD_OUT_SEED + 3, size_hw=(48, 80)).image)
+    return PIL.Image.fromarray(sample_scene(HELD_OUT_SEED + 3, size_hw=(96, 160)).image)
 
 
 def _written(picture: PIL.Image.Image, kind: str, mode: str) -> bytes:
     content = io.BytesIO()
-    picture.convert("L").convert("I").convert(mode) if mode == "I;16" else None
+    if mode == "I;16":
+        picture = picture.convert("L").convert("I")
     picture.convert(mode).save(content, kind)
     return content.getvalue()
 

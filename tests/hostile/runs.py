@@ -65,7 +65,16 @@ def downloads(rng: random.Random, folder: Path):
     target = folder / "sams" / "model.pth"
     part = target.with_name("model.pth.part")
     lengths = (str(len(CONTENT)), "", "abc", "-1", str(10**30), "7", "1e9", "\u00b2")
-    places = (url + "2", "http://example.org/x", "ftp://x/y", "http://[", "//", "", "\x7f", "file:///")
+    places = (
+        url + "2",
+        "http://example.org/x",
+        "ftp://x/y",
+        "http://[",
+        "//",
+        "",
+        "\x7f",
+        "file:///",
+    )
 
     def tidy(error=None):
         names = {each.name for each in target.parent.iterdir()}
@@ -107,8 +116,10 @@ def downloads(rng: random.Random, folder: Path):
         yield f"download {number} {status} {headers}", fetch
 
 
-NAMES = ("é.png", "x" * 300 + ".png", "a\x00.png", "\udcff.png", "\ud800.png", "/dev/zero", "~no/x.png",
-         "..", "", "pipe.png", "text.png", "empty.png", "half.png", "folder.png")  # fmt: skip
+NAMES = (
+    "é.png", "x" * 300 + ".png", "a\x00.png", "\udcff.png", "\ud800.png", "/dev/zero", "~no/x.png",
+    "..", "", "pipe.png", "text.png", "empty.png", "half.png", "folder.png",
+)  # fmt: skip
 
 
 def whole_runs(rng: random.Random, folder: Path):
@@ -130,7 +141,9 @@ def whole_runs(rng: random.Random, folder: Path):
         out = folder / f"out{number}"
         (place / "list.jsonl").write_text("\n".join(map(json.dumps, rows)))
         before = {each.name for each in folder.iterdir()} | {out.name}
-        status = run(["batch", str(place / "list.jsonl"), "--demo", "--variant", "g", "--out", str(out)])
+        status = run(
+            ["batch", str(place / "list.jsonl"), "--demo", "--variant", "g", "--out", str(out)]
+        )
         told = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
         done = {each["image"] for each in told if "error" not in each}
         if not {"good1.png", "good2.png"} <= done:
@@ -148,7 +161,14 @@ def whole_runs(rng: random.Random, folder: Path):
             {"image": rng.choice(NAMES) or "x", "expression": odd_text("the red circle", rng) + "x"}
             for _ in range(6)
         ]
-        bad.append({"image": "good1.png", "expression": rng.choice(("\ud800", "a" * 5000, "[", "\U0001f534"))})
-        rows = [{"image": name, "expression": "the red circle"} for name in ("good1.png", "good2.png")]
+        bad.append(
+            {
+                "image": "good1.png",
+                "expression": rng.choice(("\ud800", "a" * 5000, "[", "\U0001f534")),
+            }
+        )
+        rows = [
+            {"image": name, "expression": "the red circle"} for name in ("good1.png", "good2.png")
+        ]
         rows = [rows[0], *bad, rows[1]]
         yield f"run {number}", lambda number=number, rows=rows: work(number, rows)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,8 +52,9 @@ def in_parts(masks: Tensor) -> tuple[Tensor, ...]:
 
 def count_cells(masks: Tensor) -> Tensor:
     """How many cells each mask covers: masks bool (N, h, w) to float32 (N,), where they are."""
-    # torch sums booleans by way of a copy eight times as large
-    return torch.cat([part.flatten(1).sum(1) for part in in_parts(masks)]).float()
+    # one by one: torch sums several by way of a copy eight times as large
+    counts = [torch.count_nonzero(mask) for mask in masks]
+    return torch.stack(counts).float() if counts else torch.zeros(0, device=masks.device)
 
 
 def resample(planes: Tensor, size_hw: Size, span_hw: tuple[float, float] | None = None) -> Tensor:
@@ -225,6 +227,8 @@ class JoinedMasks:
 
 def pack(rows: Tensor) -> Tensor:
     """Rows of booleans (N, C) as bits, uint8 (N, ceil(C / 8)), where they are."""
+    if rows.device.type == "cpu":  # many times as fast
+        return torch.from_numpy(np.packbits(rows.numpy(), axis=1, bitorder="little"))
     count = -(-rows.shape[1] // 8)
     bits = torch.zeros(len(rows), count, dtype=torch.uint8, device=rows.device)
     for place in range(8):
@@ -242,16 +246,32 @@ def unpack(bits: Tensor) -> Tensor:
 def to_grid(masks: Tensor) -> Tensor:
     """Masks bool (N, H, W) on their picture's working grid.
 
-    A cell belongs to a mask that covers half of it; a mask that covers half of none keeps the
-    cells that it covers most, so that no thing is too small to be seen.
+    A cell belongs to a mask that holds two of four places in it; a mask that holds so many of none
+    keeps the cells that it covers most, so that no thing is too small to be seen.
     """
     grid_hw = working_grid((masks.shape[1], masks.shape[2]))
     if grid_hw == tuple(masks.shape[1:]):
         return masks
-    return torch.cat([_shrink(part, grid_hw) for part in in_parts(masks)])
+    seen = masks.view(torch.uint8)
+    for axis, cells in enumerate(grid_hw, 1):
+        seen = _at(seen, axis, cells, 0.25) + _at(seen, axis, cells, 0.75)
+    small = seen >= 2
+    for index, kept in enumerate(small):
+        if not kept.any():
+            small[index] = _most_covered(masks[index], grid_hw)
+    return small
 
 
-def _shrink(masks: Tensor, grid_hw: Size) -> Tensor:
-    cover = torch.nn.functional.adaptive_avg_pool2d(masks.float(), grid_hw)
-    most = cover.amax((1, 2), keepdim=True) if len(masks) else cover
-    return (cover >= most.clamp(max=0.5)) & (cover > 0)
+def _at(values: Tensor, axis: int, cells: int, place: float) -> Tensor:
+    """Of so many cells along an axis, the values at one place in each."""
+    wide = values.shape[axis] / cells
+    first = int(place * wide)
+    if wide.is_integer():  # many times as fast as by indices
+        return values[(slice(None),) * axis + (slice(first, None, int(wide)),)]
+    places = ((torch.arange(cells, device=values.device) + place) * wide).long()
+    return values.index_select(axis, places)
+
+
+def _most_covered(mask: Tensor, grid_hw: Size) -> Tensor:
+    cover = torch.nn.functional.adaptive_avg_pool2d(mask[None].float(), grid_hw)[0]
+    return (cover == cover.amax()) & (cover > 0)

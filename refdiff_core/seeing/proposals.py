@@ -26,7 +26,9 @@ def mask_boxes(masks: Tensor) -> Tensor:
         float32 (N, 4), XYXY in pixels, right and bottom exclusive; [0, 0, 0, 0] for an empty mask.
         Where the masks are.
     """
-    (left, right), (top, bottom) = _ends(masks.any(1)), _ends(masks.any(2))
+    # as bytes: torch's any() of booleans is many times as slow
+    lines = masks.view(torch.uint8)
+    (left, right), (top, bottom) = _ends(lines.amax(1)), _ends(lines.amax(2))
     return torch.stack([left, top, right, bottom], 1).float()
 
 

@@ -33,12 +33,24 @@ SEG = namedtuple(
 
 def images(image: Tensor) -> list[Image]:
     """IMAGE (B, H, W, C) as B pictures on the CPU; a fourth channel is left out."""
-    if image.ndim != 4 or image.shape[-1] < 3 or not len(image):
+    if image.ndim != 4 or image.shape[-1] not in (3, 4) or not len(image):
+        planes = (
+            " It has its channels first." if image.ndim == 4 and image.shape[1] in (3, 4) else ""
+        )
         raise ImageError(
-            f"An IMAGE is (batch, height, width, 3), got {tuple(image.shape)}. "
+            f"An IMAGE is (batch, height, width, 3), got {tuple(image.shape)}.{planes} "
             "Connect a Load Image node."
         )
+    if image.max() > _BRIGHTEST:
+        raise ImageError(
+            f"An IMAGE has values in [0, 1], this one up to {float(image.max()):.0f}. "
+            "Divide it by 255 before it gets here."
+        )
     return [check_image(each) for each in image[..., :3]]
+
+
+_BRIGHTEST = 100.0
+"""Above it values are 0 to 255; below, even the lights of a picture with a high range fit in."""
 
 
 def size_of(picture: Image) -> tuple[int, int]:
@@ -46,8 +58,20 @@ def size_of(picture: Image) -> tuple[int, int]:
     return picture.shape[0], picture.shape[1]
 
 
-def masks(mask: Tensor) -> Tensor:
-    """MASK (B, H, W), (H, W) or (B, 1, H, W) as float32 (B, H, W) in [0, 1] on the CPU."""
+def is_mask(value: Any) -> bool:
+    """Whether it is a MASK, or a list of some, as nodes give out that make one at a time."""
+    several = isinstance(value, (list, tuple)) and bool(value)
+    return isinstance(value, Tensor) or (several and all(isinstance(v, Tensor) for v in value))
+
+
+def masks(mask: Tensor | Sequence[Tensor]) -> Tensor:
+    """MASK (B, H, W), (H, W) or (B, 1, H, W), or a list, as float32 (B, H, W) on the CPU."""
+    if not isinstance(mask, Tensor):
+        found = [masks(each) for each in mask]
+        if len({each.shape[1:] for each in found}) > 1:
+            sizes = ", ".join(f"{each.shape[2]} x {each.shape[1]}" for each in found[:5])
+            raise MaskError(f"Masks of one picture must share one size, got {sizes}.")
+        return torch.cat(found)
     if mask.ndim == 4 and mask.shape[1] == 1:
         mask = mask[:, 0]
     mask = mask[None] if mask.ndim == 2 else mask
@@ -65,7 +89,7 @@ def proposals(value: Any) -> ProposalBatch:
     """REFDIFF_PROPOSALS as it is; MASK and SEGS as the candidates of one picture."""
     if isinstance(value, ProposalBatch):
         return value
-    if isinstance(value, Tensor):
+    if is_mask(value):
         # a few at a time: compared all at once they would be there twice
         cut = Proposals.of_parts(part >= 0.5 for part in in_parts(masks(value)))
         return ProposalBatch(((cut,),))
@@ -96,7 +120,19 @@ def _whole(seg: Any, size_hw: Sequence[int]) -> Tensor:
     """The mask of a SEG in its picture, bool (1, H, W)."""
     mask = torch.zeros(1, *size_hw, dtype=torch.bool)
     x0, y0, x1, y1 = (int(edge) for edge in seg.crop_region)
-    mask[0, y0:y1, x0:x1] = torch.as_tensor(seg.cropped_mask) >= 0.5
+    if seg.cropped_mask is None:  # a box alone
+        mask[0, max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
+        return mask
+    part = torch.as_tensor(seg.cropped_mask).squeeze()
+    if part.shape != (y1 - y0, x1 - x0):
+        raise MaskError(
+            f"A SEG's mask is {tuple(part.shape)}, its crop_region {(y1 - y0, x1 - x0)}. "
+            "Connect the detector's own SEGS."
+        )
+    # regions are padded by some detectors and then reach past the picture
+    inside = part[max(0, -y0) : max(0, size_hw[0] - y0), max(0, -x0) : max(0, size_hw[1] - x0)]
+    top, left = max(0, y0), max(0, x0)
+    mask[0, top : top + inside.shape[0], left : left + inside.shape[1]] = inside >= 0.5
     return mask
 
 
@@ -213,11 +249,14 @@ def progress() -> Callable[[int, int], None]:
     return step
 
 
-def answer(batch: ResultBatch, ui: dict[str, Any]) -> io.NodeOutput:
-    """What Ref-Diff Segment and Fuse Masks give out, and what their panel shows."""
+def answer(batch: ResultBatch, ui: dict[str, Any], one_mask: bool = False) -> io.NodeOutput:
+    """What Ref-Diff Segment and Fuse Masks give out, and what their panel shows.
+
+    one_mask: of each picture, all lines' masks together.
+    """
     drawn = draw(batch)
     return io.NodeOutput(
-        drawn,
+        drawn.unflatten(0, (len(batch.images), -1)).amax(1) if one_mask else drawn,
         batch,
         to_scores(batch),
         to_boxes(batch, drawn),

@@ -15,6 +15,9 @@ from ..refdiff_core.values import Expression, Word
 
 Chunks = list[list[tuple[Any, float]]]
 
+_NO_WORDS = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*|<\w+:[^<>\n]*>|\bBREAK\b", re.DOTALL)
+"""What pasted prompts bring along and no text encoder is shown: comments, networks, breaks."""
+
 _NOT = re.compile(r"\s*not\b\s*:?\s*", re.IGNORECASE)
 
 
@@ -30,7 +33,7 @@ class PromptedExpression(Expression):
 
 def read_lines(text: str) -> tuple[PromptedExpression, ...]:
     """One expression a line, in ComfyUI's prompt syntax; blank lines are skipped."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in _NO_WORDS.sub(" ", text).splitlines() if line.strip()]
     if not lines:
         raise ExpressionError(
             "There is no expression. Write at least one line that says what to find, "

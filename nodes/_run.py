@@ -21,7 +21,7 @@ from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
 from ._attention import ComfyAttention
 from ._caches import cache_of
 from ._choice import Made
-from ._host import check_sizes, images, masks, progress, proposals, size_of
+from ._host import check_sizes, images, is_mask, masks, progress, proposals, size_of
 from ._memory import RememberedAttention, RememberedProposer, RememberedScorer
 from ._models import DEMO_NAME, HostClip, sam_on_device
 from ._values import (
@@ -64,12 +64,14 @@ class HostAsker:
         with sam_on_device(self.sam) as model:
             proposer = SamProposer(model, own_settings(self.sam))
             proposer.cache = cache_of(model)
-            return proposer.ask(image, made.points, made.box or None)
+            # of the copy that `segment` shows, which is encoded already
+            found = proposer.ask(shrink(image), made.points, made.box or None)
+        return replace(found, picture_hw=(image.shape[0], image.shape[1]))
 
 
 def asker_of(sam: Any) -> HostAsker | None:
     """Who answers questions about a place, where there is a Segment Anything model."""
-    return None if sam is None or not hasattr(SamProposer, "ask") else HostAsker(sam)
+    return None if sam is None else HostAsker(sam)
 
 
 def own_settings(sam: Any) -> SamSettings:
@@ -210,7 +212,7 @@ def fuse_batch(
 def _attention(
     value: Any, scores: ScoreBatch | None, image: Tensor | None
 ) -> AttentionBatch | None:
-    if not isinstance(value, Tensor):
+    if not is_mask(value):
         return value
     soft = masks(value)
     picture = blank(soft.shape[1:]) if image is None else images(image)[0]

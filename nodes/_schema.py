@@ -68,6 +68,17 @@ def threshold_input() -> io.Input:
     )
 
 
+def one_mask_input() -> io.Input:
+    """For what takes one mask a picture; optional and last, as `panel_input` says."""
+    return io.Boolean.Input(
+        "one_mask",
+        default=False,
+        optional=True,
+        tooltip="One mask a picture with what all lines found, for nodes that take one, such as "
+        "VAE Encode (for Inpainting). Off, every line has a mask of its own.",
+    )
+
+
 def model_inputs() -> list[io.Input]:
     return [
         io.Model.Input(
@@ -89,7 +100,8 @@ def expressions_input() -> io.Input:
     return io.String.Input(
         "expressions",
         multiline=True,
-        default="the red circle on the left",
+        default="the cup on the left",
+        placeholder="Say which one, such as: the cup on the left",
         tooltip="What to find, in plain English, one a line; every line gives its own mask. "
         "'not: ...' says what to leave out, [brackets] which word names the thing. "
         "ComfyUI's (weights:1.2) and embeddings work as in any prompt.",

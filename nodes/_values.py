@@ -37,7 +37,12 @@ class AttentionBatch:
     def of_masks(
         cls, masks: Tensor, picture: Image, expressions: Sequence[Expression] | None
     ) -> AttentionBatch:
-        """Soft masks (E, H, W) as the maps of one picture, such as a painted hint."""
+        """Soft masks (E, H, W) as the maps of one picture, such as a painted hint.
+
+        None at all, as core's SAM 3 gives where it finds nothing, says that there is nothing.
+        """
+        if not len(masks):
+            masks = masks.new_zeros(len(expressions or "1"), *masks.shape[1:])
         asked = tuple(expressions or [Expression("the painted thing")] * len(masks))
         if len(asked) != len(masks):
             raise MaskError(

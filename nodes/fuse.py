@@ -22,6 +22,7 @@ from ._schema import (
     alpha_input,
     image_input,
     mask_inputs,
+    one_mask_input,
     panel_input,
     result_outputs,
     schema,
@@ -40,7 +41,10 @@ class RefDiffFuseMasks(io.ComfyNode):
             description="Ranks candidates by attention, CLIP and the words' geometry, and makes "
             "the mask of the best one. Candidates may come from anywhere, such as SAM 3's "
             "individual masks; without any they are made from the attention.",
-            search_aliases=["which mask", "rank masks", "choose mask", "pick mask", "which one"],
+            search_aliases=[
+                "which mask", "which one", "rank masks", "choose mask", "pick mask",
+                "select object", "sam 3 masks",
+            ],
             inputs=[
                 io.MultiType.Input(
                     "attention",
@@ -67,10 +71,11 @@ class RefDiffFuseMasks(io.ComfyNode):
                 *mask_inputs(),
                 threshold_input(),
                 panel_input(),
+                one_mask_input(),
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
-        )
+        )  # fmt: skip
 
     @classmethod
     def execute(
@@ -81,6 +86,7 @@ class RefDiffFuseMasks(io.ComfyNode):
         image: Tensor | None = None,
         threshold: float = 0.0,
         panel: str = "",
+        one_mask: bool = False,
         **settings: Any,
     ) -> io.NodeOutput:
         shape = Settings(**settings)

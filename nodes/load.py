@@ -18,6 +18,7 @@ from ._models import (
     list_files,
     load_host_clip,
     load_host_sam,
+    missing_file,
 )
 from ._schema import LOADERS, Clip, Sam, schema
 
@@ -70,7 +71,7 @@ class RefDiffLoadSAM(io.ComfyNode):
             category=LOADERS,
             description="Loads a Segment Anything model (sam_vit_b, sam_vit_l, sam_vit_h) from "
             "models/sams. Impact Pack's and storyicon's nodes can use it too.",
-            search_aliases=["segment anything", "sam_vit", "SAMLoader"],
+            search_aliases=["segment anything", "sam", "sam_vit", "SAMLoader", "load sam"],
             inputs=[
                 io.Combo.Input(
                     "file",
@@ -81,6 +82,10 @@ class RefDiffLoadSAM(io.ComfyNode):
             ],
             outputs=[Sam.Output("sam_model", display_name="SAM_MODEL")],
         )
+
+    @classmethod
+    def validate_inputs(cls, file: str) -> bool | str:
+        return missing_file(SAMS, file) or True
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
@@ -114,6 +119,10 @@ class RefDiffLoadCLIP(io.ComfyNode):
             ],
             outputs=[Clip.Output("refdiff_clip", display_name="REFDIFF_CLIP")],
         )
+
+    @classmethod
+    def validate_inputs(cls, file: str) -> bool | str:
+        return missing_file(CLIPS, file) or True
 
     @classmethod
     def execute(cls, file: str, architecture: str) -> io.NodeOutput:

@@ -7,6 +7,7 @@ somebody asks for come to the picture's own size, out of the best that is known 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,9 +18,9 @@ from torch import Tensor
 WORKING_SIDE = 2048
 """Pixels of the longer side that models are shown: of a larger picture, a copy."""
 
-GRID_SIDE = 512
-"""Cells of the working grid's longer side: of 256, 384, 512 and 1024 the smallest with which
-answers stay (docs/speed.md)."""
+GRID_CELLS = 512 * 512
+"""Cells of the working grid at most. A bound of its area, because one of its longer side would
+leave a strip a few rows."""
 
 CELLS_AT_ONCE = 2**23
 """Cells held as numbers at once, 32 MiB of them, where there are more masks than that."""
@@ -40,8 +41,10 @@ def fits(size_hw: Size, picture_hw: Size) -> bool:
 
 def working_grid(size_hw: Size) -> Size:
     """The working grid (h, w) of a picture (H, W): its own pixels where those are few."""
-    # by way of the copy that models are shown, so that both round alike
-    return fit(fit(size_hw, WORKING_SIDE), GRID_SIDE)
+    # of the copy that models are shown, so that both round alike
+    height, width = fit(size_hw, WORKING_SIDE)
+    scale = min(1.0, math.sqrt(GRID_CELLS / (height * width)))
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def in_parts(masks: Tensor) -> tuple[Tensor, ...]:
@@ -128,35 +131,6 @@ class GridMasks:
     def select(self, keep: Tensor) -> GridMasks:
         """See `FineMasks.select`."""
         return GridMasks(self.masks[keep])
-
-
-@dataclass(frozen=True)
-class CutMasks:
-    """Parts of one map that was cut at thresholds.
-
-    heat: float32 (h, w), above zero within every mask.
-    levels: float32 (N,), where each was cut. masks: bool (N, h, w), the parts.
-    """
-
-    heat: Tensor
-    levels: Tensor
-    masks: Tensor
-
-    def draw(self, index: int, size_hw: Size) -> Tensor:
-        """See `FineMasks.draw`: its edge runs where the map falls to the threshold."""
-        mask = self.masks[index]
-        if tuple(mask.shape) == size_hw:
-            return mask
-        # a cell further than the part itself, because its edge lies between cells
-        near = torch.nn.functional.max_pool2d(mask[None].float(), 3, 1, 1)[0] > 0
-        heat = torch.where(near, self.heat, torch.zeros_like(self.heat))
-        # cuts hold what is at the threshold
-        below = float(self.levels[index]) * (1 - 1e-6)
-        return draw_above(heat, below, size_hw)
-
-    def select(self, keep: Tensor) -> CutMasks:
-        """See `FineMasks.select`."""
-        return CutMasks(self.heat, self.levels[keep], self.masks[keep])
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,8 @@ def _sample_picture(planes: Tensor, places: Tensor, steps: Tensor) -> Tensor:
     y = (at[..., 1] + top) / tower.shape[1] * 2 - 1
     grid = torch.stack([x, y], -1).flatten(0, 1)[None]  # one below the other
     found = F.grid_sample(tower[None], grid, align_corners=False)[0]
-    return found.unflatten(1, places.shape[:2]).transpose(0, 1)
+    shown: Tensor = found.unflatten(1, places.shape[:2])
+    return shown.transpose(0, 1)
 
 
 def _pyramid(planes: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:

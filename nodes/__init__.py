@@ -25,10 +25,13 @@ NODES: list[type[io.ComfyNode]] = [
 ]
 
 
+# not in on_load, which 0.3.64 does not call
+name_errors()
+
+
 class RefDiffExtension(ComfyExtension):
     async def on_load(self) -> None:
         register_folders()
-        name_errors()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return NODES

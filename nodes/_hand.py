@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 import folder_paths
@@ -15,14 +16,12 @@ from torch import Tensor
 from ..refdiff_core.choosing.fusion import finish
 from ..refdiff_core.choosing.scoring import generative_score
 from ..refdiff_core.errors import MaskError
-from ..refdiff_core.pictures.images import scale_to
+from ..refdiff_core.grid import working_grid
+from ..refdiff_core.pictures.images import scale_to, shrink
 from ..refdiff_core.settings import Settings
-from ..refdiff_core.values import Image, Proposals, Scores, Segmentation
+from ..refdiff_core.values import Drawing, Image, Proposals, Scores, Segmentation
 from ._choice import NOTHING, Choice, Made, find_mask, mask_ids, picture_id
 from ._values import ResultBatch
-
-GRID = 512
-"""Pixels of the longer side of what the panel shows; smaller pictures stay as they are."""
 
 
 class Asker(Protocol):
@@ -52,7 +51,7 @@ class Hand:
     picked: indices chosen, in the order of choice. lost: how many choices are not to be found.
     default: indices that were told otherwise, and count where none is chosen.
     cut: bool (h, w), what is kept out of the mask whatever is chosen; None where nothing is.
-        whole_cut: the same on the picture's own grid.
+    without: the masks that make it.
     """
 
     masks: Tensor
@@ -62,7 +61,7 @@ class Hand:
     lost: int = 0
     default: tuple[int, ...] = ()
     cut: Tensor | None = None
-    whole_cut: Tensor | None = None
+    without: tuple[Proposals, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,15 +110,9 @@ def by_hand(
 
 def _small(picture: Image, choices: Mapping[str, Choice]) -> Small:
     size_hw = (picture.shape[0], picture.shape[1])
-    pixels = (scale_to(picture, grid_of(size_hw)) * 255).round().byte()
+    pixels = (scale_to(shrink(picture), working_grid(size_hw)) * 255).round().byte()
     name = picture_id(pixels, size_hw)
     return Small(pixels, name, choices.get(name, NOTHING))
-
-
-def grid_of(size_hw: Sequence[int]) -> tuple[int, int]:
-    """The panel's grid for a picture of that size."""
-    scale = min(1.0, GRID / max(size_hw))
-    return max(1, round(size_hw[0] * scale)), max(1, round(size_hw[1] * scale))
 
 
 def _make(picture: Image, made: Made, asker: Asker | None) -> Proposals:
@@ -155,29 +148,26 @@ def _choose(
         count = len(result.proposals)
         made |= {count + at: name for at in range(len(masks))}
         result = _with(result, masks)
-    masks = scale_to(result.proposals.masks, grid_of(result.proposals.size_hw))
+    masks = result.proposals.masks.cpu()
     ids = mask_ids(masks)
     wanted = small.choice.picks.get(result.expression.text, ())
     # the first of what was made by that hand is what SAM trusts most
     first = {name: index for index, name in reversed(made.items())}
     found = [first.get(each, find_mask(each, ids)) for each in wanted]
     picked = tuple(dict.fromkeys(index for index in found if index is not None))
-    cut = _cut(result, row)
-    small_cut = None if cut is None else scale_to(cut[None], grid_of(cut.shape))[0]
+    cuts = _cuts(result, row)
+    cut = torch.cat([each.masks for each in cuts]).any(0).cpu() if cuts else None
     lost = found.count(None)
-    return result, Hand(masks, tuple(ids), made, picked, lost, cut=small_cut, whole_cut=cut)
+    return result, Hand(masks, tuple(ids), made, picked, lost, cut=cut, without=cuts)
 
 
 def _with(result: Segmentation, more: Proposals) -> Segmentation:
     """The result with further candidates, which were not ranked."""
     if not len(more):
         return result
-    proposals = Proposals(
-        torch.cat([result.proposals.masks, more.masks]),
-        torch.cat([result.proposals.quality, more.quality]),
-    )
+    proposals = result.proposals.join(more)
     seen = result.attention
-    fit = more.quality if seen is None else generative_score(seen.heat, more.masks)
+    fit = more.quality if seen is None else generative_score(seen.heat.cpu(), more.masks.cpu())
     nothing = torch.full((len(more),), torch.nan)
 
     def extend(term: Tensor | None, values: Tensor) -> Tensor | None:
@@ -194,15 +184,14 @@ def _with(result: Segmentation, more: Proposals) -> Segmentation:
     return replace(result, proposals=proposals, scores=scores)
 
 
-def _cut(result: Segmentation, row: Sequence[Segmentation]) -> Tensor | None:
+def _cuts(result: Segmentation, row: Sequence[Segmentation]) -> tuple[Proposals, ...]:
     """What negative lines keep out of the mask."""
     named = [] if result.expression.negative else row
-    cuts = [
-        each.proposals.masks[each.best]
+    return tuple(
+        each.proposals.select(each.ranking[:1])
         for each in named
         if each.expression.negative and each.best is not None
-    ]
-    return torch.stack(cuts).any(0) if cuts else None
+    )
 
 
 def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: float) -> Segmentation:
@@ -213,16 +202,18 @@ def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: floa
         return result
     ranked = result.ranking.tolist()
     winners = list(told) or ranked[: settings.union]
-    mask = result.proposals.masks[winners].any(0)
+    shown, without = result.proposals.select(torch.tensor(winners).long()), hand.without
     if cut_by_map:
-        mask = mask & _strong(result, threshold) if told else _strong(result, threshold)
-    if hand.whole_cut is not None:
-        mask = mask & ~hand.whole_cut
+        strong, weak = _by_strength(result, threshold)
+        shown, without = (shown, (*without, weak)) if told else (strong, without)
     order = list(dict.fromkeys([*winners, *ranked]))
-    return replace(result, mask=finish(mask, settings), ranking=torch.tensor(order).long())
+    drawing = Drawing(shown, without, partial(finish, settings=settings))
+    return replace(result, drawing=drawing, ranking=torch.tensor(order).long())
 
 
-def _strong(result: Segmentation, threshold: float) -> Tensor:
-    """Where the map is at least so strong, in 255 steps as the panel has them."""
+def _by_strength(result: Segmentation, threshold: float) -> tuple[Proposals, Proposals]:
+    """Where the map is at least so strong, in 255 steps as the panel has them, and where not."""
     assert result.attention is not None
-    return (result.attention.heat * 255).round() >= round(threshold * 255)
+    strong = (result.attention.heat.cpu() * 255).round() >= round(threshold * 255)
+    both = Proposals(torch.stack([strong, ~strong]), torch.ones(2), result.attention.size_hw)
+    return both.select(torch.tensor([0])), both.select(torch.tensor([1]))

@@ -11,7 +11,8 @@ from torch import Tensor
 from ..refdiff_core.backends.clip_scorer import ClipScorer
 from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer
 from ..refdiff_core.errors import RefDiffError
-from ..refdiff_core.pipeline import Models, segment
+from ..refdiff_core.pictures.images import shrink
+from ..refdiff_core.pipeline import Models, propose_masks, read_maps, segment
 from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
 from ..refdiff_core.seeing.phrases import find_phrases
 from ..refdiff_core.seeing.proposals import AttentionProposer
@@ -20,7 +21,8 @@ from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
 from ._attention import ComfyAttention
 from ._caches import cache_of
 from ._choice import Made
-from ._host import check_sizes, images, masks, progress, proposals
+from ._host import check_sizes, images, masks, progress, proposals, size_of
+from ._memory import RememberedAttention, RememberedProposer, RememberedScorer
 from ._models import DEMO_NAME, HostClip, sam_on_device
 from ._values import (
     AttentionBatch,
@@ -112,7 +114,10 @@ def read_attention(
 ) -> AttentionBatch:
     """The words' maps in every picture."""
     pictures, source = images(image), ComfyAttention(*checkpoint, settings)
-    maps = tuple(tuple(source.read(picture, expressions)) for picture in pictures)
+    maps = tuple(
+        tuple(read_maps(shrink(picture), size_of(picture), expressions, source))
+        for picture in pictures
+    )
     return AttentionBatch(tuple(pictures), tuple(expressions), maps, sharpen)
 
 
@@ -123,7 +128,8 @@ def propose(
     pictures, proposer, sets = images(image), HostProposer(sam, settings), []
     for index, picture in enumerate(pictures):
         maps = attention.sharpened(index) if attention else [None]
-        sets.append(tuple(proposer.propose(picture, maps)))
+        found = propose_masks(shrink(picture), size_of(picture), maps, proposer)
+        sets.append(tuple(found))
     return ProposalBatch(tuple(sets))
 
 
@@ -151,7 +157,7 @@ def _score_phrases(
     asked = [find_phrases(expressions, unread, spatial=spatial) for spatial in (True, False)]
     flat = [phrase for phrases in asked for phrase in phrases]
     words = [phrase.words for phrase in flat]
-    found = scorer.score(picture, words, [sets[phrase.owner] for phrase in flat])
+    found = scorer.score(shrink(picture), words, [sets[phrase.owner] for phrase in flat])
     count = len(asked[0])
     return (
         PhraseScores(tuple(each.text for each in words[:count]), tuple(found[:count])),
@@ -170,9 +176,9 @@ def segment_batch(
 ) -> ResultBatch:
     """Everything at once."""
     models = Models(
-        ComfyAttention(*checkpoint, attention),
-        None if sam is None else HostProposer(sam),
-        None if clip is None else HostScorer(clip),
+        RememberedAttention(ComfyAttention(*checkpoint, attention), checkpoint, attention),
+        None if sam is None else RememberedProposer(HostProposer(sam), sam, own_settings(sam)),
+        None if clip is None else RememberedScorer(HostScorer(clip), clip.clip.model),
     )
     pictures, results = images(image), []
     for picture in pictures:

@@ -67,7 +67,7 @@ class Found:
         shown = []
         for number, (line, rank) in enumerate(self.candidates, 1):
             index = int(line.ranking[rank])
-            mask = scale_to(line.proposals.masks[index], size_hw)
+            mask = scale_to(line.proposals.masks[index].cpu(), size_hw)
             words = f"  {line.expression.text}" if several else ""
             caption = f"{number}   {float(line.scores.total[index]):.3f}{words}"
             shown.append((to_pil(overlay(small, mask)), caption))
@@ -87,15 +87,15 @@ class Found:
         size_hw = (self.image.height, self.image.width)
         union = torch.zeros(size_hw, dtype=torch.bool)
         for number in numbers:
-            union |= scale_to(_candidate(*self.candidates[number - 1]), size_hw)
+            union |= _candidate(*self.candidates[number - 1], size_hw)
         for each in self.results:
             if each.expression.negative and each.found:
-                union &= ~scale_to(_candidate(each, 0), size_hw)
+                union &= ~_candidate(each, 0, size_hw)
         return to_pil(finish(union, shape))
 
 
-def _candidate(line: Segmentation, rank: int) -> Tensor:
-    return line.proposals.masks[line.ranking[rank]]
+def _candidate(line: Segmentation, rank: int, size_hw: tuple[int, int]) -> Tensor:
+    return line.proposals.draw(int(line.ranking[rank]), size_hw)
 
 
 def find(image: Image.Image | None, words: str, sam: str = NONE, clip: str = NONE) -> Found:

@@ -25,16 +25,16 @@ from ..values import Expression, Image, Proposals
 from .clip_views import (
     blocked_pairs,
     cut_out,
+    darken,
     interpolate_positions,
     patch_coverage,
     patch_grid,
-    position_ramp,
 )
 from .precision import autocast
 
 Progress = Callable[[int, int], None]
 Sides = tuple[str, ...]
-"""Where the words say that the thing lies, for `position_ramp`."""
+"""Where the words say that the thing lies, for `clip_views.position_ramp`."""
 
 
 @dataclass(frozen=True)
@@ -90,73 +90,82 @@ class ClipScorer:
         Bare cosines, in [-1, 1], where the settings say so. A region that several expressions
         share is embedded once.
         """
+        image = image.to(self.device)
         vectors: dict[tuple[Sides, int], Tensor] = {}
         said = [expression.position if self.settings.ramp else () for expression in expressions]
         for sides in dict.fromkeys(said):
             pairs = zip(said, proposals, strict=True)
-            sets = {id(each): each.masks for own, each in pairs if own == sides}
+            sets = {id(each): each for own, each in pairs if own == sides}
             found = self._embed_sets(image, list(sets.values()), sides)
             vectors |= zip([(sides, key) for key in sets], found, strict=True)
+        texts = self.embed_expressions(expressions)
         return [
-            self._compare(vectors[sides, id(each)], self.embed_expression(expression))
-            for sides, expression, each in zip(said, expressions, proposals, strict=True)
+            self._compare(vectors[sides, id(each)], text)
+            for sides, text, each in zip(said, texts, proposals, strict=True)
         ]
 
     def _compare(self, regions: Tensor, text: Tensor) -> Tensor:
         if not self.settings.likelihood:
             return regions @ text
-        scale = float(self.clip.model.logit_scale.exp())
+        scale = self.clip.model.logit_scale.exp().float()
         return relative_likelihood(scale * (F.normalize(regions, dim=-1) @ text))
 
-    def _embed_sets(self, image: Image, sets: Sequence[Tensor], sides: Sides) -> list[Tensor]:
+    def _embed_sets(self, image: Image, sets: Sequence[Proposals], sides: Sides) -> list[Tensor]:
         """`embed_regions` of several sets of masks at once, for those that are not kept."""
         picture = fingerprint(image)
-        masks = [mask for each in sets for mask in each]
-        keys = [(picture, self.settings, sides, fingerprint(mask)) for mask in masks]
+        masks = [(each, at) for each in sets for at in range(len(each))]
+        keys = [(picture, self.settings, sides, each.digests[at]) for each, at in masks]
         found = {key: kept[0] for key in set(keys) if (kept := self.cache.get(key)) is not None}
         new = {key: mask for key, mask in zip(keys, masks, strict=True) if key not in found}
         if new:
+            shown = torch.stack([each.masks[at] for each, at in new.values()])
             with autocast(self._weight):
-                regions = self.embed_regions(image, torch.stack([*new.values()]), sides)
+                regions = self.embed_regions(image, shown.to(self.device), sides)
             found |= zip(new, regions, strict=True)
         for key in new:
             self.cache.put(key, found[key])
-        nothing = torch.zeros(0, self.clip.model.visual.output_dim)
-        vectors = torch.stack([found[key] for key in keys]) if keys else nothing
+        nothing = torch.zeros(0, self.clip.model.visual.output_dim, device=self.device)
+        vectors = torch.stack([found[key].to(self.device) for key in keys]) if keys else nothing
         return list(vectors.split([len(each) for each in sets]))
 
-    def embed_expression(self, expression: Expression) -> Tensor:
-        """Unit vector float32 (d,): the mean of the sentence and its noun phrase."""
+    def embed_expressions(self, expressions: Sequence[Expression]) -> list[Tensor]:
+        """Unit vectors float32 (d,): of each the mean of the sentence and its noun phrase."""
+        said = [self._texts(each) for each in expressions]
+        vectors = self.embed_texts([text for texts in said for text in texts])
+        parts = vectors.split([len(texts) for texts in said])
+        return [F.normalize(part.mean(0), dim=-1) for part in parts]
+
+    def _texts(self, expression: Expression) -> list[str]:
         phrase = " ".join(word.text for word in expression.target_words)
-        texts = list(dict.fromkeys(filter(None, (expression.text, phrase))))
-        said = [self.settings.template.format(text) for text in texts]
-        return F.normalize(self.embed_texts(said).mean(0), dim=-1)
+        texts = dict.fromkeys(filter(None, (expression.text, phrase)))
+        return [self.settings.template.format(text) for text in texts]
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors float32 (T, d) of texts as they are."""
-        ids = self.clip.tokenizer(list(texts)).to(self._weight.device)
-        # one at a time: for several, a processor's attention in bfloat16 copies its weights once
-        # per token, which takes ten times as long
-        vectors = torch.cat([self.clip.model.encode_text(each) for each in ids.split(1)])
-        return F.normalize(vectors.float().cpu(), dim=-1)
+        ids = self.clip.tokenizer(list(texts)).to(self.device)
+        # for several, a processor's attention in bfloat16 copies its weights once per token, which
+        # takes ten times as long
+        at_once = 1 if self.device.type == "cpu" else len(ids)
+        vectors = torch.cat([self.clip.model.encode_text(each) for each in ids.split(at_once)])
+        return F.normalize(vectors.float(), dim=-1)
 
     def embed_regions(self, image: Image, masks: Tensor, sides: Sequence[str] = ()) -> Tensor:
         """float32 (N, d): the unit vectors of both branches, mixed.
 
         Args:
             image: float32 (H, W, 3).
-            masks: bool (N, H, W).
-            sides: the soft branch sees the picture darken away from these; see `position_ramp`.
+            masks: bool (N, h, w), on the working grid.
+            sides: the soft branch sees the picture darken away from these; see
+                `clip_views.position_ramp`.
         """
+        beta, width = self.settings.beta, self.clip.model.visual.output_dim
+        mixed = torch.zeros(len(masks), width, device=self.device)
         if not len(masks):
-            return torch.zeros(0, self.clip.model.visual.output_dim)
-        beta = self.settings.beta
-        mixed = torch.zeros(len(masks), self.clip.model.visual.output_dim)
+            return mixed
         if beta < 1:
             mixed += (1 - beta) * self.embed_hard(image, masks)
         if beta > 0:
-            ramp = position_ramp(sides, (image.shape[0], image.shape[1]))
-            mixed += beta * self.embed_soft(image * ramp[:, :, None], masks)
+            mixed += beta * self.embed_soft(darken(image, sides), masks)
         return mixed
 
     def embed_hard(self, image: Image, masks: Tensor) -> Tensor:
@@ -164,7 +173,7 @@ class ClipScorer:
         settings, vectors = self.settings, []
         for batch in masks.split(self._crops_at_once()):
             crops = cut_out(image, batch, self.clip.size, settings.surround, settings.margin)
-            vectors.append(self.clip.model.encode_image(self._normalise(crops)).float().cpu())
+            vectors.append(self.clip.model.encode_image(self._normalise(crops)).float())
             if self.progress is not None:
                 self.progress(sum(map(len, vectors)), len(masks))
         return F.normalize(torch.cat(vectors), dim=-1)
@@ -194,16 +203,25 @@ class ClipScorer:
         token = (visual.class_embedding + position[0]).expand(1, 1 + len(masks), -1)
         tokens = torch.cat([token, patches + position[1:]], 1).to(self._weight.dtype)
         tokens = visual.ln_pre(tokens)
-        blocked = blocked_pairs(patch_coverage(masks, grid_hw)).to(tokens.device)
+        blocked = blocked_pairs(patch_coverage(masks, grid_hw))
         bias = torch.zeros(blocked.shape, device=tokens.device, dtype=tokens.dtype)
         out = visual.transformer(tokens, attn_mask=bias.masked_fill(blocked, -torch.inf))
         pooled = visual.ln_post(out[0, 1 : 1 + len(masks)]) @ visual.proj
-        return F.normalize(pooled.float().cpu(), dim=-1)
+        return F.normalize(pooled.float(), dim=-1)
 
     def _normalise(self, pixels: Tensor) -> Tensor:
-        mean = torch.tensor(self.clip.mean)[:, None, None]
-        std = torch.tensor(self.clip.std)[:, None, None]
-        return ((pixels - mean) / std).to(self._weight)
+        planes = [
+            (plane - mean) / std
+            for plane, mean, std in zip(
+                pixels.unbind(1), self.clip.mean, self.clip.std, strict=True
+            )
+        ]
+        return torch.stack(planes, 1).to(self._weight)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self._weight.device
 
     @property
     def _weight(self) -> Tensor:

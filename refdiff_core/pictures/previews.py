@@ -13,7 +13,7 @@ from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
 from ..values import Image, Segmentation
-from .images import scale_to, to_pil
+from .images import scale_to, shrink, to_pil
 
 ACCENT = (1.0, 0.85, 0.1)
 """Outlines: an amber that stands out on dark and on light."""
@@ -85,7 +85,7 @@ def candidates_sheet(image: Image, result: Segmentation, most: int = 12) -> Imag
     """The best candidates side by side, numbered from 1, with their scores.
 
     Args:
-        image: the picture that was segmented, float32 (H, W, 3).
+        image: the picture that was segmented, or a copy of it, float32 (H, W, 3).
         result: its segmentation.
         most: at most so many candidates.
 
@@ -95,7 +95,9 @@ def candidates_sheet(image: Image, result: Segmentation, most: int = 12) -> Imag
     best = result.ranking[:most].tolist()
     if not best:
         return sheet([_tile(image)], ["nothing found"])
-    tiles = [overlay(_tile(image), _tile(result.proposals.masks[index])) for index in best]
+    small = _tile(image)
+    masks = [result.proposals.masks[index].cpu() for index in best]
+    tiles = [overlay(small, scale_to(mask, (small.shape[0], small.shape[1]))) for mask in masks]
     totals = [float(result.scores.total[index]) for index in best]
     return sheet(tiles, [f"{rank}   {total:.3f}" for rank, total in enumerate(totals, 1)])
 
@@ -135,7 +137,7 @@ def magnify(picture: Tensor, longer_side: int = 512) -> Tensor:
 def _tile(picture: Tensor, longer_side: int = 224) -> Tensor:
     scale = longer_side / max(picture.shape[:2])
     height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
-    return scale_to(picture, (height, width))
+    return scale_to(shrink(picture), (height, width))
 
 
 def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

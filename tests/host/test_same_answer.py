@@ -183,6 +183,16 @@ def test_an_unchanged_picture_is_encoded_once_whatever_is_asked(ask):
     assert ask("once") == [[1, 1, 1], [1, 1, 1], [2, 2, 2], [3, 3, 3]]
 
 
+def test_another_shape_calls_no_model_and_other_words_encode_no_picture(ask):
+    found = ask("shaping")
+    for models in ("unet", "vae", "text", "sam", "grid", "clip"):
+        assert found["first"][models] > 0, models
+        for change in ("grow", "feather", "fill", "invert", "union", "alpha", "threshold"):
+            assert found[change][models] == 0, (change, models)
+    assert (found["words"]["vae"], found["words"]["sam"], found["words"]["unet"]) == (0, 0, 1)
+    assert (found["picture"]["vae"], found["picture"]["sam"], found["picture"]["unet"]) == (1, 1, 1)
+
+
 def test_a_lora_counts_and_leaves_nothing_behind(ask):
     found = ask("lora")
     assert found["changed"] > 0.05

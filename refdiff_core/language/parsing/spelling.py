@@ -6,7 +6,6 @@ from functools import lru_cache
 
 from .lexicon import KNOWN_NOUNS, closed_words
 
-
 _NOT_MEANT = frozenset("font lift loft behold chop brow".split())
 LEAST, MOST = 4, 15
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from refdiff_core.choosing.fusion import finish
 from refdiff_core.errors import ExpressionError, RefDiffError
 from refdiff_core.language.expression import parse
-from refdiff_core.pictures.images import from_pil, scale_to, shrink, to_pil
+from refdiff_core.pictures.images import from_pil, shrink, to_pil
 from refdiff_core.pictures.previews import overlay
 from refdiff_core.pipeline import segment
 from refdiff_core.settings import Settings
@@ -62,12 +61,11 @@ class Found:
     def gallery(self) -> list[tuple[Image.Image, str]]:
         """The candidates over the picture, with number and score."""
         small = shrink(from_pil(self.image), TILE)
-        size_hw = (small.shape[0], small.shape[1])
         several = len(self.lines) > 1
         shown = []
         for number, (line, rank) in enumerate(self.candidates, 1):
             index = int(line.ranking[rank])
-            mask = scale_to(line.proposals.masks[index].cpu(), size_hw)
+            mask = line.proposals.draw(index, (small.shape[0], small.shape[1]))
             words = f"  {line.expression.text}" if several else ""
             caption = f"{number}   {float(line.scores.total[index]):.3f}{words}"
             shown.append((to_pil(overlay(small, mask)), caption))
@@ -84,18 +82,11 @@ class Found:
         count = len(self.candidates)
         if bad := [each for each in numbers if not 1 <= each <= count]:
             raise RefDiffError(f"There is no candidate {bad[0]}: they are numbered 1 to {count}.")
-        size_hw = (self.image.height, self.image.width)
-        union = torch.zeros(size_hw, dtype=torch.bool)
-        for number in numbers:
-            union |= _candidate(*self.candidates[number - 1], size_hw)
-        for each in self.results:
-            if each.expression.negative and each.found:
-                union &= ~_candidate(each, 0, size_hw)
+        union = torch.zeros(self.image.height, self.image.width, dtype=torch.bool)
+        for line, rank in (self.candidates[number - 1] for number in numbers):
+            chosen = line.proposals.select(line.ranking[rank : rank + 1])
+            union |= replace(line.drawing, winners=chosen).draw() > 0.5
         return to_pil(finish(union, shape))
-
-
-def _candidate(line: Segmentation, rank: int, size_hw: tuple[int, int]) -> Tensor:
-    return line.proposals.draw(int(line.ranking[rank]), size_hw)
 
 
 def find(image: Image.Image | None, words: str, sam: str = NONE, clip: str = NONE) -> Found:
@@ -110,7 +101,7 @@ def find(image: Image.Image | None, words: str, sam: str = NONE, clip: str = NON
     if not lines:
         raise ExpressionError("Say which thing is meant, such as 'the red cup on the left'.")
     with loaded(sam, clip) as models:
-        results = segment(shrink(from_pil(image)), lines, models)
+        results = segment(from_pil(image), lines, models)
     return Found(image.convert("RGB"), tuple(results))
 
 

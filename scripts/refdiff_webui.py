@@ -28,10 +28,11 @@ def note(component, **_kwargs):
     """Remember what the host has built before it asks for our part."""
     name = getattr(component, "elem_id", None) or ""
     if name in (*TABS.values(), "img_inpaint_mask"):
-        THEIRS[name] = THEIRS["canvas"] = component
-    for layer in ("background", "foreground"):
-        if f"logical_image_{layer}" in (getattr(component, "elem_classes", None) or ()):
-            THEIRS.setdefault((THEIRS["canvas"].elem_id, layer), component)
+        THEIRS[name] = THEIRS["latest"] = component
+    for layer in ("background", "foreground"):  # of a Forge canvas, right after the canvas itself
+        made = getattr(component, "elem_classes", None) or ()
+        if f"logical_image_{layer}" in made and "latest" in THEIRS:
+            THEIRS.setdefault((THEIRS["latest"].elem_id, layer), component)
 
 
 def source(name):

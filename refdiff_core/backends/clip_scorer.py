@@ -205,7 +205,7 @@ class ClipScorer:
         tokens = visual.ln_pre(tokens)
         blocked = blocked_pairs(patch_coverage(masks, grid_hw))
         bias = torch.zeros(blocked.shape, device=tokens.device, dtype=tokens.dtype)
-        out = visual.transformer(tokens, attn_mask=bias.masked_fill(blocked, -torch.inf))
+        out = _attend(visual.transformer, tokens, bias.masked_fill(blocked, -torch.inf))
         pooled = visual.ln_post(out[0, 1 : 1 + len(masks)]) @ visual.proj
         return F.normalize(pooled.float(), dim=-1)
 
@@ -280,3 +280,13 @@ def load_clip(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32
     size = visual.image_size if isinstance(visual.image_size, int) else visual.image_size[0]
     tokenizer = open_clip.get_tokenizer(architecture)
     return ClipModel(model.eval(), tokenizer, visual.image_mean, visual.image_std, size)
+
+
+def _attend(transformer: Any, tokens: Tensor, mask: Tensor) -> Tensor:
+    """A transformer of open_clip's over tokens (B, L, width)."""
+    if hasattr(transformer, "batch_first"):
+        found: Tensor = transformer(tokens, attn_mask=mask)
+        return found
+    # before it had a say, open_clip took tokens as (L, B, width)
+    found = transformer(tokens.transpose(0, 1), attn_mask=mask)
+    return found.transpose(0, 1)

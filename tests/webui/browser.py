@@ -69,7 +69,7 @@ class Page:
             " || document.querySelector('#refdiff_message')?.innerText.trim()"
         )
         self.page.wait_for_timeout(3000)
-        message = self.page.locator("#refdiff_message")
+        message = self.page.locator("#refdiff_message").first
         return message.inner_text().strip() if message.count() else ""
 
     def click(self, number: int, shift: bool = False) -> str:

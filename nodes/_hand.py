@@ -98,8 +98,8 @@ def by_hand(
         smalls.append(small)
         extra = [(each.id, _make(picture, each, asker)) for each in small.choice.made]
         for result in row:
-            told = () if numbered is None else numbered[len(hands)]
-            whole, hand = _choose(result, row, extra, small)
+            told = _told(result) if numbered is None else numbered[len(hands)]
+            whole, hand = _choose(result, extra, small)
             hand = hand if hand.picked else replace(hand, default=tuple(told))
             before.append(whole)
             hands.append(hand)
@@ -118,7 +118,7 @@ def _small(picture: Image, choices: Mapping[str, Choice]) -> Small:
 def _make(picture: Image, made: Made, asker: Asker | None) -> Proposals:
     if made.file:
         return Proposals.of(_painted(made.file, (picture.shape[0], picture.shape[1]))[None])
-    if asker is None:
+    if asker is None or not (made.points or made.box):
         return Proposals.of(torch.zeros(0, *picture.shape[:2], dtype=torch.bool))
     return asker.ask(picture, made)
 
@@ -136,9 +136,13 @@ def _painted(file: str, size_hw: tuple[int, int]) -> Tensor:
     return torch.from_numpy(np.array(alpha)) < 128
 
 
+def _told(result: Segmentation) -> list[int]:
+    """What the words chose, where they ask for several."""
+    return result.winners.tolist() if result.several else []
+
+
 def _choose(
     result: Segmentation,
-    row: Sequence[Segmentation],
     extra: Sequence[tuple[str, Proposals]],
     small: Small,
 ) -> tuple[Segmentation, Hand]:
@@ -155,7 +159,7 @@ def _choose(
     first = {name: index for index, name in reversed(made.items())}
     found = [first.get(each, find_mask(each, ids)) for each in wanted]
     picked = tuple(dict.fromkeys(index for index in found if index is not None))
-    cuts = _cuts(result, row)
+    cuts = () if result.drawing.whole else result.drawing.without  # by negative lines
     cut = torch.cat([each.masks for each in cuts]).any(0).cpu() if cuts else None
     lost = found.count(None)
     return result, Hand(masks, tuple(ids), made, picked, lost, cut=cut, without=cuts)
@@ -184,36 +188,27 @@ def _with(result: Segmentation, more: Proposals) -> Segmentation:
     return replace(result, proposals=proposals, scores=scores)
 
 
-def _cuts(result: Segmentation, row: Sequence[Segmentation]) -> tuple[Proposals, ...]:
-    """What negative lines keep out of the mask."""
-    named = [] if result.expression.negative else row
-    return tuple(
-        each.proposals.select(each.ranking[:1])
-        for each in named
-        if each.expression.negative and each.best is not None
-    )
-
-
 def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: float) -> Segmentation:
     """The mask of what was chosen; as it was where nothing was."""
     cut_by_map = threshold > 0 and result.attention is not None
     told = hand.picked or hand.default
-    if not told and not cut_by_map:
+    if not told and (not cut_by_map or result.drawing.whole):
         return result
     ranked = result.ranking.tolist()
-    winners = list(told) or ranked[: settings.union]
+    winners = list(told) or result.winners.tolist()
     shown, without = result.proposals.select(torch.tensor(winners).long()), hand.without
     if cut_by_map:
         strong, weak = _by_strength(result, threshold)
         shown, without = (shown, (*without, weak)) if told else (strong, without)
     order = list(dict.fromkeys([*winners, *ranked]))
     drawing = Drawing(shown, without, partial(finish, settings=settings))
-    return replace(result, drawing=drawing, ranking=torch.tensor(order).long())
+    chosen = torch.tensor(winners).long()
+    return replace(result, drawing=drawing, ranking=torch.tensor(order).long(), winners=chosen)
 
 
 def _by_strength(result: Segmentation, threshold: float) -> tuple[Proposals, Proposals]:
     """Where the map is at least so strong, in 255 steps as the panel has them, and where not."""
     assert result.attention is not None
-    strong = (result.attention.heat.cpu() * 255).round() >= round(threshold * 255)
+    strong = (result.attention.heat.cpu() * 255).round() >= int(threshold * 255 + 0.5)
     both = Proposals(torch.stack([strong, ~strong]), torch.ones(2), result.attention.size_hw)
     return both.select(torch.tensor([0])), both.select(torch.tensor([1]))

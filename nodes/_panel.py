@@ -88,7 +88,7 @@ def _answer(result: Segmentation, hand: Hand, most: int) -> Sent:
     order = sorted([*order, *always], key=lambda at: ranked.index(at) if at in ranked else -1)
     masks = hand.masks[order]
     shown = torch.cat([masks, hand.cut[None]]) if hand.cut is not None else masks
-    alike = _alike(masks)
+    alike = _alike(masks, result.proposals.quality[order], _fixed(order, ranked, hand))
     seen = result.attention
     figures = [_candidate(result, hand, at, ranked, alike[place]) for place, at in enumerate(order)]
     heat = None if seen is None else _save(_bytes(seen.heat, hand.masks.shape[1:]))
@@ -123,14 +123,31 @@ def _candidate(result: Segmentation, hand: Hand, at: int, ranked: list[int], ali
     }
 
 
-def _alike(masks: Tensor) -> list[int]:
-    """For each candidate the first that is nearly the same: itself where there is none before."""
-    overlap = mask_iou(masks, masks) > ALIKE
-    first: list[int] = []
+def _fixed(order: list[int], ranked: list[int], hand: Hand) -> set[int]:
+    """Places of candidates that are shown themselves: the best one, and those that were chosen."""
+    shown = {*hand.picked, *hand.default, *ranked[:1]}
+    return {place for place, at in enumerate(order) if at in shown}
+
+
+def _alike(masks: Tensor, quality: Tensor, fixed: set[int]) -> list[int]:
+    """For each candidate the one that is shown for all that are nearly the same.
+
+    That is one of ``fixed``, or else the one that the proposer trusts most.
+    """
+    overlap = mask_iou(masks, masks).cpu() > ALIKE
+    groups: list[list[int]] = []
     for index in range(len(masks)):
-        twins = [at for at in range(index) if overlap[index, at] and first[at] == at]
-        first.append(twins[0] if twins else index)
-    return first
+        twins = next((each for each in groups if overlap[index, each[0]]), None)
+        if twins is None:
+            groups.append([index])
+        else:
+            twins.append(index)
+    trust = quality.tolist()
+    shown = {}
+    for group in groups:
+        best = max(group, key=lambda at: (at in fixed, trust[at], -at))
+        shown |= dict.fromkeys(group, best)
+    return [shown[index] for index in range(len(masks))]
 
 
 def _round(value: Any) -> float | None:

@@ -26,6 +26,7 @@ from .families import Family
 from .reading import Positions, read_in_batches
 from .tiny_autoencoder import load_tiny_autoencoder
 from .tokens import Tokens, stack_layouts, tokenize, with_sinks
+from .transformer_families import Transformer
 
 
 class DiffusersAttention:
@@ -144,7 +145,8 @@ class DiffusersAttention:
     def _denoise(self, latents: Tensor, text: Tensor, pooled: Tensor | None) -> None:
         timestep = noise_timestep(self.model.family, self.settings)
         noisy = add_noise(latents, timestep, self.settings.seed)
-        batch = _with_inpainting_channels(noisy, latents, self.model.unet.config.in_channels)
+        beside = latents / self.model.family.vae["scaling_factor"]
+        batch = with_picture(noisy, latents, beside, self.model.unet.config.in_channels)
         batch = batch.expand(len(text), -1, -1, -1)
         extra = None if pooled is None else self._size_conditioning(pooled, latents)
         # as a tensor that is there already, or it would be copied there
@@ -201,26 +203,28 @@ def encode_text(model: StableDiffusion, tokens: Sequence[Tokens]) -> tuple[Tenso
 
 
 def working_size(
-    size_hw: tuple[int, int], family: Family, settings: AttentionSettings
+    size_hw: tuple[int, int], family: Family | Transformer, settings: AttentionSettings
 ) -> tuple[int, int]:
     """The size (H, W) at which the denoiser sees a picture.
 
     About the area of resolution x resolution, in the picture's proportions, each side rounded to
     a multiple that every level of the model halves evenly. Rounding stretches a picture by a few
     per cent at most; padding would spend work on nothing and give the model a border to look at.
-    Sides are kept to four times the resolution, so that a 1 x 4000 strip still fits in memory.
+    Sides are kept to four times the resolution, so that a 1 x 4000 strip still fits in memory,
+    and to what the model has positions for.
     """
     resolution = settings.resolution or family.resolution
     aspect = math.sqrt(size_hw[0] / size_hw[1])
+    longest = min(4 * resolution, family.longest or math.inf)
 
     def side(length: float) -> int:
-        steps = round(min(length, 4 * resolution) / family.multiple)
+        steps = round(min(length, longest) / family.multiple)
         return max(1, steps) * family.multiple
 
     return side(resolution * aspect), side(resolution / aspect)
 
 
-def noise_timestep(family: Family, settings: AttentionSettings) -> int:
+def noise_timestep(family: Family | Transformer, settings: AttentionSettings) -> int:
     """Where on the noise schedule attention is read: as set, or the family's own."""
     return family.timestep if settings.timestep is None else settings.timestep
 
@@ -242,10 +246,23 @@ def add_noise(latents: Tensor, timestep: int, seed: int) -> Tensor:
     return noisy
 
 
-def _with_inpainting_channels(noisy: Tensor, latents: Tensor, channels: int) -> Tensor:
-    """Inpainting checkpoints also see the mask and the masked picture: here nothing is masked."""
+def with_picture(noisy: Tensor, latents: Tensor, plain: Tensor, channels: int) -> Tensor:
+    """What some checkpoints see beside the noisy latents, as they were trained to.
+
+    Args:
+        noisy: (B, 4, h, w).
+        latents: the same without noise.
+        plain: the same in the autoencoder's own scale.
+        channels: that the denoiser reads: 4, 8 for instruct-pix2pix, which sees the plain picture,
+            or 9 for inpainting, which sees a mask and the picture around it; nothing is masked.
+
+    Returns:
+        (B, channels, h, w).
+    """
     if channels == noisy.shape[1]:
         return noisy
+    if channels == 2 * noisy.shape[1]:
+        return torch.cat([noisy, plain], 1)
     return torch.cat([noisy, torch.zeros_like(noisy[:, :1]), latents], 1)
 
 

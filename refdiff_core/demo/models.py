@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights"
 DENOISER_FILE = WEIGHTS / "denoiser.safetensors"
+TRANSFORMER_FILE = WEIGHTS / "transformer.safetensors"
 SAM_FILE = WEIGHTS / "sam.safetensors"
 CLIP_FILE = WEIGHTS / "clip.safetensors"
 

@@ -19,6 +19,7 @@ def test_node_ids_are_permanent():
     assert IDS == [
         "RefDiffAttention",
         "RefDiffCLIPScore",
+        "RefDiffCutOut",
         "RefDiffFuseMasks",
         "RefDiffLoadCLIP",
         "RefDiffLoadDemo",

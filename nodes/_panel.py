@@ -101,8 +101,7 @@ def _answer(result: Segmentation, hand: Hand, most: int) -> Sent:
         "heat": heat,
         "presence": _round(getattr(result, "present", None)),
         "default": [order.index(at) for at in hand.default if at in order],
-        "picked": [order.index(at) for at in hand.picked],
-        "lost": hand.lost,
+        "same": {name: order.index(at) for name, at in hand.same.items()},
     }
 
 

@@ -71,29 +71,26 @@ export class Panel {
 
   // What a run sent; pictures that are gone leave a hint.
   async show(sent) {
-    this.sent = sent;
-    this.page = Math.min(this.page, sent.pictures.length - 1);
-    this.tab = Math.min(this.tab, this.picture.answers.length - 1);
-    await this.load();
+    const page = Math.min(this.page, sent.pictures.length - 1);
+    const tab = Math.min(this.tab, sent.pictures[page].answers.length - 1);
+    await this.load(sent, page, tab);
   }
 
-  async load() {
-    const { picture, answer } = this;
+  // Nothing is turned before its pictures are there: what is shown is always of one answer.
+  async load(sent, page, tab) {
+    const wanted = (this.wanted = {});
+    const picture = sent.pictures[page];
+    const answer = picture.answers[tab];
     const [width, height] = picture.grid;
-    try {
-      const load = (file) => loadImage(viewURL(app.api, file));
-      const files = [picture.image, ...answer.masks, ...(answer.heat ? [answer.heat] : [])];
-      const [image, ...others] = await Promise.all(files.map(load));
-      if (answer !== this.answer) return; // another was asked for meanwhile
-      const pixels = others.map((each) => pixelsOf(each, width, height));
-      this.image = image;
-      this.heat = answer.heat ? pixels.pop() : null;
-      this.masks = new Masks(width, height, pixels);
-    } catch {
-      this.image = this.masks = null;
-    }
-    this.hovered = null;
-    this.active = null;
+    const load = (file) => loadImage(viewURL(app.api, file));
+    const files = [picture.image, ...answer.masks, ...(answer.heat ? [answer.heat] : [])];
+    const images = await Promise.all(files.map(load)).catch(() => null);
+    if (wanted !== this.wanted) return; // another was asked for meanwhile
+    const pixels = images?.slice(1).map((each) => pixelsOf(each, width, height));
+    Object.assign(this, { sent, page, tab, hovered: null, active: null });
+    this.image = images?.[0] ?? null;
+    this.heat = images && answer.heat ? pixels.pop() : null;
+    this.masks = images && new Masks(width, height, pixels);
     this.candidates.forEach((each, index) => (each.index = index));
     this.view.show(this.image, width, height);
     if (this.masks) this.strip.show(this.image, this.masks, this.candidates);
@@ -140,10 +137,8 @@ export class Panel {
   // A candidate by what it is, or the first of those that were made by that hand.
   indexOf(id) {
     const index = this.candidates.findIndex((each) => each.id === id || each.made === id);
-    if (index >= 0) return index;
-    // the run found it under another name: a few pixels differed
-    const place = this.answer.asked?.[id];
-    return place ?? null;
+    // a run may have found it by another name, as a few of its pixels differed
+    return index >= 0 ? index : (this.answer.same[id] ?? null);
   }
 
   get chosen() {
@@ -233,7 +228,11 @@ export class Panel {
     const add = shiftKey || this.mode === "add";
     const remove = altKey || this.mode === "remove";
     const now = this.chosen.map((each) => this.candidates[each].id);
-    const without = now.filter((each) => each !== id && this.candidates[this.indexOf(each)].like !== index);
+    const { like } = this.candidates[index];
+    const without = this.chosen
+      .map((each) => this.candidates[each])
+      .filter((each) => each.like !== like)
+      .map((each) => each.id);
     if (remove && !without.length) return this.say(say("last"));
     this.active = index;
     const picks = remove ? without : add ? [...new Set([...now, id])] : [id];
@@ -293,15 +292,11 @@ export class Panel {
   }
 
   turn(page) {
-    if (!this.sent?.pictures[page] || page === this.page) return;
-    this.page = page;
-    this.load();
+    if (this.sent?.pictures[page] && page !== this.page) this.load(this.sent, page, this.tab);
   }
 
   open(tab) {
-    if (!this.picture?.answers[tab] || tab === this.tab) return;
-    this.tab = tab;
-    this.load();
+    if (this.picture?.answers[tab] && tab !== this.tab) this.load(this.sent, this.page, tab);
   }
 
   get hasSettings() {

@@ -79,6 +79,13 @@ def demo(draw: Drawn) -> None:
     )  # fmt: skip
     paint(draw, (1320, 20), parts, yes, no, masked, picture, found, seed=2, steps=12, cfg=3.0,
           sampler_name="euler", scheduler="normal", prefix="refdiff_demo")  # fmt: skip
+    kept = draw.nodes[-2]["id"]
+    larger = draw.add(
+        "ImageScaleBy", (1680, 540), (340, 90), image=(kept, "IMAGE"),
+        upscale_method="lanczos", scale_by=3.0,
+    )  # fmt: skip
+    draw.add("PreviewImage", (1680, 20), (460, 420), "The result, larger",
+             images=(larger, "IMAGE"))  # fmt: skip
 
 
 def paint(

@@ -219,8 +219,7 @@ export class Panel {
     const more = here.length > 1
       ? " · " + say("under", { place: here.indexOf(index) + 1, count: here.length }) : "";
     this.tip.textContent = describe(this.candidates[index], twins) + more;
-    this.tip.style.left = `${place[0]}px`;
-    this.tip.style.top = `${place[1]}px`;
+    this.tip.classList.toggle("refdiff-below", place[1] < this.view.element.clientHeight / 2);
   }
 
   choose(index, { shiftKey = false, altKey = false } = {}) {

@@ -20,8 +20,10 @@ from ._schema import (
     Scores,
     Segs,
     alpha_input,
+    each_input,
     image_input,
     mask_inputs,
+    one_mask_input,
     panel_input,
     result_outputs,
     schema,
@@ -70,6 +72,8 @@ class RefDiffFuseMasks(io.ComfyNode):
                 *mask_inputs(),
                 threshold_input(),
                 panel_input(),
+                one_mask_input(),
+                each_input(),
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
@@ -84,9 +88,12 @@ class RefDiffFuseMasks(io.ComfyNode):
         image: Tensor | None = None,
         threshold: float = 0.0,
         panel: str = "",
+        one_mask: bool = False,
+        each: bool = False,
         **settings: Any,
     ) -> io.NodeOutput:
         shape = Settings(**settings)
         found = fuse_batch(attention, proposals, scores, image, shape)
         handled = by_hand(found, read_choices(panel), shape, threshold)
-        return answer(handled.batch, panel_of(handled, "fuse", message(handled.batch)))
+        ui = panel_of(handled, "fuse", message(handled.batch))
+        return answer(handled.batch, ui, one_mask, each)

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..refdiff_core.backends.clip_scorer import ClipModel
 from ..refdiff_core.demo.models import load_clip, load_sam
-from ._demo import demo_picture, load_demo
+from ._demo import TRANSFORMER, U_NET, demo_picture, load_demo
 from ._models import (
     ARCHITECTURES,
     BY_NAME,
@@ -42,7 +42,15 @@ class RefDiffLoadDemo(io.ComfyNode):
                     max=9999,
                     tooltip="Which of the made-up pictures to hand out; the models have seen "
                     "none of them.",
-                )
+                ),
+                io.Combo.Input(
+                    "denoiser",
+                    options=[U_NET, TRANSFORMER],
+                    default=U_NET,
+                    optional=True,
+                    tooltip="How the model is built: like Stable Diffusion 1.x and XL, or like "
+                    "Stable Diffusion 3, Flux and others. Both know the same shapes.",
+                ),
             ],
             outputs=[
                 io.Model.Output("model", display_name="MODEL"),
@@ -57,9 +65,9 @@ class RefDiffLoadDemo(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, scene: int) -> io.NodeOutput:
+    def execute(cls, scene: int, denoiser: str = U_NET) -> io.NodeOutput:
         sam, clip = hold_sam(load_sam(), DEMO_NAME), hold_clip(ClipModel(*load_clip()))
-        return io.NodeOutput(*load_demo(), sam, clip, demo_picture(scene))
+        return io.NodeOutput(*load_demo(denoiser), sam, clip, demo_picture(scene))
 
 
 class RefDiffLoadSAM(io.ComfyNode):

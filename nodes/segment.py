@@ -20,11 +20,13 @@ from ._schema import (
     Sam,
     alpha_input,
     attention_inputs,
+    each_input,
     expressions_input,
     image_input,
     look_of,
     mask_inputs,
     model_inputs,
+    one_mask_input,
     panel_input,
     result_outputs,
     schema,
@@ -69,6 +71,8 @@ class RefDiffSegment(io.ComfyNode):
                 *attention_inputs(),
                 threshold_input(),
                 panel_input(),
+                one_mask_input(),
+                each_input(),
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
@@ -90,6 +94,8 @@ class RefDiffSegment(io.ComfyNode):
         refdiff_clip: Any = None,
         threshold: float = 0.0,
         panel: str = "",
+        one_mask: bool = False,
+        each: bool = False,
         **settings: Any,
     ) -> io.NodeOutput:
         look = look_of(timestep, resolution, seed, words)
@@ -98,4 +104,4 @@ class RefDiffSegment(io.ComfyNode):
         asker = asker_of(sam_model)
         handled = by_hand(found, read_choices(panel), shape, threshold, asker)
         ui = panel_of(handled, "segment", message(handled.batch), asker is not None)
-        return answer(handled.batch, ui)
+        return answer(handled.batch, ui, one_mask, each)

@@ -147,8 +147,8 @@ export class Panel {
   }
 
   get fallback() {
-    if (this.answer.default.length) return this.answer.default;
     const most = this.controls.value("union", 1);
+    if (most === 1) return this.answer.default;
     return this.candidates.filter((each) => each.rank && each.rank <= most).map((each) => each.index);
   }
 
@@ -169,13 +169,17 @@ export class Panel {
     const { width, height } = this.masks;
     const scale = width / this.picture.size[0];
     const value = (name, fallback) => this.controls.value(name, fallback);
-    let mask = this.masks.union(this.chosen, this.answer.cut);
+    const { cut, whole } = this.answer;
+    const picked = this.picks.some((each) => this.indexOf(each) !== null);
+    const everything = whole && !picked;
+    let mask = everything
+      ? this.masks.everything(cut)
+      : this.masks.union(this.chosen, whole ? null : cut);
     const threshold = Math.round(value("threshold", 0) * 255);
-    if (threshold > 0 && this.heat) {
-      const byHand = this.picks.length || this.answer.default.length;
-      const whole = byHand ? mask : this.masks.union([], null).fill(1);
-      mask = whole.map((each, at) =>
-        each && this.heat[at * 4] >= threshold && !(this.answer.cut !== null && this.masks.has(this.answer.cut, at)) ? 1 : 0);
+    if (threshold > 0 && this.heat && !everything) {
+      const byHand = picked || this.sent.kind === "pick";
+      const inside = byHand ? mask : this.masks.everything(cut);
+      mask = inside.map((each, at) => (each && this.heat[at * 4] >= threshold ? 1 : 0));
     }
     return finish(mask, width, height, {
       fill: value("fill", false),

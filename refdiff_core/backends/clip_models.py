@@ -54,6 +54,11 @@ def load_clip(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32
     if all(part in weights for part in _ARCHIVE):
         config["quick_gelu"] = True  # all of OpenAI's; no later one is in such an archive
         weights = {key: value for key, value in weights.items() if key not in _ARCHIVE}
+    if not any(key.startswith("visual.") for key in weights):
+        raise ModelError(
+            f"'{name}' cannot be loaded as a CLIP model{described(weights)}: it sees no pictures. "
+            "Use a whole CLIP checkpoint in open_clip's layout."
+        )
     model = _built(name, config)
     _fill(model, weights, name)
     if dtype != torch.float32:

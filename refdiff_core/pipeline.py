@@ -109,6 +109,8 @@ def segment_apart(
     """
     image, settings = check_image(image), settings or models.settings
     asked = [thing for lines in questions for thing in looked_for(lines)]
+    if models.proposer is None or isinstance(models.proposer, AttentionProposer):
+        asked = [_by_its_word(each) for each in asked]
     if not asked:
         return [[] for _ in questions]
     size_hw = (image.shape[0], image.shape[1])
@@ -120,6 +122,11 @@ def segment_apart(
     kept = [leave_out([next(results) for _ in looked_for(lines)], settings) for lines in questions]
     # 6. one answer a line: of a list, all its things
     return [_by_line(lines, own, settings) for lines, own in zip(questions, kept, strict=True)]
+
+
+def _by_its_word(asked: Expression) -> Expression:
+    """Cuts of the map of "background" are no things on it: it is where the map is strong."""
+    return replace(asked, region=None) if asked.region in ("background", "foreground") else asked
 
 
 def _by_line(

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from ..refdiff_core.backends.clip_scorer import ClipScorer
 from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer
+from ..refdiff_core.choosing.contrast import questions as contrasted
 from ..refdiff_core.errors import RefDiffError
 from ..refdiff_core.pipeline import Models, segment
 from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
 from ..refdiff_core.seeing.phrases import find_phrases
 from ..refdiff_core.seeing.proposals import AttentionProposer
 from ..refdiff_core.settings import AUTOMATIC, AttentionSettings, SamSettings, Settings
-from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
+from ..refdiff_core.values import AttentionMap, Expression, Image, Likeness, Proposals
 from ._attention import ComfyAttention
 from ._caches import cache_of
 from ._host import check_sizes, images, masks, progress, proposals
@@ -75,10 +76,11 @@ class HostScorer:
 
     def __init__(self, clip: HostClip) -> None:
         self.clip = clip
+        self.kinds = clip.clip.kinds
 
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
-    ) -> list[Tensor]:
+    ) -> list[Likeness]:
         scorer = ClipScorer(self.clip.on_device(), progress=progress())
         scorer.cache = cache_of(self.clip.clip.model)
         return scorer.score(image, expressions, proposals)
@@ -103,7 +105,7 @@ def propose(
     """SAM's masks in every picture: one set each, or one per expression where maps guide it."""
     pictures, proposer, sets = images(image), HostProposer(sam, settings), []
     for index, picture in enumerate(pictures):
-        maps = attention.sharpened(index) if attention else [None]
+        maps = attention.maps_of(index) if attention else [None]
         sets.append(tuple(proposer.propose(picture, maps)))
     return ProposalBatch(tuple(sets))
 
@@ -118,7 +120,7 @@ def score(
     for index, picture in enumerate(pictures):
         sets = batch.of(index, len(expressions))
         scores.append(_score_phrases(HostScorer(clip), picture, expressions, sets))
-    return ScoreBatch(tuple(pictures), tuple(expressions), tuple(scores))
+    return ScoreBatch(tuple(pictures), tuple(expressions), tuple(scores), clip.clip.kinds)
 
 
 def _score_phrases(
@@ -128,16 +130,15 @@ def _score_phrases(
     sets: Sequence[Proposals],
 ) -> tuple[PhraseScores, ...]:
     """Scores for the words with their places left to geometry, and for the words as they are."""
-    unread = [None] * len(expressions)
-    asked = [find_phrases(expressions, unread, spatial=spatial) for spatial in (True, False)]
-    flat = [phrase for phrases in asked for phrase in phrases]
-    words = [phrase.words for phrase in flat]
-    found = scorer.score(picture, words, [sets[phrase.owner] for phrase in flat])
-    count = len(asked[0])
-    return (
-        PhraseScores(tuple(each.text for each in words[:count]), tuple(found[:count])),
-        PhraseScores(tuple(each.text for each in words[count:]), tuple(found[count:])),
-    )
+    unread, found = [None] * len(expressions), []
+    for spatial in (True, False):
+        phrases = find_phrases(expressions, unread, spatial=spatial)
+        asked = contrasted(phrases, scorer.kinds)
+        words = [each.words for each in asked]
+        owners = [phrases[each.phrase].owner for each in asked]
+        scores = scorer.score(picture, words, [sets[owner] for owner in owners])
+        found.append(PhraseScores(tuple(each.text for each in words), tuple(scores)))
+    return tuple(found)
 
 
 def segment_batch(
@@ -205,5 +206,5 @@ def _given(
         proposer = GivenProposals(batch.of(index, count))
     scorer: ImageTextScorer | None = None
     if scores is not None:
-        scorer = GivenScores(scores.of(index))
+        scorer = GivenScores(scores.of(index), scores.kinds)
     return Models(GivenAttention(maps.maps_of(index)) if maps else None, proposer, scorer)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from .choosing.contrast import Compared, gather
+from .choosing.contrast import questions as contrasted
 from .choosing.fusion import fuse, leave_out, locate
 from .choosing.scoring import generative_score
 from .language.expression import parse
@@ -20,8 +22,8 @@ from .protocols import AttentionSource, ImageTextScorer, MaskProposer
 from .seeing.attention import sharpen_map
 from .seeing.phrases import Phrase, find_phrases
 from .seeing.proposals import AttentionProposer
-from .settings import Settings
-from .values import AttentionMap, Expression, Image, Proposals, Segmentation
+from .settings import KINDS, Settings
+from .values import AttentionMap, Expression, Image, Likeness, Proposals, Segmentation
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,10 @@ def segment_apart(
     # 1. where the words are: the thing's own, and those of what it is related to
     maps = models.attention.read(image, asked) if models.attention else [None] * len(asked)
     phrases = find_phrases(asked, maps, spatial=settings.spatial_weight > 0)
+    cut = models.proposer is None or isinstance(models.proposer, AttentionProposer)
+    sharp = settings.sharpen if cut else 0  # masks from elsewhere have edges of their own
     attention = [
-        None if each.attention is None else sharpen_map(each.attention, image, settings.sharpen)
+        None if each.attention is None else sharpen_map(each.attention, image, sharp)
         for each in phrases
     ]
     # 2. what could be a thing
@@ -112,25 +116,42 @@ def segment_apart(
     proposals = _propose(image, phrases, attention, proposer, len(asked))
     # 3. how well each candidate fits: the map, then CLIP
     generative = [
-        generative_score(seen.heat, candidates.masks, settings.size_exponent)
+        generative_score(seen.heat, candidates.masks, settings.size_exponent if cut else 0)
         if seen is not None
         else None
         for seen, candidates in zip(attention, proposals, strict=True)
     ]
-    discriminative = (
-        models.scorer.score(image, [each.words for each in phrases], proposals)
-        if models.scorer
-        else [None] * len(phrases)
-    )
+    compared: Sequence[Compared | None] = [None] * len(phrases)
+    if models.scorer is not None:
+        together = [number for number, lines in enumerate(questions) for _ in lines]
+        compared = compare(image, phrases, proposals, models.scorer, settings, together)
     # 4. the winner: what fits, and lies where the words say
-    looks = list(zip(attention, proposals, generative, discriminative, strict=True))
+    looks = list(zip(attention, proposals, generative, compared, strict=True))
     results = iter(_fuse_all(asked, phrases, looks, settings))
     # 5. without what the words themselves exclude, and what negative lines name
     return [leave_out([next(results) for _ in lines], settings) for lines in questions]
 
 
-Look = tuple[AttentionMap | None, Proposals, Tensor | None, Tensor | None]
-"""What was seen of one phrase: its map, candidates, generative and discriminative scores."""
+def compare(
+    image: Image,
+    phrases: Sequence[Phrase],
+    proposals: Sequence[Proposals],
+    scorer: ImageTextScorer,
+    settings: Settings,
+    together: Sequence[int] | None = None,
+) -> list[Compared]:
+    """What a scorer says of every phrase, and of what else each could be, asked in one call."""
+    kinds = getattr(scorer, "kinds", KINDS)
+    asked = contrasted(phrases, kinds if settings.fusion == "agreement" else None, together)
+    words = [each.words for each in asked]
+    found = scorer.score(image, words, [proposals[each.phrase] for each in asked])
+    return gather(
+        asked, [each if isinstance(each, Likeness) else Likeness.of(each) for each in found]
+    )
+
+
+Look = tuple[AttentionMap | None, Proposals, Tensor | None, Compared | None]
+"""What was seen of one phrase: its map, candidates, generative score and CLIP's view."""
 
 
 def _fuse_all(
@@ -140,13 +161,13 @@ def _fuse_all(
     settings: Settings,
 ) -> list[Segmentation]:
     """The answer to every expression, with those to what it excludes."""
-    things: dict[tuple[int, int | None], list[Look]] = {}
+    things: dict[tuple[int, int | None], list[tuple[Phrase, Look]]] = {}
     for phrase, look in zip(phrases, looks, strict=True):
-        things.setdefault((phrase.owner, phrase.excluded), []).append(look)
+        things.setdefault((phrase.owner, phrase.excluded), []).append((phrase, look))
     excluded: list[list[Segmentation]] = [[] for _ in asked]
     results: list[Segmentation] = []
-    for (owner, index), (look, *related) in things.items():
-        others = [locate(*each[1:], settings) for each in related]
+    for (owner, index), ((_, look), *related) in things.items():
+        others = [locate(each.words, *seen[1:], settings) for each, seen in related]
         said = asked[owner] if index is None else asked[owner].excluded[index]
         found = results if index is None else excluded[owner]
         found.append(fuse(said, *look, settings, others=others))

@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from .demo.scenes import COLORS
-from .values import AttentionMap, Expression, Image, Proposals
+from .values import AttentionMap, Expression, Image, Likeness, Proposals
 
 HeatFunction = Callable[[Image, Expression], Tensor]
 """From a picture (H, W, 3) and an expression to a heat map float32 (H, W) in [0, 1]."""
 
+SCALE = 20.0
+"""Log-likelihood that a region of the very colour is ahead of one of another."""
 SPREAD = 0.25
 """How far a colour may be off, as a distance in the RGB cube, before its similarity fades."""
 
@@ -75,10 +77,10 @@ class FakeScorer:
 
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
-    ) -> list[Tensor]:
+    ) -> list[Likeness]:
         """See `ImageTextScorer.score`; an empty mask scores 0."""
         return [
-            _mean_inside(self.heat(image, expression), candidates.masks)
+            Likeness.of(_mean_inside(self.heat(image, expression), candidates.masks), SCALE)
             for expression, candidates in zip(expressions, proposals, strict=True)
         ]
 

@@ -99,11 +99,54 @@ class Proposals:
 
 
 @dataclass(frozen=True)
+class Likeness:
+    """How much each of N regions looks like one text, to a model of pictures and words.
+
+    views: float32 (V, N), cosines, a row for each way of looking at a region. How far the rows
+        agree says how far they can be trusted.
+    shares: float32 (V,), what each view counts for; they add up to 1.
+    scale: what makes log-likelihoods of cosines; CLIP's own, of about 100.
+    gap: log-likelihoods that the right region is ahead of others, about: CLIP's few hundredths.
+    """
+
+    views: Tensor
+    shares: Tensor
+    scale: float = 100.0
+    gap: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.views.ndim != 2 or self.shares.shape != self.views.shape[:1]:
+            raise ValueError(
+                f"views must be (V, N) and shares (V,), got {tuple(self.views.shape)} and "
+                f"{tuple(self.shares.shape)}"
+            )
+
+    @classmethod
+    def of(cls, cosines: Tensor, scale: float = 100.0, gap: float = 3.0) -> Likeness:
+        """Of float32 (N,): one view."""
+        return cls(cosines[None], torch.ones(1), scale, gap)
+
+    @property
+    def cosine(self) -> Tensor:
+        """float32 (N,): the mean over the views."""
+        return self.shares @ self.views
+
+    @property
+    def logits(self) -> Tensor:
+        """float32 (N,): log-likelihoods, but for a constant."""
+        return self.scale * self.cosine
+
+    def __len__(self) -> int:
+        return self.views.shape[1]
+
+
+@dataclass(frozen=True)
 class Scores:
     """One figure per proposal and term; None for a term that was not asked for.
 
     generative: float32 (N,) in [-1, 1], mean attention inside minus outside.
-    discriminative: float32 (N,), CLIP's view of each proposal.
+    discriminative: float32 (N,), cosine of each proposal and the words, CLIP's view.
+    match: float32 (N,) in [0, 1], the chance that each is a thing of the kind that is named.
     spatial: float32 (N,) in [0, 1], geometry against the words.
     excluded: float32 (N,) in [0, 1], the chance of being what a negative line names.
     total: float32 (N,), what the ranking uses; -inf for rejected proposals.
@@ -112,6 +155,7 @@ class Scores:
     total: Tensor
     generative: Tensor | None = None
     discriminative: Tensor | None = None
+    match: Tensor | None = None
     spatial: Tensor | None = None
     excluded: Tensor | None = None
 
@@ -120,6 +164,7 @@ class Scores:
         terms = {
             "generative": self.generative,
             "discriminative": self.discriminative,
+            "match": self.match,
             "spatial": self.spatial,
             "excluded": self.excluded,
         }
@@ -133,6 +178,10 @@ class Segmentation:
     mask: float32 (H, W) in [0, 1]; all zero when nothing was found.
     ranking: int64 (K,), indices of the admissible proposals, best first; K may be 0.
     excluded: the answers to what the expression itself excludes.
+    present: the chance, in [0, 1], that there is such a thing at all; 1 where only attention
+        looked, which always sees something somewhere.
+    missing: why the thing is taken not to be there, in words for the user; the mask is empty
+        then. "" where it is.
     """
 
     expression: Expression
@@ -142,11 +191,13 @@ class Segmentation:
     ranking: Tensor
     attention: AttentionMap | None = None
     excluded: tuple[Segmentation, ...] = ()
+    present: float = 1.0
+    missing: str = ""
 
     @property
     def found(self) -> bool:
-        """Whether any proposal was admissible and left a mask."""
-        return len(self.ranking) > 0 and bool((self.mask > 0).any())
+        """Whether the thing is there, and any proposal was admissible and left a mask."""
+        return not self.missing and len(self.ranking) > 0 and bool((self.mask > 0).any())
 
     @property
     def best(self) -> int | None:

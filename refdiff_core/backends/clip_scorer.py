@@ -20,8 +20,8 @@ from torch import Tensor
 from ..cache import PictureCache, fingerprint
 from ..errors import ModelError
 from ..pictures.images import resize_picture
-from ..settings import ClipSettings
-from ..values import Expression, Image, Proposals
+from ..settings import KINDS, ClipSettings
+from ..values import Expression, Image, Likeness, Proposals
 from .clip_views import (
     blocked_pairs,
     cut_out,
@@ -43,6 +43,7 @@ class ClipModel:
 
     model: `open_clip.CLIP` with a VisionTransformer. tokenizer: texts to ids (B, 77).
     mean, std: of its pixels. size: side of its square input in pixels.
+    kinds: names of things that it knows; see `ImageTextScorer`. gap: see `Likeness`.
     """
 
     model: Any
@@ -50,16 +51,15 @@ class ClipModel:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     size: int
+    kinds: tuple[str, ...] = KINDS
+    gap: float = 3.0
 
 
 class ClipScorer:
     """An `ImageTextScorer` over an open_clip model with a vision transformer.
 
-    A region is v = beta * soft + (1 - beta) * hard, a text the mean of its sentence and its noun
-    phrase (METHOD.md 1a [KR], 1b). The score is not the bare product v . r, as in the paper, but
-    its likelihood relative to the picture's best region, exp((cos - cos_best) / temperature) with
-    the model's own temperature: the paper mixes cosines, whose spread of a few hundredths makes
-    its alpha of .1 weigh far more than it looks, and differently for every CLIP.
+    A region has two views, weighed beta * soft + (1 - beta) * hard as in the paper, a text is the
+    mean of its sentence and its noun phrase (METHOD.md 1a [KR], 1b).
 
     Args:
         clip: from `load_clip`.
@@ -67,7 +67,8 @@ class ClipScorer:
         progress: called with (crops done, crops in all); may raise to stop.
 
     Attributes:
-        cache: vectors of the regions seen last.
+        cache: vectors of the regions and of the texts seen last.
+        kinds: see `ImageTextScorer`.
     """
 
     def __init__(
@@ -79,17 +80,14 @@ class ClipScorer:
         self.clip = clip
         self.settings = settings
         self.progress = progress
-        self.cache = PictureCache(32 * 2**20)  # a region takes 2 KiB
+        self.kinds = clip.kinds
+        self.cache = PictureCache(32 * 2**20)  # a region takes 4 KiB, a text 2
 
     @torch.inference_mode()
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
-    ) -> list[Tensor]:
-        """See `ImageTextScorer.score`; values in (0, 1], 1 for the best of each set.
-
-        Bare cosines, in [-1, 1], where the settings say so. A region that several expressions
-        share is embedded once.
-        """
+    ) -> list[Likeness]:
+        """See `ImageTextScorer.score`; what several expressions share is embedded once."""
         vectors: dict[tuple[Sides, int], Tensor] = {}
         said = [expression.position if self.settings.ramp else () for expression in expressions]
         for sides in dict.fromkeys(said):
@@ -102,11 +100,16 @@ class ClipScorer:
             for sides, expression, each in zip(said, expressions, proposals, strict=True)
         ]
 
-    def _compare(self, regions: Tensor, text: Tensor) -> Tensor:
-        if not self.settings.likelihood:
-            return regions @ text
+    def _compare(self, regions: Tensor, text: Tensor) -> Likeness:
         scale = float(self.clip.model.logit_scale.exp())
-        return relative_likelihood(scale * (F.normalize(regions, dim=-1) @ text))
+        shares = torch.tensor(list(self._views.values()))
+        return Likeness((regions @ text).T, shares, scale, self.clip.gap)
+
+    @property
+    def _views(self) -> dict[str, float]:
+        """What each view counts for; those that count for nothing are left out."""
+        shares = {"hard": 1 - self.settings.beta, "soft": self.settings.beta}
+        return {view: share for view, share in shares.items() if share}
 
     def _embed_sets(self, image: Image, sets: Sequence[Tensor], sides: Sides) -> list[Tensor]:
         """`embed_regions` of several sets of masks at once, for those that are not kept."""
@@ -121,16 +124,20 @@ class ClipScorer:
             found |= zip(new, regions, strict=True)
         for key in new:
             self.cache.put(key, found[key])
-        nothing = torch.zeros(0, self.clip.model.visual.output_dim)
+        nothing = torch.zeros(0, len(self._views), self.clip.model.visual.output_dim)
         vectors = torch.stack([found[key] for key in keys]) if keys else nothing
         return list(vectors.split([len(each) for each in sets]))
 
     def embed_expression(self, expression: Expression) -> Tensor:
         """Unit vector float32 (d,): the mean of the sentence and its noun phrase."""
         phrase = " ".join(word.text for word in expression.target_words)
-        texts = list(dict.fromkeys(filter(None, (expression.text, phrase))))
-        said = [self.settings.template.format(text) for text in texts]
-        return F.normalize(self.embed_texts(said).mean(0), dim=-1)
+        texts = tuple(dict.fromkeys(filter(None, (expression.text, phrase))))
+        key = (texts, self.settings.template)
+        if (kept := self.cache.get(key)) is None:
+            said = [self.settings.template.format(text) for text in texts]
+            kept = (F.normalize(self.embed_texts(said).mean(0), dim=-1),)
+            self.cache.put(key, kept[0])
+        return kept[0]
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors float32 (T, d) of texts as they are."""
@@ -141,7 +148,7 @@ class ClipScorer:
         return F.normalize(vectors.float().cpu(), dim=-1)
 
     def embed_regions(self, image: Image, masks: Tensor, sides: Sequence[str] = ()) -> Tensor:
-        """float32 (N, d): the unit vectors of both branches, mixed.
+        """float32 (N, V, d): every region's unit vectors, hard first, then soft.
 
         Args:
             image: float32 (H, W, 3).
@@ -149,15 +156,14 @@ class ClipScorer:
             sides: the soft branch sees the picture darken away from these; see `position_ramp`.
         """
         if not len(masks):
-            return torch.zeros(0, self.clip.model.visual.output_dim)
-        beta = self.settings.beta
-        mixed = torch.zeros(len(masks), self.clip.model.visual.output_dim)
-        if beta < 1:
-            mixed += (1 - beta) * self.embed_hard(image, masks)
-        if beta > 0:
+            return torch.zeros(0, len(self._views), self.clip.model.visual.output_dim)
+        seen = []
+        if "hard" in self._views:
+            seen.append(self.embed_hard(image, masks))
+        if "soft" in self._views:
             ramp = position_ramp(sides, (image.shape[0], image.shape[1]))
-            mixed += beta * self.embed_soft(image * ramp[:, :, None], masks)
-        return mixed
+            seen.append(self.embed_soft(image * ramp[:, :, None], masks))
+        return torch.stack(seen, 1)
 
     def embed_hard(self, image: Image, masks: Tensor) -> Tensor:
         """Unit vectors float32 (N, d) of the regions cut out, N >= 1."""
@@ -210,11 +216,6 @@ class ClipScorer:
         """Of the place and type of pictures and regions."""
         weight: Tensor = self.clip.model.visual.conv1.weight
         return weight
-
-
-def relative_likelihood(logits: Tensor) -> Tensor:
-    """exp(logits - best), float32 (N,) in (0, 1]; unlike a softmax it does not thin out with N."""
-    return (logits - logits.max()).exp() if len(logits) else logits
 
 
 _PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}

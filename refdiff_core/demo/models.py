@@ -19,6 +19,8 @@ from .architectures import (
     build_sam,
 )
 
+from .objects import SHAPES
+
 if TYPE_CHECKING:
     from open_clip import CLIP
     from segment_anything.modeling import Sam
@@ -38,6 +40,8 @@ class DemoCLIP(NamedTuple):
     tokenizer: texts to word ids, int64 (B, 77).
     mean, std: per channel, for pictures in [0, 1].
     image_size: side of the square input in pixels.
+    kinds: what there is in its world. gap: see `refdiff_core.values.Likeness`; with so few things
+        to tell apart, the right one is far ahead.
     """
 
     model: CLIP
@@ -45,6 +49,8 @@ class DemoCLIP(NamedTuple):
     mean: Statistics
     std: Statistics
     image_size: int
+    kinds: tuple[str, ...] = SHAPES
+    gap: float = 12.0
 
 
 def load_sam(path: Path = SAM_FILE) -> Sam:

@@ -1,6 +1,7 @@
 """Says what Ref-Diff has and what it lacks; fetches a model when asked to. Installs nothing.
 
-ComfyUI-Manager runs this after it has installed requirements.txt. By hand:
+ComfyUI-Manager runs this after it has installed requirements.txt, Stable Diffusion WebUI at every
+start, where it is silent. By hand:
 
     python install.py                          what is there, what is missing, where to get it
     python install.py --download sam_vit_b     fetch one model, checked, into ComfyUI's models
@@ -225,12 +226,21 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def in_webui() -> bool:
+    """Whether a Stable Diffusion WebUI runs this, which it does at every start."""
+    # it names its own folder in PYTHONPATH; its extensions may lie elsewhere
+    places = [PACK.parents[1], *map(Path, sys.path)]
+    return any((place / "modules" / "launch_utils.py").is_file() for place in places)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Report, or fetch one model; 1 when that failed."""
     parser = argparse.ArgumentParser(description="What Ref-Diff has, lacks, and can fetch.")
     parser.add_argument("--download", metavar="NAME", choices=sorted(MODELS))
     name = parser.parse_args(arguments).download
     models = models_folder()
+    if name is None and in_webui():  # nothing is needed there, and this is no place to report
+        return 0
     if name is None:
         print(report(models))
         return 0

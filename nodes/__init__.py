@@ -2,6 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from ._errors import name_errors
 from ._models import register_folders
 from .attention import RefDiffAttention
 from .fuse import RefDiffFuseMasks
@@ -22,6 +23,10 @@ NODES: list[type[io.ComfyNode]] = [
     RefDiffLoadSAM,
     RefDiffLoadCLIP,
 ]
+
+
+# not in on_load, which 0.3.64 does not call
+name_errors()
 
 
 class RefDiffExtension(ComfyExtension):

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import comfy.model_base
 import comfy.model_management
+import comfy.model_sampling
 import comfy.samplers
 import torch
-from comfy.ldm.modules.attention import SpatialTransformer, optimized_attention
-from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, UNetModel, Upsample
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.model_base import ModelType
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..refdiff_core.backends.diffusers_attention import noise_timestep, root_alone, working_size
+from ..refdiff_core.backends.diffusers_attention import (
+    alphas_cumprod,
+    noise_timestep,
+    root_alone,
+    working_size,
+)
 from ..refdiff_core.backends.families import Family, family_of, trained_at
 from ..refdiff_core.backends.tokens import batches, words_to_read
 from ..refdiff_core.cache import fingerprint
@@ -26,9 +32,9 @@ from ..refdiff_core.settings import AttentionSettings
 from ..refdiff_core.values import AttentionMap, Expression, Image
 from ._caches import cache_of
 from ._prompt import Chunks, PromptTokens, tokenize_prompt
+from ._recording import Asked, layers_on, recording_clone
 
-Layer = tuple[str, int, int]
-"""A transformer's place as ComfyUI numbers it: side, block, depth, such as ("input", 7, 0)."""
+logger = logging.getLogger("refdiff")
 
 ROWS = 16
 """Expressions in one pass; more are read in several, so that memory stays bounded."""
@@ -83,7 +89,9 @@ class ComfyAttention:
         comfy.model_management.throw_exception_if_processing_interrupted()
         words = [words_to_read(*pair) for pair in zip(expressions, tokens, strict=True)]
         text, extra = self._encode_text(tokens)
-        weights = word_weights([[each for _, each in found] for found in words], text.shape[1])
+        # not as long as the text: a pack may encode tokens twice, and read each once
+        length = 77 * max(each.length for each in tokens)
+        weights = word_weights([[each for _, each in found] for found in words], length)
         maps = self._denoise(latents, text, extra, weights)
         return [
             attention_map(
@@ -139,14 +147,16 @@ class ComfyAttention:
         layers = layers_on(self.model.get_model_object("diffusion_model"), self.family.grid_factor)
         names = [str(layer) for layer in layers]
         capture = Capture(names, weights, propagation=self.settings.propagation)
-        grid_hw = tuple(side // self.family.grid_factor for side in latents.shape[-2:])
-        model = recording_clone(self.model, layers, capture, grid_hw)
+        height, width = (side // self.family.grid_factor for side in latents.shape[-2:])
+        asked = Asked(len(weights), weights.shape[1], (height, width))
+        model = recording_clone(self.model, layers, capture, asked)
+        sampling = trained_sampling(self.model)
+        model.add_object_patch("model_sampling", sampling)
         guider = comfy.samplers.CFGGuider(model)
         # inpainting models also see a mask and the masked picture: here nothing is masked
         seen = {"concat_latent_image": latents, "concat_mask": torch.zeros_like(latents[:, :1])}
         guider.inner_set_conds({"positive": [[text, {**extra, **seen}]]})
-        sampling = self.model.get_model_object("model_sampling")
-        sigma = sampling.sigmas[noise_timestep(self.family, self.settings)].float().cpu()
+        sigma = noise_level(sampling, noise_timestep(self.family, self.settings))
         generator = torch.Generator().manual_seed(self.settings.seed)
         noise = torch.randn(latents.shape, generator=generator)
         guider.sample(
@@ -182,98 +192,35 @@ def call_once(
     return x
 
 
-def recording_clone(
-    model: Any, layers: Sequence[Layer], capture: Capture, grid_hw: tuple[int, ...]
-) -> Any:
-    """A clone of the model whose cross-attention at these layers is recorded.
+def trained_sampling(model: Any) -> Any:
+    """How the weights were taught to see noise, whatever another node has put in its place.
 
-    "attn2" patches are given that layer's own queries and keys and nothing else, so they need no
-    guess at which call is which; another pack's patch at the same place (IPAdapter's, say) still
-    does the work, and one for all of attention ("optimized_attention_override") still sees it.
+    Nodes that replace ``model_sampling`` mostly say how pictures are to be made; a U-Net shown
+    another kind's noise or told another kind's time answers for no noise that it knows. Only EDM
+    is taken from them: in a file of the denoiser alone nothing else tells that weights are such.
     """
-    clone = model.clone()
-    replaced = clone.model_options["transformer_options"].get("patches_replace", {})
-    kinds = ("attn2", "attn1") if capture.propagation else ("attn2",)
-    there = {kind: dict(replaced.get(kind, {})) for kind in kinds}
-    for kind in kinds:
-        for layer in layers:
-            # ComfyUI looks for a patch of the very layer first, then for one of its whole block
-            inner = there[kind].get(layer, there[kind].get(layer[:2], _attend))
-            patch = _Recorder(kind, layer, capture, grid_hw, inner)
-            clone.set_model_patch_replace(patch, kind, *layer)
-    return clone
+    own = comfy.model_base.model_sampling(model.model.model_config, model.model.model_type)
+    chosen = model.get_model_object("model_sampling")
+    if not _is_edm(chosen) or _is_edm(own):
+        return own
+    logger.warning(
+        "A node says that the model's weights were trained with EDM's noise, and it is read so. If "
+        "they were not, connect the model before that node."
+    )
+    return chosen
 
 
-@dataclass(eq=False)
-class _Recorder:
-    """A patch that records what a layer attends to and leaves the work to the one that was there.
-
-    kind: "attn2" for attention to the words, "attn1" for that of places to one another.
-    layer: where it is. capture: takes the queries and keys. grid_hw: of the layer.
-    inner: does the layer's work.
-    """
-
-    kind: str
-    layer: Layer
-    capture: Capture
-    grid_hw: tuple[int, ...]
-    inner: Callable[..., Tensor]
-
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, extra: dict[str, Any]) -> Tensor:
-        seen_hw, grid_hw = tuple(extra["activations_shape"][-2:]), self.grid_hw
-        if seen_hw != grid_hw:
-            raise UnavailableError(
-                f"The model works on a grid of {seen_hw[1]} x {seen_hw[0]} where {grid_hw[1]} x "
-                f"{grid_hw[0]} was expected. Connect the model before the node that changes its "
-                "size, such as tiling or down-scaling."
-            )
-        if self.kind == "attn1":
-            self.capture.record_self(str(self.layer), q, k)
-        else:
-            self.capture.record(str(self.layer), q, k, heads=extra["n_heads"], grid_hw=grid_hw)
-        return self.inner(q, k, v, extra)
-
-    def __deepcopy__(self, _memo: Any) -> _Recorder:
-        """ComfyUI 0.3.64 copies patches with the model; what is recorded must arrive here."""
-        return self
-
-    def to(self, device: Any, *args: Any) -> _Recorder:
-        """ComfyUI moves patches that hold tensors with the model."""
-        if hasattr(self.inner, "to"):
-            self.inner = self.inner.to(device, *args)
-        return self
-
-    def models(self) -> list[Any]:
-        """ComfyUI loads the models of patches that have some."""
-        return self.inner.models() if hasattr(self.inner, "models") else []
+def _is_edm(sampling: Any) -> bool:
+    other = comfy.model_sampling.ModelSamplingContinuousV
+    edm = comfy.model_sampling.ModelSamplingContinuousEDM
+    return isinstance(sampling, edm) and not isinstance(sampling, other)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, extra: dict[str, Any]) -> Tensor:
-    """What the layer would have done without a patch."""
-    precision = extra["attn_precision"]
-    heads = extra["n_heads"]
-    return optimized_attention(q, k, v, heads, attn_precision=precision, transformer_options=extra)
-
-
-def layers_on(unet: nn.Module, factor: int) -> list[Layer]:
-    """The transformers whose grid is the latent grid divided by ``factor``."""
-    layers: list[Layer] = []
-    scale = 1
-    sides = {
-        "input": unet.input_blocks,
-        "middle": [unet.middle_block],
-        "output": unet.output_blocks,
-    }
-    for side, blocks in sides.items():
-        for number, block in enumerate(blocks):
-            for part in block:
-                if isinstance(part, SpatialTransformer) and scale == factor:
-                    layers += [(side, number, at) for at in range(len(part.transformer_blocks))]
-                elif isinstance(part, Downsample):
-                    scale *= 2
-                elif isinstance(part, Upsample):
-                    scale //= 2
-    return layers
+def noise_level(sampling: Any, timestep: int) -> Tensor:
+    """Sigma at a timestep of the schedule that all families share, within the model's range."""
+    signal = alphas_cumprod()[timestep]
+    sigma = ((1 - signal) / signal).sqrt().float()
+    return sigma.clamp(float(sampling.sigma_min), float(sampling.sigma_max))
 
 
 def model_family(model: Any) -> Family:
@@ -286,13 +233,22 @@ def model_family(model: Any) -> Family:
     kind = type(model.model.model_config).__name__
     if not isinstance(model.get_model_object("diffusion_model"), UNetModel):
         raise UnavailableError(
-            f"This model ({kind}) has no cross-attention between picture and words to read. "
-            "Use a checkpoint of Stable Diffusion 1.x, 2.x or XL for this node; any other model "
-            "may do the painting."
+            f"This model ({kind}) has no cross-attention between picture and words to read. " + _USE
         )
     config = model.model.model_config.unet_config
+    if config.get("use_temporal_attention") or kind in _SHOWN_PICTURES:
+        raise UnavailableError(
+            f"This model ({kind}) is told by a picture what to paint, not by words. " + _USE
+        )
     family = family_of(config["model_channels"], config["context_dim"], kind)
     return trained_at(family, v_prediction=model.model.model_type != ModelType.EPS)
+
+
+_SHOWN_PICTURES = ("Stable_Zero123", "LotusD")
+_USE = (
+    "Use a checkpoint of Stable Diffusion 1.x, 2.x or XL for this node; any other model may do the "
+    "painting."
+)
 
 
 def _pad(chunks: Chunks, empty: list[Any], count: int) -> Chunks:

@@ -11,12 +11,13 @@ import comfy.model_management
 import comfy.utils
 import torch
 from comfy_api.latest import io
-from server import PromptServer
 from torch import Tensor
 
 from ..refdiff_core.errors import ImageError, MaskError
-from ..refdiff_core.pictures.images import check_image
+from ..refdiff_core.grid import WORKING_SIDE, fits, in_parts
+from ..refdiff_core.pictures.images import check_image, scale_to, shrink
 from ..refdiff_core.pictures.previews import heat_picture, overlay
+from ..refdiff_core.seeing.attention import resize
 from ..refdiff_core.seeing.proposals import mask_boxes
 from ..refdiff_core.values import Image, Proposals, Segmentation
 from ._values import AttentionBatch, ProposalBatch, ResultBatch
@@ -40,6 +41,11 @@ def images(image: Tensor) -> list[Image]:
     return [check_image(each) for each in image[..., :3]]
 
 
+def size_of(picture: Image) -> tuple[int, int]:
+    """(H, W) of a picture."""
+    return picture.shape[0], picture.shape[1]
+
+
 def masks(mask: Tensor) -> Tensor:
     """MASK (B, H, W), (H, W) or (B, 1, H, W) as float32 (B, H, W) in [0, 1] on the CPU."""
     if mask.ndim == 4 and mask.shape[1] == 1:
@@ -60,16 +66,18 @@ def proposals(value: Any) -> ProposalBatch:
     if isinstance(value, ProposalBatch):
         return value
     if isinstance(value, Tensor):
-        return ProposalBatch(((Proposals.of(masks(value) >= 0.5),),))
+        # a few at a time: compared all at once they would be there twice
+        cut = Proposals.of_parts(part >= 0.5 for part in in_parts(masks(value)))
+        return ProposalBatch(((cut,),))
     return ProposalBatch(((_from_segs(value),),))
 
 
 def check_sizes(pictures: Iterable[Image], batch: ProposalBatch) -> None:
     """Every candidate must lie on its picture's grid."""
     for index, picture in enumerate(pictures):
-        size_hw = (picture.shape[0], picture.shape[1])
+        size_hw = size_of(picture)
         for each in batch.sets[index if len(batch.sets) > 1 else 0]:
-            if len(each) and each.size_hw != size_hw:
+            if len(each) and not fits(each.size_hw, size_hw):
                 raise MaskError(
                     f"The candidates are {each.size_hw[1]} x {each.size_hw[0]} pixels, but the "
                     f"picture is {size_hw[1]} x {size_hw[0]}. Resize one of them."
@@ -78,11 +86,18 @@ def check_sizes(pictures: Iterable[Image], batch: ProposalBatch) -> None:
 
 def _from_segs(segs: Any) -> Proposals:
     size_hw, found = segs
-    whole = torch.zeros(len(found), *size_hw, dtype=torch.bool)
-    for mask, seg in zip(whole, found, strict=True):
-        x0, y0, x1, y1 = (int(edge) for edge in seg.crop_region)
-        mask[y0:y1, x0:x1] = torch.as_tensor(seg.cropped_mask) >= 0.5
-    return Proposals(whole, torch.tensor([_confidence(seg) for seg in found]))
+    if not found:
+        return Proposals.of(torch.zeros(0, *size_hw, dtype=torch.bool))
+    quality = torch.tensor([_confidence(seg) for seg in found])
+    return Proposals.of_parts((_whole(seg, size_hw) for seg in found), quality)
+
+
+def _whole(seg: Any, size_hw: Sequence[int]) -> Tensor:
+    """The mask of a SEG in its picture, bool (1, H, W)."""
+    mask = torch.zeros(1, *size_hw, dtype=torch.bool)
+    x0, y0, x1, y1 = (int(edge) for edge in seg.crop_region)
+    mask[0, y0:y1, x0:x1] = torch.as_tensor(seg.cropped_mask) >= 0.5
+    return mask
 
 
 def _confidence(seg: Any) -> float:
@@ -90,18 +105,28 @@ def _confidence(seg: Any) -> float:
     return 1.0 if seg.confidence is None else float(torch.as_tensor(seg.confidence).mean())
 
 
-def to_segs(batch: ResultBatch) -> tuple[tuple[int, int], list[SEG]]:
-    """SEGS of everything that was found."""
-    found = [(picture, result) for picture, result in batch.pairs if result.found]
+def draw(batch: ResultBatch) -> Tensor:
+    """MASK of all results; each is drawn once, straight to where ComfyUI keeps it."""
+    size_hw = batch.images[0].shape[:2]
+    device = comfy.model_management.intermediate_device()
+    drawn = torch.empty(len(batch.results), *size_hw, device=device)
+    for place, result in zip(drawn, batch.results, strict=True):
+        place.copy_(result.mask)
+    return drawn
+
+
+def to_segs(batch: ResultBatch, drawn: Tensor) -> tuple[tuple[int, int], list[SEG]]:
+    """SEGS of everything that was found; ``drawn`` holds its masks."""
+    found = [each for each in zip(batch.pairs, drawn, strict=True) if each[0][1].found]
     size_hw = tuple(int(side) for side in batch.images[0].shape[:2])
-    return size_hw, [_seg(picture, result) for picture, result in found]
+    return size_hw, [_seg(*pair, mask) for pair, mask in found]
 
 
-def _seg(picture: Image, result: Segmentation) -> SEG:
-    x0, y0, x1, y1 = region = _edges(result.mask)
+def _seg(picture: Image, result: Segmentation, mask: Tensor) -> SEG:
+    x0, y0, x1, y1 = region = _edges(mask)
     return SEG(
         cropped_image=picture[None, y0:y1, x0:x1].numpy(),
-        cropped_mask=result.mask[y0:y1, x0:x1].numpy(),
+        cropped_mask=mask[y0:y1, x0:x1].cpu().numpy(),
         confidence=result.score,
         crop_region=region,
         bbox=region,
@@ -109,13 +134,15 @@ def _seg(picture: Image, result: Segmentation) -> SEG:
     )
 
 
-def to_boxes(batch: ResultBatch) -> list[list[dict[str, Any]]]:
+def to_boxes(batch: ResultBatch, drawn: Tensor) -> list[list[dict[str, Any]]]:
     """BOUNDING_BOX in core's form: for each picture, the boxes of what was found in it."""
-    return [[_box(result) for result in row if result.found] for _, row in batch.rows]
+    masks_left = iter(drawn)
+    rows = [[(result, next(masks_left)) for result in row] for _, row in batch.rows]
+    return [[_box(*each) for each in row if each[0].found] for row in rows]
 
 
-def _box(result: Segmentation) -> dict[str, Any]:
-    x0, y0, x1, y1 = _edges(result.mask)
+def _box(result: Segmentation, mask: Tensor) -> dict[str, Any]:
+    x0, y0, x1, y1 = _edges(mask)
     place = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
     return {**place, "score": result.score, "label": result.expression.text}
 
@@ -145,20 +172,27 @@ def to_scores(batch: ResultBatch, most: int = 20) -> str:
     return json.dumps(rows, indent=1)
 
 
-def to_overlays(batch: ResultBatch) -> Tensor:
-    """IMAGE: each mask on its picture."""
-    return to_host([overlay(picture, result.mask) for picture, result in batch.pairs])
+def to_overlays(batch: ResultBatch, drawn: Tensor) -> Tensor:
+    """IMAGE: each mask on its picture, or on a smaller copy of a large one."""
+    masks_left, shown = iter(drawn), []
+    for picture, row in batch.rows:
+        small = shrink(picture)
+        shown += [overlay(small, scale_to(next(masks_left).cpu(), size_of(small))) for _ in row]
+    return to_host(shown)
 
 
 def heats(batch: AttentionBatch) -> tuple[Tensor, Tensor]:
-    """MASK of all maps and IMAGE of the same over their pictures, image-major."""
-    seen = [
-        (picture, each.heat)
-        for index, picture in enumerate(batch.images)
-        for each in batch.sharpened(index)
-    ]
-    shown = [heat_picture(picture, heat) for picture, heat in seen]
-    return to_host([heat for _, heat in seen]), to_host(shown)
+    """MASK of all maps and IMAGE of the same over their pictures, image-major.
+
+    Both are of the size of a smaller copy where a picture is large.
+    """
+    maps, shown = [], []
+    for index, picture in enumerate(batch.images):
+        small = shrink(picture)
+        for each in batch.sharpened(index):
+            maps.append(resize(each.heat.cpu(), size_of(small)))
+            shown.append(heat_picture(small, maps[-1]))
+    return to_host(maps), to_host(shown)
 
 
 def message(batch: ResultBatch) -> str:
@@ -166,13 +200,6 @@ def message(batch: ResultBatch) -> str:
     lines = [f"Nothing found for '{r.expression.text}'." for r in batch.results if not r.found]
     lines += [note for result in batch.results for note in result.expression.notes]
     return "\n".join(dict.fromkeys(lines))
-
-
-def say(text: str, node_id: str | None) -> dict[str, Any] | None:
-    """Show a text on the node; gives what belongs into the node's ``ui``."""
-    if node_id is not None and PromptServer.instance is not None:
-        PromptServer.instance.send_progress_text(text, node_id)
-    return {"text": (text,)} if text else None
 
 
 def progress() -> Callable[[int, int], None]:
@@ -186,26 +213,32 @@ def progress() -> Callable[[int, int], None]:
     return step
 
 
-def answer(batch: ResultBatch, node_id: str | None) -> io.NodeOutput:
-    """What Ref-Diff Segment and Fuse Masks give out."""
-    found = [result.mask for result in batch.results]
+def answer(batch: ResultBatch, ui: dict[str, Any]) -> io.NodeOutput:
+    """What Ref-Diff Segment and Fuse Masks give out, and what their panel shows."""
+    drawn = draw(batch)
     return io.NodeOutput(
-        to_host(found),
+        drawn,
         batch,
         to_scores(batch),
-        to_boxes(batch),
-        to_segs(batch),
-        to_overlays(batch),
-        ui=say(message(batch), node_id),
+        to_boxes(batch, drawn),
+        to_segs(batch, drawn),
+        to_overlays(batch, drawn),
+        ui=ui,
     )
 
 
 def candidate_masks(batch: ProposalBatch, image: Tensor) -> Tensor:
-    """All candidates as MASK; a single empty one where there are none."""
-    found = [mask.float() for row in batch.sets for each in _distinct_sets(row) for mask in each]
+    """All candidates as MASK, of a large picture's working grid; one empty one for none."""
+    found = [mask for row in batch.sets for each in _distinct_sets(row) for mask in _drawn(each)]
     return to_host(found or [torch.zeros(image.shape[1:3])])
 
 
-def _distinct_sets(row: Sequence[Proposals]) -> list[Tensor]:
-    """The sets' masks, each set once, however many expressions share it."""
-    return [each.masks for each in {id(each): each for each in row}.values()]
+def _drawn(candidates: Proposals) -> list[Tensor]:
+    if max(candidates.size_hw) > WORKING_SIDE:
+        return [mask.float() for mask in candidates.masks.cpu()]
+    return [candidates.draw(index).float() for index in range(len(candidates))]
+
+
+def _distinct_sets(row: Sequence[Proposals]) -> list[Proposals]:
+    """Each set once, however many expressions share it."""
+    return list({id(each): each for each in row}.values())

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Any
 
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
 
-from ..refdiff_core.backends.tokens import tokenize, with_sinks
+from ..refdiff_core.backends.tokens import HostTokens, match, tokenize, with_sinks
 from ..refdiff_core.errors import ExpressionError, UnavailableError
 from ..refdiff_core.language.expression import parse
 from ..refdiff_core.values import Expression, Word
@@ -61,29 +59,20 @@ class PromptTokens:
     """One expression as the host's tokens.
 
     chunks: by text encoder, chunks of 77 (token, weight) pairs.
-    places: for each of the core's tokens of the expression's text, the positions that stand
-        for it among the chunks * 77 tokens that the denoiser reads.
-    spans: the same tokens' characters.
+    matched: where they stand for ours.
     """
 
     chunks: dict[str, Chunks]
-    places: tuple[tuple[int, ...], ...]
-    spans: tuple[tuple[int, int], ...]
+    matched: HostTokens
 
     @property
     def length(self) -> int:
         """Chunks that the text fills."""
-        return max(len(each) for each in self.chunks.values())
+        return self.matched.chunks
 
     def positions(self, word: Word) -> tuple[int, ...]:
-        """Where a word's pieces stand; the whole embedding where its name is the word."""
-        hit = {
-            position
-            for (start, end), positions in zip(self.spans, self.places, strict=True)
-            if start < word.end and end > word.start
-            for position in positions
-        }
-        return tuple(sorted(hit))
+        """See `HostTokens.positions`."""
+        return self.matched.positions(word)
 
 
 def tokenize_prompt(clip: Any, expression: Expression, sinks: str = "") -> PromptTokens:
@@ -105,25 +94,8 @@ def tokenize_prompt(clip: Any, expression: Expression, sinks: str = "") -> Promp
         name: [[(token[0], token[1]) for token in chunk] for chunk in value]
         for name, value in groups.items()
     }
-    return PromptTokens(chunks, _match(own.ids, groups[key]), own.spans)
-
-
-def _match(ids: Sequence[int], chunks: Sequence[Any]) -> tuple[tuple[int, ...], ...]:
-    """For each id, the positions of the tokens that stand for it.
-
-    Where the two disagree, as at an embedding, whose name is several ids and whose tokens are
-    vectors, all of one side's stand for all of the other's.
-    """
-    flat = [token for chunk in chunks for token in chunk]
-    # word id 0: start, end and padding
-    at = [index for index, token in enumerate(flat) if token[2] != 0]
-    found = [flat[index][0] if isinstance(flat[index][0], int) else None for index in at]
-    places: list[tuple[int, ...]] = [()] * len(ids)
-    matcher = SequenceMatcher(None, list(ids), found, autojunk=False)
-    for kind, i0, i1, j0, j1 in matcher.get_opcodes():
-        for index in range(i0, i1):
-            if kind == "equal":
-                places[index] = (at[j0 + index - i0],)
-            elif kind == "replace":
-                places[index] = tuple(at[j0:j1])
-    return tuple(places)
+    flat = enumerate(token for chunk in groups[key] for token in chunk)
+    # word id 0: start, end and padding; an embedding's tokens are vectors
+    found = {at: each[0] if isinstance(each[0], int) else None for at, each in flat if each[2]}
+    length = max(len(each) for each in groups.values())
+    return PromptTokens(chunks, match(own, found, length))

@@ -12,7 +12,8 @@ from ..refdiff_core.backends.clip_scorer import ClipScorer
 from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer
 from ..refdiff_core.choosing.contrast import questions as contrasted
 from ..refdiff_core.errors import RefDiffError
-from ..refdiff_core.pipeline import Models, segment
+from ..refdiff_core.pictures.images import shrink
+from ..refdiff_core.pipeline import Models, propose_masks, read_maps, segment
 from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
 from ..refdiff_core.seeing.phrases import find_phrases
 from ..refdiff_core.seeing.proposals import AttentionProposer
@@ -20,7 +21,9 @@ from ..refdiff_core.settings import AUTOMATIC, AttentionSettings, SamSettings, S
 from ..refdiff_core.values import AttentionMap, Expression, Image, Likeness, Proposals
 from ._attention import ComfyAttention
 from ._caches import cache_of
-from ._host import check_sizes, images, masks, progress, proposals
+from ._choice import Made
+from ._host import check_sizes, images, masks, progress, proposals, size_of
+from ._memory import RememberedAttention, RememberedProposer, RememberedScorer
 from ._models import DEMO_NAME, HostClip, sam_on_device
 from ._values import (
     AttentionBatch,
@@ -50,6 +53,24 @@ class HostProposer:
             proposer = SamProposer(model, self.settings, progress())
             proposer.cache = cache_of(model)
             return proposer.propose(image, attention)
+
+
+class HostAsker:
+    """What SAM_MODEL sees at a place that a hand pointed at."""
+
+    def __init__(self, sam: Any) -> None:
+        self.sam = sam
+
+    def ask(self, image: Image, made: Made) -> Proposals:
+        with sam_on_device(self.sam) as model:
+            proposer = SamProposer(model, own_settings(self.sam))
+            proposer.cache = cache_of(model)
+            return proposer.ask(image, made.points, made.box or None)
+
+
+def asker_of(sam: Any) -> HostAsker | None:
+    """Who answers questions about a place, where there is a Segment Anything model."""
+    return None if sam is None or not hasattr(SamProposer, "ask") else HostAsker(sam)
 
 
 def own_settings(sam: Any) -> SamSettings:
@@ -95,7 +116,10 @@ def read_attention(
 ) -> AttentionBatch:
     """The words' maps in every picture."""
     pictures, source = images(image), ComfyAttention(*checkpoint, settings)
-    maps = tuple(tuple(source.read(picture, expressions)) for picture in pictures)
+    maps = tuple(
+        tuple(read_maps(shrink(picture), size_of(picture), expressions, source))
+        for picture in pictures
+    )
     return AttentionBatch(tuple(pictures), tuple(expressions), maps, sharpen)
 
 
@@ -106,7 +130,8 @@ def propose(
     pictures, proposer, sets = images(image), HostProposer(sam, settings), []
     for index, picture in enumerate(pictures):
         maps = attention.maps_of(index) if attention else [None]
-        sets.append(tuple(proposer.propose(picture, maps)))
+        found = propose_masks(shrink(picture), size_of(picture), maps, proposer)
+        sets.append(tuple(found))
     return ProposalBatch(tuple(sets))
 
 
@@ -130,13 +155,13 @@ def _score_phrases(
     sets: Sequence[Proposals],
 ) -> tuple[PhraseScores, ...]:
     """Scores for the words with their places left to geometry, and for the words as they are."""
-    unread, found = [None] * len(expressions), []
+    unread, seen, found = [None] * len(expressions), shrink(picture), []
     for spatial in (True, False):
         phrases = find_phrases(expressions, unread, spatial=spatial)
         asked = contrasted(phrases, scorer.kinds)
         words = [each.words for each in asked]
         owners = [phrases[each.phrase].owner for each in asked]
-        scores = scorer.score(picture, words, [sets[owner] for owner in owners])
+        scores = scorer.score(seen, words, [sets[owner] for owner in owners])
         found.append(PhraseScores(tuple(each.text for each in words), tuple(scores)))
     return tuple(found)
 
@@ -152,9 +177,9 @@ def segment_batch(
 ) -> ResultBatch:
     """Everything at once."""
     models = Models(
-        ComfyAttention(*checkpoint, attention),
-        None if sam is None else HostProposer(sam),
-        None if clip is None else HostScorer(clip),
+        RememberedAttention(ComfyAttention(*checkpoint, attention), checkpoint, attention),
+        None if sam is None else RememberedProposer(HostProposer(sam), sam, own_settings(sam)),
+        None if clip is None else RememberedScorer(HostScorer(clip), clip.clip.model),
     )
     pictures, results = images(image), []
     for picture in pictures:

@@ -30,10 +30,42 @@ def schema(**values: Any) -> io.Schema:
 
 
 def advanced(widget: Widget) -> Widget:
-    """Mark an input as rarely used, where this ComfyUI knows the word."""
-    if hasattr(widget, "advanced"):
-        widget.advanced = True
+    """Mark an input as rarely used; the panel folds it away where ComfyUI does not."""
+    widget.extra_dict["advanced"] = True
     return widget
+
+
+def shows_a_panel() -> dict[str, bool]:
+    """A node whose ``ui`` comes with every run, also with one that is all cached."""
+    word = "has_intermediate_output"
+    return {word: True} if word in _KNOWN else {"is_output_node": True}
+
+
+def panel_input() -> io.Input:
+    """What was chosen on the node's panel, which keeps it here; see `_choice`.
+
+    Behind all others and optional, as every input that graphs of today do not have: the page
+    keeps widgets' values by their place.
+    """
+    widget = io.String.Input(
+        "panel",
+        optional=True,
+        default="",
+        tooltip="What was chosen and asked on the node's own picture. The panel writes it.",
+    )
+    widget.extra_dict["hidden"] = True
+    return widget
+
+
+def threshold_input() -> io.Input:
+    return io.Float.Input(
+        "threshold",
+        optional=True,
+        default=0.0,
+        tooltip="How much of the thing: above 0, the mask is where the words' map is at least so "
+        "strong, within what was chosen by hand. 0 takes candidates whole.",
+        **_range(0, 1, 0.01),
+    )
 
 
 def model_inputs() -> list[io.Input]:
@@ -124,25 +156,30 @@ def _range(least: float, most: float, step: float) -> dict[str, float]:
 
 
 def alpha_input() -> io.Input:
-    return setting(
+    widget = setting(
         io.Float,
         "alpha",
         "Weight of the attention against CLIP: 1 looks at attention alone, 0 at CLIP alone. "
         "Without CLIP it does nothing.",
         **_range(0, 1, 0.05),
     )
+    return advanced(widget)
+
+
+def shape_inputs(optional: bool = False) -> list[io.Input]:
+    grow = "Pixels to grow the mask by; negative values shrink it."
+    feather = "Pixels over which the mask's edge fades out, to each side."
+    few = {"optional": optional}
+    return [
+        setting(io.Int, "grow", grow, min=-512, max=512, **few),
+        setting(io.Int, "feather", feather, min=0, max=512, **few),
+        setting(io.Boolean, "fill", "Fill holes in the mask.", **few),
+        setting(io.Boolean, "invert", "Mask everything else.", **few),
+    ]
 
 
 def mask_inputs() -> list[io.Input]:
-    grow = "Pixels to grow the mask by; negative values shrink it."
-    feather = "Pixels over which the mask's edge fades out, to each side."
-    return [
-        setting(io.Int, "grow", grow, min=-512, max=512),
-        setting(io.Int, "feather", feather, min=0, max=512),
-        setting(io.Boolean, "fill", "Fill holes in the mask."),
-        setting(io.Boolean, "invert", "Mask everything else."),
-        *(advanced(each) for each in _ranking_inputs()),
-    ]
+    return [*shape_inputs(), *(advanced(each) for each in _ranking_inputs())]
 
 
 def _ranking_inputs() -> list[io.Input]:

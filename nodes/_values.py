@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from ..refdiff_core.errors import MaskError
-from ..refdiff_core.seeing.attention import sharpen_map
+from ..refdiff_core.grid import fits, working_grid
+from ..refdiff_core.pictures.images import scale_to, shrink
+from ..refdiff_core.seeing.attention import sharpen_maps
 from ..refdiff_core.values import AttentionMap, Expression, Image, Likeness, Proposals, Segmentation
 
 Held = TypeVar("Held")
@@ -42,12 +44,14 @@ class AttentionBatch:
                 f"{len(masks)} masks stand in for the attention of {len(asked)} expressions. "
                 "Give one mask per expression."
             )
-        if masks.shape[1:] != picture.shape[:2]:
+        size_hw = (picture.shape[0], picture.shape[1])
+        if not fits((masks.shape[1], masks.shape[2]), size_hw):
             raise MaskError(
                 f"The mask for the attention is {masks.shape[2]} x {masks.shape[1]} pixels, but "
                 f"the picture is {picture.shape[1]} x {picture.shape[0]}. Resize one of them."
             )
-        maps = tuple(AttentionMap(mask.clamp(0, 1)) for mask in masks)
+        grids = [scale_to(mask.clamp(0, 1), working_grid(size_hw)) for mask in masks]
+        maps = tuple(AttentionMap(grid, picture_hw=size_hw) for grid in grids)
         return cls((picture,), asked, (maps,))
 
     def maps_of(self, picture: int) -> tuple[AttentionMap, ...]:
@@ -56,8 +60,7 @@ class AttentionBatch:
 
     def sharpened(self, picture: int) -> list[AttentionMap]:
         """One map per expression, with the picture's edges."""
-        maps, image = self.maps_of(picture), self.images[picture]
-        return [sharpen_map(each, image, self.sharpen) for each in maps]
+        return sharpen_maps(self.maps_of(picture), shrink(self.images[picture]), self.sharpen)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,10 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..refdiff_core.settings import Settings
-from ._host import answer
+from ._choice import read_choices
+from ._hand import by_hand
+from ._host import answer, message
+from ._panel import panel_of
 from ._run import fuse_batch
 from ._schema import (
     CATEGORY,
@@ -19,8 +22,11 @@ from ._schema import (
     alpha_input,
     image_input,
     mask_inputs,
+    panel_input,
     result_outputs,
     schema,
+    shows_a_panel,
+    threshold_input,
 )
 
 
@@ -59,9 +65,11 @@ class RefDiffFuseMasks(io.ComfyNode):
                 ),
                 alpha_input(),
                 *mask_inputs(),
+                threshold_input(),
+                panel_input(),
             ],
             outputs=result_outputs(),
-            hidden=[io.Hidden.unique_id],
+            **shows_a_panel(),
         )
 
     @classmethod
@@ -71,7 +79,11 @@ class RefDiffFuseMasks(io.ComfyNode):
         proposals: Any = None,
         scores: Any = None,
         image: Tensor | None = None,
+        threshold: float = 0.0,
+        panel: str = "",
         **settings: Any,
     ) -> io.NodeOutput:
-        found = fuse_batch(attention, proposals, scores, image, Settings(**settings))
-        return answer(found, cls.hidden.unique_id)
+        shape = Settings(**settings)
+        found = fuse_batch(attention, proposals, scores, image, shape)
+        handled = by_hand(found, read_choices(panel), shape, threshold)
+        return answer(handled.batch, panel_of(handled, "fuse", message(handled.batch)))

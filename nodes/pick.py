@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ..refdiff_core.errors import RefDiffError
 from ..refdiff_core.pictures.previews import candidates_sheet
+from ..refdiff_core.settings import Settings
 from ..refdiff_core.values import Segmentation
-from ._host import to_host
-from ._schema import CATEGORY, Candidates, schema
+from ._choice import read_choices
+from ._hand import by_hand
+from ._host import message, to_host
+from ._panel import panel_of
+from ._schema import (
+    CATEGORY,
+    Candidates,
+    panel_input,
+    schema,
+    shape_inputs,
+    shows_a_panel,
+    threshold_input,
+)
 from ._values import ResultBatch
 
 
@@ -21,9 +33,12 @@ class RefDiffPick(io.ComfyNode):
             node_id="RefDiffPick",
             display_name="Ref-Diff Pick",
             category=CATEGORY,
-            description="Shows the best candidates with their numbers and gives the mask of "
-            "those that you choose.",
-            search_aliases=["pick mask", "choose candidate", "select mask"],
+            description="Shows the candidates on the picture and gives the mask of those that you "
+            "click, or name by number.",
+            search_aliases=[
+                "pick mask", "choose candidate", "select mask", "select object", "which one",
+                "click mask",
+            ],
             inputs=[
                 Candidates.Input(
                     "candidates", tooltip="From Ref-Diff Segment or Fuse Masks."
@@ -32,8 +47,12 @@ class RefDiffPick(io.ComfyNode):
                     "picks",
                     default="1",
                     tooltip="Numbers of candidates, such as 1 or 1,3; several give their union. "
-                    "For several pictures or expressions: 1; 1,3; 2. A single entry holds for all.",
+                    "For several pictures or expressions: 1; 1,3; 2. A single entry holds for all. "
+                    "What is clicked on the picture goes before.",
                 ),
+                *shape_inputs(optional=True),
+                threshold_input(),
+                panel_input(),
             ],
             outputs=[
                 io.Mask.Output("mask", display_name="mask", tooltip="The candidates chosen."),
@@ -42,16 +61,35 @@ class RefDiffPick(io.ComfyNode):
                     is_output_list=True,
                 ),
             ],
-            is_output_node=True,  # it shows the candidates, whatever else is connected
+            # it shows the candidates, whatever else is connected
+            **{**shows_a_panel(), "is_output_node": True},
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, candidates: ResultBatch, picks: str) -> io.NodeOutput:
-        lines = read_picks(picks, len(candidates.results))
-        chosen = [union(*pair) for pair in zip(candidates.results, lines, strict=True)]
+    def execute(
+        cls,
+        candidates: ResultBatch,
+        picks: str,
+        threshold: float = 0.0,
+        panel: str = "",
+        **settings: Any,
+    ) -> io.NodeOutput:
+        numbered = by_number(candidates, picks)
+        shape, choices = Settings(**settings), read_choices(panel)
+        handled = by_hand(candidates, choices, shape, threshold, numbered=numbered)
         sheets = [candidates_sheet(*pair)[None] for pair in candidates.pairs]
-        shown = [image for sheet in sheets for image in ui.PreviewImage(sheet, cls=cls).values]
-        return io.NodeOutput(to_host(chosen), sheets, ui={"images": shown})
+        masks = to_host([result.mask for result in handled.batch.results])
+        return io.NodeOutput(masks, sheets, ui=panel_of(handled, "pick", message(candidates)))
+
+
+def by_number(batch: ResultBatch, picks: str) -> list[list[int]]:
+    """For each result the indices of the candidates whose numbers are given.
+
+    Raises:
+        RefDiffError: see `read_picks` and `chosen`.
+    """
+    lines = read_picks(picks, len(batch.results))
+    return [chosen(*pair) for pair in zip(batch.results, lines, strict=True)]
 
 
 def read_picks(text: str, count: int) -> list[list[int]]:
@@ -73,19 +111,16 @@ def read_picks(text: str, count: int) -> list[list[int]]:
     return numbers * count if len(numbers) == 1 else numbers
 
 
-def union(result: Segmentation, picks: list[int]) -> Any:
-    """The mask of candidates by rank, from 1; where nothing was found, the empty mask.
+def chosen(result: Segmentation, picks: list[int]) -> list[int]:
+    """Indices of candidates by rank, from 1; none where nothing was found.
 
     Raises:
         RefDiffError: there are not so many candidates.
     """
     count = len(result.ranking)
-    if not count:
-        return result.mask
-    if bad := [pick for pick in picks if not 1 <= pick <= count]:
+    if count and (bad := [pick for pick in picks if not 1 <= pick <= count]):
         raise RefDiffError(
             f"There is no candidate {bad[0]} of '{result.expression.text}': "
             f"they are numbered from 1 to {count}."
         )
-    chosen = result.ranking[[pick - 1 for pick in picks]]
-    return result.proposals.masks[chosen].any(0).float()
+    return [int(result.ranking[pick - 1]) for pick in picks] if count else []

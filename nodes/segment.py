@@ -8,9 +8,12 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..refdiff_core.settings import Settings
-from ._host import answer
+from ._choice import read_choices
+from ._hand import by_hand
+from ._host import answer, message
+from ._panel import panel_of
 from ._prompt import read_lines
-from ._run import segment_batch
+from ._run import asker_of, segment_batch
 from ._schema import (
     CATEGORY,
     Clip,
@@ -22,8 +25,11 @@ from ._schema import (
     look_of,
     mask_inputs,
     model_inputs,
+    panel_input,
     result_outputs,
     schema,
+    shows_a_panel,
+    threshold_input,
 )
 
 
@@ -59,9 +65,11 @@ class RefDiffSegment(io.ComfyNode):
                 alpha_input(),
                 *mask_inputs(),
                 *attention_inputs(),
+                threshold_input(),
+                panel_input(),
             ],
             outputs=result_outputs(),
-            hidden=[io.Hidden.unique_id],
+            **shows_a_panel(),
         )  # fmt: skip
 
     @classmethod
@@ -78,9 +86,14 @@ class RefDiffSegment(io.ComfyNode):
         words: str,
         sam_model: Any = None,
         refdiff_clip: Any = None,
+        threshold: float = 0.0,
+        panel: str = "",
         **settings: Any,
     ) -> io.NodeOutput:
         look = look_of(timestep, resolution, seed, words)
         lines, checkpoint, shape = read_lines(expressions), (model, clip, vae), Settings(**settings)
         found = segment_batch(checkpoint, image, lines, sam_model, refdiff_clip, look, shape)
-        return answer(found, cls.hidden.unique_id)
+        asker = asker_of(sam_model)
+        handled = by_hand(found, read_choices(panel), shape, threshold, asker)
+        ui = panel_of(handled, "segment", message(handled.batch), asker is not None)
+        return answer(handled.batch, ui)

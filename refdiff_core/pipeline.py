@@ -9,17 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
+import torch
 from torch import Tensor
 
+from .cache import hashed_once
 from .choosing.contrast import Compared, gather
 from .choosing.contrast import questions as contrasted
 from .choosing.fusion import fuse, leave_out, locate
 from .choosing.scoring import generative_score
+from .errors import MaskError
+from .grid import working_grid
 from .language.expression import parse
-from .pictures.images import check_image
+from .pictures.images import check_image, shrink
 from .protocols import AttentionSource, ImageTextScorer, MaskProposer
-from .seeing.attention import sharpen_map
+from .seeing.attention import sharpen_maps
 from .seeing.phrases import Phrase, find_phrases
 from .seeing.proposals import AttentionProposer
 from .settings import KINDS, Settings
@@ -41,6 +46,13 @@ class Models:
     def __post_init__(self) -> None:
         if self.attention is None and (self.proposer is None or self.scorer is None):
             raise ValueError("Without attention, both a proposer and a scorer are needed.")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models are, as the first of them that says so has it; else the CPU."""
+        parts = (self.attention, self.proposer, self.scorer)
+        said = (getattr(each, "device", None) for each in parts)
+        return next((each for each in said if each is not None), torch.device("cpu"))
 
     @property
     def variant(self) -> str:
@@ -99,59 +111,152 @@ def segment_apart(
     asked = [line for lines in questions for line in lines]
     if not asked:
         return [[] for _ in questions]
-
-    # 1. where the words are: the thing's own, and those of what it is related to
-    maps = models.attention.read(image, asked) if models.attention else [None] * len(asked)
-    phrases = find_phrases(asked, maps, spatial=settings.spatial_weight > 0)
-    cut = models.proposer is None or isinstance(models.proposer, AttentionProposer)
-    sharp = settings.sharpen if cut else 0  # masks from elsewhere have edges of their own
-    attention = [
-        None if each.attention is None else sharpen_map(each.attention, image, sharp)
-        for each in phrases
-    ]
-    # 2. what could be a thing
-    proposer = models.proposer or AttentionProposer(
-        components=settings.components, percentiles=settings.percentiles
-    )
-    proposals = _propose(image, phrases, attention, proposer, len(asked))
-    # 3. how well each candidate fits: the map, then CLIP
-    generative = [
-        generative_score(seen.heat, candidates.masks, settings.size_exponent if cut else 0)
-        if seen is not None
-        else None
-        for seen, candidates in zip(attention, proposals, strict=True)
-    ]
-    compared: Sequence[Compared | None] = [None] * len(phrases)
-    if models.scorer is not None:
-        together = [number for number, lines in enumerate(questions) for _ in lines]
-        compared = compare(image, phrases, proposals, models.scorer, settings, together)
+    size_hw = (image.shape[0], image.shape[1])
+    together = [number for number, lines in enumerate(questions) for _ in lines]
+    with hashed_once(shrink(image), models.device) as seen:
+        phrases, looks = _look(seen, size_hw, asked, together, models, settings)
     # 4. the winner: what fits, and lies where the words say
-    looks = list(zip(attention, proposals, generative, compared, strict=True))
     results = iter(_fuse_all(asked, phrases, looks, settings))
     # 5. without what the words themselves exclude, and what negative lines name
     return [leave_out([next(results) for _ in lines], settings) for lines in questions]
 
 
-def compare(
-    image: Image,
+Look = tuple[AttentionMap | None, Proposals, Tensor | None, Compared | None]
+"""What was seen of one phrase: its map, candidates, generative score, and CLIP's view."""
+
+
+def _look(
+    seen: Image,
+    size_hw: tuple[int, int],
+    asked: Sequence[Expression],
+    together: Sequence[int],
+    models: Models,
+    settings: Settings,
+) -> tuple[list[Phrase], list[Look]]:
+    """Everything to look for, and what was seen of it.
+
+    Args:
+        seen: the picture, or a smaller copy of it, where the models are.
+        size_hw: the picture's own size.
+        asked: the expressions.
+        together: for each the number of its question.
+        models: they look.
+        settings: as for `segment`.
+    """
+    # 1. where the words are: the thing's own, and those of what it is related to
+    maps = read_maps(seen, size_hw, asked, models.attention) if models.attention else None
+    phrases = find_phrases(asked, maps or [None] * len(asked), spatial=settings.spatial_weight > 0)
+    cut = models.proposer is None or isinstance(models.proposer, AttentionProposer)
+    # masks from elsewhere have edges of their own, and are not each other's parts
+    radius, exponent = (settings.sharpen, settings.size_exponent) if cut else (0, 0)
+    attention = sharpen_maps([each.attention for each in phrases], seen, radius)
+    # 2. what could be a thing
+    proposer = models.proposer or AttentionProposer(
+        components=settings.components,
+        percentiles=settings.percentiles,
+        smallest=settings.smallest,
+    )
+    proposals = _propose(seen, size_hw, phrases, attention, proposer, len(asked))
+    # 3. how well each candidate fits: the map, then CLIP
+    generative = [
+        generative_score(map_.heat.to(each.masks.device), each.masks, exponent)
+        if map_ is not None
+        else None
+        for map_, each in zip(attention, proposals, strict=True)
+    ]
+    compared: Sequence[Compared | None] = [None] * len(phrases)
+    if models.scorer is not None:
+        compared = _compare(seen, phrases, proposals, together, models.scorer, settings)
+    figures = zip(_to_cpu(generative), compared, strict=True)
+    return phrases, [
+        (*look, *scores)
+        for look, scores in zip(zip(attention, proposals, strict=True), figures, strict=True)
+    ]
+
+
+def read_maps(
+    seen: Image, size_hw: tuple[int, int], asked: Sequence[Expression], source: AttentionSource
+) -> list[AttentionMap]:
+    """Maps of a picture from a copy of it that may be smaller; see `AttentionSource.read`.
+
+    Args:
+        seen: the copy, from `refdiff_core.pictures.images.shrink`.
+        size_hw: the picture's own size.
+        asked: E expressions.
+        source: reads them.
+
+    Raises:
+        MaskError: the maps lie on another grid than the picture's.
+    """
+    return [_of_size(each, size_hw) for each in source.read(seen, asked)]
+
+
+def propose_masks(
+    seen: Image,
+    size_hw: tuple[int, int],
+    attention: Sequence[AttentionMap | None],
+    proposer: MaskProposer,
+) -> list[Proposals]:
+    """Candidates for a picture from a copy of it that may be smaller; see `MaskProposer.propose`.
+
+    Args:
+        seen: the copy, from `refdiff_core.pictures.images.shrink`.
+        size_hw: the picture's own size.
+        attention: E maps, or None for each that is not there.
+        proposer: looks for them.
+
+    Raises:
+        MaskError: the masks lie on another grid than the picture's.
+    """
+    return [_of_size(each, size_hw) for each in proposer.propose(seen, attention)]
+
+
+Seen = TypeVar("Seen", AttentionMap, Proposals)
+
+
+def _of_size(found: Seen, size_hw: tuple[int, int]) -> Seen:
+    if found.size_hw == size_hw:
+        return found
+    if found.grid_hw != working_grid(size_hw):
+        raise MaskError(
+            f"Masks of {found.size_hw[1]} x {found.size_hw[0]} pixels do not fit a picture of "
+            f"{size_hw[1]} x {size_hw[0]}. Give masks of the picture's size."
+        )
+    return replace(found, picture_hw=size_hw)
+
+
+def _compare(
+    seen: Image,
     phrases: Sequence[Phrase],
     proposals: Sequence[Proposals],
+    together: Sequence[int],
     scorer: ImageTextScorer,
     settings: Settings,
-    together: Sequence[int] | None = None,
 ) -> list[Compared]:
     """What a scorer says of every phrase, and of what else each could be, asked in one call."""
-    kinds = getattr(scorer, "kinds", KINDS)
-    asked = contrasted(phrases, kinds if settings.fusion == "agreement" else None, together)
+    kinds = getattr(scorer, "kinds", KINDS) if settings.fusion == "agreement" else None
+    asked = contrasted(phrases, kinds, together)
     words = [each.words for each in asked]
-    found = scorer.score(image, words, [proposals[each.phrase] for each in asked])
+    found = scorer.score(seen, words, [proposals[each.phrase] for each in asked])
+    answers = [each if isinstance(each, Likeness) else Likeness.of(each) for each in found]
+    moved = torch.cat([each.views.flatten() for each in answers]).cpu()
+    parts = moved.split([each.views.numel() for each in answers])
     return gather(
-        asked, [each if isinstance(each, Likeness) else Likeness.of(each) for each in found]
+        asked,
+        [
+            replace(each, views=part.view_as(each.views))
+            for each, part in zip(answers, parts, strict=True)
+        ],
     )
 
 
-Look = tuple[AttentionMap | None, Proposals, Tensor | None, Compared | None]
-"""What was seen of one phrase: its map, candidates, generative score and CLIP's view."""
+def _to_cpu(scores: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Scores (N_i,) on the CPU, by way of one copy."""
+    there = [each for each in scores if each is not None]
+    if not there:
+        return list(scores)
+    moved = iter(torch.cat(there).cpu().split([len(each) for each in there]))
+    return [None if each is None else next(moved) for each in scores]
 
 
 def _fuse_all(
@@ -175,7 +280,8 @@ def _fuse_all(
 
 
 def _propose(
-    image: Image,
+    seen: Image,
+    size_hw: tuple[int, int],
     phrases: Sequence[Phrase],
     attention: Sequence[AttentionMap | None],
     proposer: MaskProposer,
@@ -185,8 +291,8 @@ def _propose(
 
     Only where candidates are cut out of maps do other things need cuts of their own.
     """
-    found = list(proposer.propose(image, attention[:count]))
-    for phrase, seen in zip(phrases[count:], attention[count:], strict=True):
-        cut = isinstance(proposer, AttentionProposer) and seen is not None
-        found.append(proposer.propose(image, [seen])[0] if cut else found[phrase.owner])
+    found = propose_masks(seen, size_hw, attention[:count], proposer)
+    for phrase, map_ in zip(phrases[count:], attention[count:], strict=True):
+        cut = isinstance(proposer, AttentionProposer) and map_ is not None
+        found += propose_masks(seen, size_hw, [map_], proposer) if cut else [found[phrase.owner]]
     return found

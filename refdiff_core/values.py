@@ -2,18 +2,33 @@
 
     Expression -> AttentionMap -> Proposals -> Scores -> Segmentation
 
-Frames: (H, W) is the picture's grid in pixels, (h, w) a grid of attention; boxes are
-XYXY in pixels, the right and bottom edges exclusive. Shapes are checked on construction.
+Frames: (H, W) is the picture's size in pixels, (h, w) a working grid (`refdiff_core.grid`) or one
+of attention; boxes are XYXY, the right and bottom edges exclusive. Maps and masks lie where the
+models are, figures about them on the CPU. Shapes are checked on construction.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
 
 import torch
 from torch import Tensor
 
 from .errors import MaskError
+from .grid import (
+    FineMasks,
+    GridMasks,
+    JoinedMasks,
+    PackedMasks,
+    count_cells,
+    in_parts,
+    pack,
+    to_grid,
+    working_grid,
+)
 from .words import Expression as Expression
 from .words import Order as Order
 from .words import Relation as Relation
@@ -27,20 +42,22 @@ Image = Tensor
 class AttentionMap:
     """Where the words of one expression are.
 
-    heat: float32 (H, W) in [0, 1], the picture's grid; all zero where there was nothing to see.
+    heat: float32 (h, w) in [0, 1], the working grid; all zero where there was nothing to see.
     words: the G words that were read.
-    word_maps: float32 (G, h, w), each word's attention before any stretching to [0, 1].
+    word_maps: float32 (G, h', w'), each word's attention before any stretching to [0, 1].
     competing: words of different things compete for every place; see `AttentionSettings`.
+    picture_hw: the picture's size; None where that is the grid's own.
     """
 
     heat: Tensor
     words: tuple[Word, ...] = ()
     word_maps: Tensor = field(default_factory=lambda: torch.zeros(0, 1, 1))
     competing: bool = False
+    picture_hw: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.heat.ndim != 2:
-            raise ValueError(f"heat must be (H, W), got {tuple(self.heat.shape)}")
+            raise ValueError(f"heat must be (h, w), got {tuple(self.heat.shape)}")
         if self.word_maps.ndim != 3 or len(self.word_maps) != len(self.words):
             raise ValueError(
                 f"word_maps must be (G, h, w) with G = {len(self.words)} words, "
@@ -48,21 +65,30 @@ class AttentionMap:
             )
 
     @property
+    def grid_hw(self) -> tuple[int, int]:
+        """The working grid's size."""
+        return self.heat.shape[0], self.heat.shape[1]
+
+    @property
     def size_hw(self) -> tuple[int, int]:
         """The picture's size."""
-        return self.heat.shape[0], self.heat.shape[1]
+        return self.picture_hw or self.grid_hw
 
 
 @dataclass(frozen=True)
 class Proposals:
     """Candidate masks for one picture; N may be 0.
 
-    masks: bool (N, H, W), the picture's grid.
+    masks: bool (N, h, w), the working grid.
     quality: float32 (N,), the proposer's own estimate in [0, 1].
+    picture_hw: the picture's size; None where that is the grid's own.
+    fine: draws them at other sizes; None where no more is known than the grid.
     """
 
     masks: Tensor
     quality: Tensor
+    picture_hw: tuple[int, int] | None = None
+    fine: FineMasks | None = None
 
     def __post_init__(self) -> None:
         if self.masks.ndim != 3 or self.masks.dtype != torch.bool:
@@ -74,28 +100,92 @@ class Proposals:
             raise ValueError(f"{len(self.masks)} masks but {tuple(self.quality.shape)} qualities")
 
     @classmethod
-    def of(cls, masks: Tensor) -> Proposals:
-        """Masks from outside, all of quality 1."""
-        return cls(masks, torch.ones(len(masks)))
+    def of(cls, masks: Tensor, quality: Tensor | None = None) -> Proposals:
+        """Masks from outside, bool (N, H, W) of the picture's own size.
+
+        Args:
+            masks: kept as bits where they are larger than the working grid.
+            quality: float32 (N,); None for 1 throughout.
+        """
+        if masks.ndim != 3 or masks.dtype != torch.bool:
+            return cls(masks, torch.ones(len(masks)))  # which says what is wrong
+        return cls.of_parts(in_parts(masks), quality)
+
+    @classmethod
+    def of_parts(cls, parts: Iterable[Tensor], quality: Tensor | None = None) -> Proposals:
+        """As `of`, of a few masks (n, H, W) after the other, never all of them at their size."""
+        grid, bits = list[Tensor](), list[Tensor]()
+        for part in parts:
+            size_hw = (part.shape[1], part.shape[2])
+            grid.append(to_grid(part))
+            if size_hw != working_grid(size_hw):  # else the grid is all there is to know
+                bits.append(pack(part.flatten(1)))
+        masks = torch.cat(grid)
+        fine = PackedMasks(torch.cat(bits), size_hw) if bits else None
+        quality = torch.ones(len(masks)) if quality is None else quality
+        return cls(masks, quality, size_hw, fine)
 
     def __len__(self) -> int:
         return len(self.masks)
 
     @property
-    def size_hw(self) -> tuple[int, int]:
-        """The picture's size."""
+    def grid_hw(self) -> tuple[int, int]:
+        """The working grid's size."""
         return self.masks.shape[1], self.masks.shape[2]
 
     @property
+    def size_hw(self) -> tuple[int, int]:
+        """The picture's size."""
+        return self.picture_hw or self.grid_hw
+
+    @cached_property
     def areas(self) -> Tensor:
         """float32 (N,): the share of the picture that each mask covers, in [0, 1]."""
-        return (
-            self.masks.flatten(1).sum(1) / self.masks[:1].numel() if len(self) else torch.zeros(0)
-        )
+        return count_cells(self.masks).cpu() / max(1, self.masks[:1].numel())
+
+    @cached_property
+    def digests(self) -> tuple[bytes, ...]:
+        """What tells each mask on the grid from any other."""
+        bits = pack(self.masks.flatten(1)).cpu().numpy()
+        return tuple(sha256(row.data).digest() for row in bits)
 
     def select(self, keep: Tensor) -> Proposals:
         """The proposals that ``keep`` names, by boolean mask or by indices."""
-        return replace(self, masks=self.masks[keep], quality=self.quality[keep])
+        fine = None if self.fine is None else self.fine.select(keep)
+        masks, quality = self.masks[keep.to(self.masks.device)], self.quality[keep]
+        return replace(self, masks=masks, quality=quality, fine=fine)
+
+    def join(self, more: Proposals) -> Proposals:
+        """These proposals and then others for the same picture."""
+        every, device = (self, more), self.masks.device
+        places = [(each.fine or GridMasks(each.masks), at) for each in every for at in each.indices]
+        return replace(
+            self,
+            masks=torch.cat([each.masks.to(device) for each in every]),
+            quality=torch.cat([each.quality for each in every]),
+            fine=JoinedMasks(tuple(places)),
+        )
+
+    @property
+    def indices(self) -> range:
+        """From 0 to N - 1."""
+        return range(len(self))
+
+    def draw(self, index: int, size_hw: tuple[int, int] | None = None) -> Tensor:
+        """One mask at the picture's size, or another: bool (H, W) on the CPU."""
+        fine = self.fine or GridMasks(self.masks)
+        return fine.draw(index, size_hw or self.size_hw).cpu()
+
+    def union(self, indices: Sequence[int] | Tensor | None = None) -> Tensor:
+        """What any of these masks covers at the picture's size: bool (H, W) on the CPU.
+
+        Args:
+            indices: which; None for all.
+        """
+        drawn = torch.zeros(self.size_hw, dtype=torch.bool)
+        for index in self.indices if indices is None else indices:
+            drawn |= self.draw(int(index))
+        return drawn
 
 
 @dataclass(frozen=True)
@@ -172,10 +262,38 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """What a mask is made of, until somebody asks for it at the picture's size.
+
+    winners: the masks it is the union of. without: what is taken out of it.
+    finish: what shapes it, from bool (H, W) to float32 (H, W) in [0, 1].
+    """
+
+    winners: Proposals
+    without: tuple[Proposals, ...] = ()
+    finish: Callable[[Tensor], Tensor] = Tensor.float
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left of it on the working grid, before it is shaped."""
+        left = self.winners.masks.any(0).cpu()
+        for each in self.without:
+            left &= ~each.masks.any(0).cpu()
+        return not bool(left.any())
+
+    def draw(self) -> Tensor:
+        """The mask, float32 (H, W) in [0, 1]."""
+        mask = self.winners.union()
+        for each in self.without:
+            mask &= ~each.union()
+        return self.finish(mask)
+
+
+@dataclass(frozen=True)
 class Segmentation:
     """The answer to one expression, with every intermediate, so that a preview recomputes nothing.
 
-    mask: float32 (H, W) in [0, 1]; all zero when nothing was found.
+    proposals, scores: what there was to choose from. drawing: the mask to be.
     ranking: int64 (K,), indices of the admissible proposals, best first; K may be 0.
     excluded: the answers to what the expression itself excludes.
     present: the chance, in [0, 1], that there is such a thing at all; 1 where only attention
@@ -185,7 +303,7 @@ class Segmentation:
     """
 
     expression: Expression
-    mask: Tensor
+    drawing: Drawing
     proposals: Proposals
     scores: Scores
     ranking: Tensor
@@ -195,9 +313,14 @@ class Segmentation:
     missing: str = ""
 
     @property
+    def mask(self) -> Tensor:
+        """float32 (H, W) in [0, 1], all zero when nothing was found; drawn anew at every call."""
+        return self.drawing.draw()
+
+    @property
     def found(self) -> bool:
         """Whether the thing is there, and any proposal was admissible and left a mask."""
-        return not self.missing and len(self.ranking) > 0 and bool((self.mask > 0).any())
+        return not self.missing and len(self.ranking) > 0 and not self.drawing.empty
 
     @property
     def best(self) -> int | None:

@@ -25,16 +25,16 @@ from ..values import Expression, Image, Likeness, Proposals
 from .clip_views import (
     blocked_pairs,
     cut_out,
+    darken,
     interpolate_positions,
     patch_coverage,
     patch_grid,
-    position_ramp,
 )
 from .precision import autocast
 
 Progress = Callable[[int, int], None]
 Sides = tuple[str, ...]
-"""Where the words say that the thing lies, for `position_ramp`."""
+"""Where the words say that the thing lies, for `clip_views.position_ramp`."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ class ClipScorer:
         self.settings = settings
         self.progress = progress
         self.kinds = clip.kinds
+        self.scale = float(clip.model.logit_scale.detach().exp())
         self.cache = PictureCache(32 * 2**20)  # a region takes 4 KiB, a text 2
 
     @torch.inference_mode()
@@ -88,22 +89,23 @@ class ClipScorer:
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
     ) -> list[Likeness]:
         """See `ImageTextScorer.score`; what several expressions share is embedded once."""
+        image = image.to(self.device)
         vectors: dict[tuple[Sides, int], Tensor] = {}
         said = [expression.position if self.settings.ramp else () for expression in expressions]
         for sides in dict.fromkeys(said):
             pairs = zip(said, proposals, strict=True)
-            sets = {id(each): each.masks for own, each in pairs if own == sides}
+            sets = {id(each): each for own, each in pairs if own == sides}
             found = self._embed_sets(image, list(sets.values()), sides)
             vectors |= zip([(sides, key) for key in sets], found, strict=True)
+        texts = self.embed_expressions(expressions)
         return [
-            self._compare(vectors[sides, id(each)], self.embed_expression(expression))
-            for sides, expression, each in zip(said, expressions, proposals, strict=True)
+            self._compare(vectors[sides, id(each)], text)
+            for sides, text, each in zip(said, texts, proposals, strict=True)
         ]
 
     def _compare(self, regions: Tensor, text: Tensor) -> Likeness:
-        scale = float(self.clip.model.logit_scale.exp())
         shares = torch.tensor(list(self._views.values()))
-        return Likeness((regions @ text).T, shares, scale, self.clip.gap)
+        return Likeness((regions @ text).T, shares, self.scale, self.clip.gap)
 
     @property
     def _views(self) -> dict[str, float]:
@@ -111,58 +113,69 @@ class ClipScorer:
         shares = {"hard": 1 - self.settings.beta, "soft": self.settings.beta}
         return {view: share for view, share in shares.items() if share}
 
-    def _embed_sets(self, image: Image, sets: Sequence[Tensor], sides: Sides) -> list[Tensor]:
+    def _embed_sets(self, image: Image, sets: Sequence[Proposals], sides: Sides) -> list[Tensor]:
         """`embed_regions` of several sets of masks at once, for those that are not kept."""
         picture = fingerprint(image)
-        masks = [mask for each in sets for mask in each]
-        keys = [(picture, self.settings, sides, fingerprint(mask)) for mask in masks]
+        masks = [(each, at) for each in sets for at in range(len(each))]
+        keys = [(picture, self.settings, sides, each.digests[at]) for each, at in masks]
         found = {key: kept[0] for key in set(keys) if (kept := self.cache.get(key)) is not None}
         new = {key: mask for key, mask in zip(keys, masks, strict=True) if key not in found}
         if new:
+            shown = torch.stack([each.masks[at] for each, at in new.values()])
             with autocast(self._weight):
-                regions = self.embed_regions(image, torch.stack([*new.values()]), sides)
+                regions = self.embed_regions(image, shown.to(self.device), sides)
             found |= zip(new, regions, strict=True)
         for key in new:
             self.cache.put(key, found[key])
-        nothing = torch.zeros(0, len(self._views), self.clip.model.visual.output_dim)
-        vectors = torch.stack([found[key] for key in keys]) if keys else nothing
+        nothing = self.embed_regions(image, torch.zeros(0, 1, 1, dtype=torch.bool))
+        vectors = torch.stack([found[key].to(self.device) for key in keys]) if keys else nothing
         return list(vectors.split([len(each) for each in sets]))
 
-    def embed_expression(self, expression: Expression) -> Tensor:
-        """Unit vector float32 (d,): the mean of the sentence and its noun phrase."""
+    def embed_expressions(self, expressions: Sequence[Expression]) -> list[Tensor]:
+        """Unit vectors float32 (d,): of each the mean of the sentence and its noun phrase."""
+        said = [self._texts(each) for each in expressions]
+        every = dict.fromkeys(text for texts in said for text in texts)
+        known = {text: kept[0] for text in every if (kept := self.cache.get(text)) is not None}
+        if new := [text for text in every if text not in known]:
+            known |= zip(new, self.embed_texts(new), strict=True)
+        for text in new:
+            self.cache.put(text, known[text])
+        return [
+            F.normalize(
+                torch.stack([known[text].to(self.device) for text in texts]).mean(0), dim=-1
+            )
+            for texts in said
+        ]
+
+    def _texts(self, expression: Expression) -> list[str]:
         phrase = " ".join(word.text for word in expression.target_words)
-        texts = tuple(dict.fromkeys(filter(None, (expression.text, phrase))))
-        key = (texts, self.settings.template)
-        if (kept := self.cache.get(key)) is None:
-            said = [self.settings.template.format(text) for text in texts]
-            kept = (F.normalize(self.embed_texts(said).mean(0), dim=-1),)
-            self.cache.put(key, kept[0])
-        return kept[0]
+        texts = dict.fromkeys(filter(None, (expression.text, phrase)))
+        return [self.settings.template.format(text) for text in texts]
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors float32 (T, d) of texts as they are."""
-        ids = self.clip.tokenizer(list(texts)).to(self._weight.device)
-        # one at a time: for several, a processor's attention in bfloat16 copies its weights once
-        # per token, which takes ten times as long
-        vectors = torch.cat([self.clip.model.encode_text(each) for each in ids.split(1)])
-        return F.normalize(vectors.float().cpu(), dim=-1)
+        ids = self.clip.tokenizer(list(texts)).to(self.device)
+        # for several, a processor's attention in bfloat16 copies its weights once per token, which
+        # takes ten times as long
+        at_once = 1 if self.device.type == "cpu" else len(ids)
+        vectors = torch.cat([self.clip.model.encode_text(each) for each in ids.split(at_once)])
+        return F.normalize(vectors.float(), dim=-1)
 
     def embed_regions(self, image: Image, masks: Tensor, sides: Sequence[str] = ()) -> Tensor:
         """float32 (N, V, d): every region's unit vectors, hard first, then soft.
 
         Args:
             image: float32 (H, W, 3).
-            masks: bool (N, H, W).
-            sides: the soft branch sees the picture darken away from these; see `position_ramp`.
+            masks: bool (N, h, w), on the working grid.
+            sides: the soft branch sees the picture darken away from these; see
+                `clip_views.position_ramp`.
         """
+        views, width = self._views, self.clip.model.visual.output_dim
         if not len(masks):
-            return torch.zeros(0, len(self._views), self.clip.model.visual.output_dim)
-        seen = []
-        if "hard" in self._views:
-            seen.append(self.embed_hard(image, masks))
-        if "soft" in self._views:
-            ramp = position_ramp(sides, (image.shape[0], image.shape[1]))
-            seen.append(self.embed_soft(image * ramp[:, :, None], masks))
+            return torch.zeros(0, len(views), width, device=self.device)
+        seen = [self.embed_hard(image, masks)] if "hard" in views else []
+        if "soft" in views:
+            seen.append(self.embed_soft(darken(image, sides), masks))
         return torch.stack(seen, 1)
 
     def embed_hard(self, image: Image, masks: Tensor) -> Tensor:
@@ -170,7 +183,7 @@ class ClipScorer:
         settings, vectors = self.settings, []
         for batch in masks.split(self._crops_at_once()):
             crops = cut_out(image, batch, self.clip.size, settings.surround, settings.margin)
-            vectors.append(self.clip.model.encode_image(self._normalise(crops)).float().cpu())
+            vectors.append(self.clip.model.encode_image(self._normalise(crops)).float())
             if self.progress is not None:
                 self.progress(sum(map(len, vectors)), len(masks))
         return F.normalize(torch.cat(vectors), dim=-1)
@@ -200,16 +213,25 @@ class ClipScorer:
         token = (visual.class_embedding + position[0]).expand(1, 1 + len(masks), -1)
         tokens = torch.cat([token, patches + position[1:]], 1).to(self._weight.dtype)
         tokens = visual.ln_pre(tokens)
-        blocked = blocked_pairs(patch_coverage(masks, grid_hw)).to(tokens.device)
+        blocked = blocked_pairs(patch_coverage(masks, grid_hw))
         bias = torch.zeros(blocked.shape, device=tokens.device, dtype=tokens.dtype)
         out = visual.transformer(tokens, attn_mask=bias.masked_fill(blocked, -torch.inf))
         pooled = visual.ln_post(out[0, 1 : 1 + len(masks)]) @ visual.proj
-        return F.normalize(pooled.float().cpu(), dim=-1)
+        return F.normalize(pooled.float(), dim=-1)
 
     def _normalise(self, pixels: Tensor) -> Tensor:
-        mean = torch.tensor(self.clip.mean)[:, None, None]
-        std = torch.tensor(self.clip.std)[:, None, None]
-        return ((pixels - mean) / std).to(self._weight)
+        planes = [
+            (plane - mean) / std
+            for plane, mean, std in zip(
+                pixels.unbind(1), self.clip.mean, self.clip.std, strict=True
+            )
+        ]
+        return torch.stack(planes, 1).to(self._weight)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self._weight.device
 
     @property
     def _weight(self) -> Tensor:

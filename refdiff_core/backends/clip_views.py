@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..grid import in_parts
 from ..seeing.proposals import mask_boxes
 from ..values import Image
 
@@ -37,6 +39,14 @@ def position_ramp(sides: Sequence[str], size_hw: tuple[int, int]) -> Tensor:
     return ramp
 
 
+def darken(image: Image, sides: Sequence[str]) -> Image:
+    """A picture (H, W, 3) that darkens away from some sides; see `position_ramp`."""
+    if not sides:
+        return image
+    ramp = position_ramp(sides, (image.shape[0], image.shape[1])).to(image.device)
+    return image * ramp[:, :, None]
+
+
 def patch_grid(size_hw: tuple[int, int], longest: int) -> tuple[int, int]:
     """Patches (h, w) for a picture in its own proportions, ``longest`` along its longer side."""
     scale = longest / max(size_hw)
@@ -50,13 +60,14 @@ def patch_coverage(masks: Tensor, grid_hw: tuple[int, int]) -> Tensor:
     A mask smaller than a patch keeps one, so that no region vanishes (METHOD.md 1c.10).
 
     Args:
-        masks: bool (N, H, W).
+        masks: bool (N, H, W), on any grid of the picture's proportions.
         grid_hw: (h, w) patches.
 
     Returns:
         bool (N, h * w); all false for an empty mask.
     """
-    cover = F.adaptive_avg_pool2d(masks[:, None].float(), grid_hw).flatten(1)
+    parts = [F.adaptive_avg_pool2d(part.float(), grid_hw) for part in in_parts(masks)]
+    cover = torch.cat(parts).flatten(1)
     best = (cover == cover.amax(1, keepdim=True)) & (cover > 0)
     first = best & (best.cumsum(1) == 1)
     return (cover >= 0.5) | first
@@ -72,11 +83,12 @@ def blocked_pairs(inside: Tensor) -> Tensor:
         bool (1 + N + T, 1 + N + T), rows look at columns.
     """
     count, patches = inside.shape
-    blocked = torch.zeros(1 + count + patches, 1 + count + patches, dtype=torch.bool)
+    every = 1 + count + patches
+    blocked = torch.zeros(every, every, dtype=torch.bool, device=inside.device)
     regions = slice(1, 1 + count)
     blocked[:, regions] = True
     blocked[regions] = True
-    blocked[regions, regions] = ~torch.eye(count, dtype=torch.bool)
+    blocked[regions, regions] = ~torch.eye(count, dtype=torch.bool, device=inside.device)
     blocked[regions, 1 + count :] = ~inside
     return blocked
 
@@ -105,7 +117,7 @@ def cut_out(
 
     Args:
         image: float32 (H, W, 3).
-        masks: bool (N, H, W); an empty one gives only surround.
+        masks: bool (N, h, w), on any grid of its proportions; an empty one gives only surround.
         size: side of the squares in pixels.
         surround: "black", "mean" (of the picture) or "blur" (the picture itself, blurred).
         margin: share by which the box is widened.
@@ -115,16 +127,30 @@ def cut_out(
     """
     planes = image.permute(2, 0, 1)
     paint = _surround(planes, surround)
+    scale = max(image.shape[:2]) / max(masks.shape[1:])
     crops = []
-    for mask, box in zip(masks, mask_boxes(masks).tolist(), strict=True):
+    for mask, box in zip(masks, (mask_boxes(masks) * scale).tolist(), strict=True):
         window = _window(box, margin)
-        region = torch.where(_crop(mask[None], window), _crop(planes, window), _crop(paint, window))
+        inside = _mask_in(mask, window, scale)
+        region = torch.where(inside, _crop(planes, window), _crop(paint, window))
         crops.append(
             F.interpolate(
                 region[None], (size, size), mode="bicubic", align_corners=False, antialias=True
             )
         )
-    return torch.cat(crops).clamp(0, 1) if crops else torch.zeros(0, 3, size, size)
+    if not crops:
+        return torch.zeros(0, 3, size, size, device=image.device)
+    return torch.cat(crops).clamp(0, 1)
+
+
+def _mask_in(mask: Tensor, window: tuple[int, int, int], scale: float) -> Tensor:
+    """What of a window of the picture lies in a mask whose cells are ``scale`` pixels wide."""
+    if scale == 1:
+        return _crop(mask[None], window)
+    left, top, side = (each / scale for each in window)
+    cells = (math.floor(left), math.floor(top), math.ceil(side) + 1)
+    fine = F.interpolate(_crop(mask[None], cells)[None].float(), scale_factor=scale)
+    return _crop(fine[0] > 0.5, (round((left % 1) * scale), round((top % 1) * scale), window[2]))
 
 
 def _surround(planes: Tensor, kind: str) -> Tensor:

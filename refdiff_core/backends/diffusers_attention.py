@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock, RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from ..cache import PictureCache, fingerprint
 from ..pictures.images import resize_picture
-from ..seeing.attention import attention_map, word_weights
+from ..seeing.attention import word_weights
 from ..seeing.capture import Capture, PassComplete
 from ..settings import AttentionSettings
 from ..values import AttentionMap, Expression, Image
 from .checkpoints import StableDiffusion, load_stable_diffusion
 from .families import Family
+from .reading import Positions, read_in_batches
 from .tiny_autoencoder import load_tiny_autoencoder
-from .tokens import Tokens, batches, stack_layouts, tokenize, with_sinks, words_to_read
+from .tokens import Tokens, stack_layouts, tokenize, with_sinks
 
 
 class DiffusersAttention:
@@ -71,6 +75,12 @@ class DiffusersAttention:
             model = replace(model, vae=load_tiny_autoencoder(tiny_autoencoder, model))
         return cls(model, settings)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        device: torch.device = self.model.unet.device
+        return device
+
     @torch.inference_mode()
     def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
         """See `AttentionSource.read`.
@@ -83,24 +93,19 @@ class DiffusersAttention:
         if self.settings.words == "root":
             expressions = [root_alone(expression) for expression in expressions]
         tokens = [tokenize(with_sinks(each.text, self.settings.sinks)) for each in expressions]
-        words = [words_to_read(*pair) for pair in zip(expressions, tokens, strict=True)]
         latents = self._encode_image(image)
-        maps: dict[int, Tensor] = {}
-        for rows in batches([each.chunks for each in tokens], self.rows_at_once(latents)):
-            positions = [[each for _, each in words[row]] for row in rows]
-            found = self._read_rows(latents, [tokens[row] for row in rows], positions)
-            maps |= zip(rows, found, strict=True)
-        size_hw = (image.shape[0], image.shape[1])
-        return [
-            attention_map(
-                expression,
-                [word for word, _ in found],
-                maps[row][: len(found)],  # a batch is as wide as its longest expression
-                size_hw,
-                competing=self.settings.competing,
-            )
-            for row, (expression, found) in enumerate(zip(expressions, words, strict=True))
-        ]
+
+        def read_rows(rows: list[int], positions: Positions) -> Tensor:
+            return self._read_rows(latents, [tokens[row] for row in rows], positions)
+
+        return read_in_batches(
+            expressions,
+            tokens,
+            read_rows,
+            (image.shape[0], image.shape[1]),
+            most=self.rows_at_once(latents),
+            competing=self.settings.competing,
+        )
 
     def rows_at_once(self, latents: Tensor) -> int:
         """How many expressions fit the budget, one at least."""
@@ -113,7 +118,7 @@ class DiffusersAttention:
         self,
         latents: Tensor,
         tokens: Sequence[Tokens],
-        positions: Sequence[Sequence[Sequence[int]]],
+        positions: Positions,
     ) -> Tensor:
         """The words' maps of some expressions, float32 (E, G, h, w), from one pass."""
         text, pooled = encode_text(self.model, tokens)
@@ -129,7 +134,7 @@ class DiffusersAttention:
         size = working_size((image.shape[0], image.shape[1]), self.model.family, self.settings)
 
         def encode() -> tuple[Tensor]:
-            pixels = resize_picture(image, size).to(vae.device, vae.dtype)
+            pixels = resize_picture(image.to(vae.device), size).to(vae.dtype)
             return (encode_pixels(vae, pixels),)
 
         (latents,) = self.cache.once((fingerprint(image), size), encode)
@@ -142,7 +147,9 @@ class DiffusersAttention:
         batch = _with_inpainting_channels(noisy, latents, self.model.unet.config.in_channels)
         batch = batch.expand(len(text), -1, -1, -1)
         extra = None if pooled is None else self._size_conditioning(pooled, latents)
-        self.model.unet(batch, timestep, text, added_cond_kwargs=extra)
+        # as a tensor that is there already, or it would be copied there
+        step = torch.full((), timestep, device=batch.device)
+        self.model.unet(batch, step, text, added_cond_kwargs=extra)
 
     def _size_conditioning(self, pooled: Tensor, latents: Tensor) -> dict[str, Tensor]:
         """SDXL is told the picture's size, no crop, and the size to make: all the working size."""
@@ -267,13 +274,24 @@ def capturing(unet: nn.Module, capture: Capture) -> Iterator[None]:
     Forward hooks on the projections see the queries and keys that the layer computes anyway, so
     nothing is computed twice and any attention back end may do the rest.
     """
-    with ExitStack() as hooks:
+    # one at a time: another thread's pass would be recorded, too
+    with _one_at_a_time(unet), ExitStack() as hooks:
         for name, block in _transformers(unet):
             _watch(name, block, capture, hooks)
         try:
             yield
-        except PassComplete:
-            pass
+        except PassComplete as done:
+            # its frames hold the pass's activations, for as long as anything holds the exception
+            traceback.clear_frames(done.__traceback__)
+
+
+_locks: WeakKeyDictionary[nn.Module, RLock] = WeakKeyDictionary()
+_lock_of_locks = Lock()
+
+
+def _one_at_a_time(unet: nn.Module) -> RLock:
+    with _lock_of_locks:
+        return _locks.setdefault(unet, RLock())
 
 
 def _transformers(unet: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -18,7 +18,8 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from ..errors import UnavailableError
-from ..pictures.images import to_pil
+from ..grid import working_grid
+from ..pictures.images import scale_to, to_pil
 from ..seeing.attention import min_max, word_weights
 from ..seeing.capture import Capture
 from ..seeing.proposals import mask_boxes
@@ -94,7 +95,8 @@ class OfficialAttention:
                 noisy = ddim_step(noisy, guide(*predicted.split(1)), timestep, previous)
         merged = torch.stack([min_max(layer) for layer in layers]).mean(0)
         size_hw = (image.shape[0], image.shape[1])
-        return AttentionMap(unpad(merged, size_hw, self.side), (word,), merged[None])
+        heat = scale_to(unpad(merged.cpu(), size_hw, self.side), working_grid(size_hw))
+        return AttentionMap(heat, (word,), merged[None], picture_hw=size_hw)
 
     def _noisy_latents(self, image: Image) -> Tensor:
         vae = self.model.vae
@@ -175,7 +177,7 @@ class OfficialProposer(SamProposer):
     def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
         """See `MaskProposer.propose`; nothing guides it."""
         (found,) = super().propose(image, [None])
-        areas = found.masks.flatten(1).sum(1)
+        areas = found.areas * found.size_hw[0] * found.size_hw[1]
         largest = areas.argsort(descending=True, stable=True)[: self.count]
         kept = found.select(largest[areas[largest] > self.smallest])
         return [kept] * len(attention)
@@ -197,18 +199,22 @@ class OfficialScorer(ClipScorer):
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
     ) -> list[Likeness]:
         """See `ImageTextScorer.score`."""
-        scored = []
+        scored: list[Likeness] = []
         for expression, candidates in zip(expressions, proposals, strict=True):
             if not len(candidates):
-                scored.append(Likeness.of(torch.zeros(0)))
+                scored.append(Likeness.of(torch.zeros(0, device=self.device)))
                 continue
             sentence = self.embed_texts([expression.text])[0]
             root = self.embed_texts([expression.root.text])[0] if expression.root else sentence
-            darkened = image * position_ramp(expression.text, image.shape[1])[None, :, None]
-            hard = self.embed_hard(darkened, candidates.masks) @ sentence
+            image = image.to(self.device)
+            size_hw = (image.shape[0], image.shape[1])
+            masks = [candidates.draw(at, size_hw) for at in range(len(candidates))]
+            ramp = position_ramp(expression.text, image.shape[1]).to(self.device)
+            whole = torch.stack(masks).to(self.device)
+            hard = self.embed_hard(image * ramp[None, :, None], whole) @ sentence
             mixed = F.normalize(0.5 * sentence + 0.5 * root, dim=-1)
             native = min(MOST_ZOOM, max(image.shape[:2]) / self.clip.size)
-            soft = self.embed_soft(image, candidates.masks, native) @ mixed
+            soft = self.embed_soft(image, whole, native) @ mixed
             scored.append(Likeness(torch.stack([hard, soft]), torch.tensor([0.7, 0.3])))
         return scored
 
@@ -224,7 +230,7 @@ class OfficialScorer(ClipScorer):
             crop = (image * mask[:, :, None])[y0:y1, x0:x1]
             sides = crop.shape[:2]
             # a region that is all of the crop sees what the class token sees
-            everything = torch.ones(1, *sides, dtype=torch.bool)
+            everything = torch.ones(1, *sides, dtype=torch.bool, device=crop.device)
             vectors.append(
                 self.embed_soft(crop, everything, min(MOST_ZOOM, max(sides) / min(sides)))
             )

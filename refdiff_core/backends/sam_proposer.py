@@ -1,12 +1,14 @@
 """Mask proposals from Segment Anything (package segment-anything).
 
 One embedding per picture, any number of prompts against it, decoded in batches. Unlike the
-package's SamAutomaticMaskGenerator, masks stay on the decoder's own small grid until the filters
-have spoken; only survivors are brought to the picture's size.
+package's SamAutomaticMaskGenerator, masks stay logits on the decoder's own small grid: survivors
+of the filters are shown on the working grid, and drawn at the picture's size when asked for.
+Between the picture and the survivors nothing is read from the device.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +19,9 @@ from torch import Tensor
 
 from ..cache import PictureCache, fingerprint
 from ..errors import ModelError
-from ..pictures.images import to_pil
-from ..seeing.proposals import distinct, find_peaks
+from ..grid import LogitMasks, working_grid
+from ..pictures.images import scale_to
+from ..seeing.proposals import LOWEST_PEAK, best_apart, mask_iou, peaks_of
 from ..settings import SamSettings
 from ..values import AttentionMap, Image, Proposals
 from .checkpoints import read_state_dict
@@ -31,6 +34,10 @@ Progress = Callable[[int, int], None]
 DEMO = SamSettings(min_predicted_iou=0.7, min_stability=0.8)
 """For the bundled SAM, whose small decoder is less sure of itself than the real one."""
 
+
+MOST = 512
+"""Masks of a picture's grid that are compared with one another, the best by predicted IoU: more
+than pass the filters of 1,024 prompts on any photograph tried."""
 
 SUITS_PROCESSOR = 32 * 2**20
 """Bytes of a layer: four of the real models' prompts. Sixty-four at once, which a GPU needs to be
@@ -72,6 +79,12 @@ class SamProposer:
         """Load a vit_b, vit_l or vit_h checkpoint; see `load_sam`."""
         return cls(load_sam(path).to(device), settings)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        device: torch.device = self.sam.device
+        return device
+
     @torch.inference_mode()
     def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
         """See `MaskProposer.propose`.
@@ -79,32 +92,37 @@ class SamProposer:
         The grid's masks serve all expressions, each map's peaks only its own, so that an answer
         never depends on what else was asked.
         """
-        peaks = [self._peaks(each) for each in attention]
+        image = image.to(self.device)
         frame = self._frame(image)
-        self._done, self._total = 0, sum(map(len, peaks))
-        embedding, grid = self._look(image, frame)
-        found = [_join(grid, self._decode(embedding, frame, points)) for points in peaks]
-        return [self._finish(masks, frame) for masks in found]
-
-    def _look(self, image: Image, frame: _Frame) -> tuple[Tensor, _LowMasks]:
-        """The picture's embedding and the grid's masks, which no expression changes."""
+        peaks = [self._peaks(each) for each in attention]
+        step = _Steps(self.progress, sum(len(points) for points, _ in peaks))
         picture = fingerprint(image)
-        (kept,) = self.cache.once((picture, "embedding"), lambda: (self.embed(image),))
-        embedding = kept.to(self.sam.device)
+        (embedding,) = self.cache.once((picture, "embedding"), lambda: (self.embed(image),))
+        embedding = embedding.to(self.device)
+        kept = self.cache.get((picture, self.settings))
+        if kept is None:
+            points = _grid(self.settings.points_per_side).to(self.device)
+            step.total += len(points)
+            grid = self._decode(embedding, frame, points, None, step)
+        else:
+            grid = _LowMasks(*kept).to(self.device)
+        own = [self._decode(embedding, frame, *each, step) for each in peaks]
+        every = _join(grid, *own)
+        near, quality = self._compare(every)
+        if kept is None:
+            passed = (quality[: len(grid.quality)] > -torch.inf).to(self.device)
+            self.cache.put((picture, self.settings), grid.logits[passed], grid.quality[passed])
+        kept_sets = _distinct(near, quality, [len(each.quality) for each in (grid, *own)])
+        return self._show(every.logits, quality, kept_sets, frame)
 
-        def decode_grid() -> tuple[Tensor, Tensor]:
-            points = _grid(self.settings.points_per_side)
-            self._total += len(points)
-            masks = self._decode(embedding, frame, points)
-            return masks.logits, masks.quality
-
-        logits, quality = self.cache.once((picture, self.settings), decode_grid)
-        return embedding, _LowMasks(logits, quality)
-
-    def _peaks(self, attention: AttentionMap | None) -> Tensor:
+    def _peaks(self, attention: AttentionMap | None) -> tuple[Tensor, Tensor | None]:
+        """Points (P, 2) of a map, and which of them to ask at; None for all."""
         if attention is None:
-            return torch.zeros(0, 2)
-        return find_peaks(attention.heat, self.settings.peaks)
+            return torch.zeros(0, 2, device=self.device), None
+        points, heights = peaks_of(attention.heat.to(self.device), self.settings.peaks)
+        high = heights >= LOWEST_PEAK
+        # a processor spends more on a prompt in vain than on asking first
+        return (points[high], None) if self.device.type == "cpu" else (points, high)
 
     def _frame(self, image: Image) -> _Frame:
         decoder_side = self.sam.prompt_encoder.mask_input_size[0]
@@ -112,27 +130,34 @@ class SamProposer:
 
     def embed(self, image: Image) -> Tensor:
         """The picture's embedding (1, C, h, w), which serves any number of prompts."""
-        import numpy as np
-        from PIL.Image import Resampling
-
-        # Pillow's bilinear resize of 8-bit values, as the package's ResizeLongestSide does it
-        picture = to_pil(image).resize(self._frame(image).input_hw[::-1], Resampling.BILINEAR)
-        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
-        pixels = self.sam.preprocess(pixels.to(self.sam.device, torch.float32))
+        pixels = self._pixels(image.to(self.device))
         with autocast(next(self.sam.parameters()), self.dtype):
             embedding: Tensor = self.sam.image_encoder(pixels)
         return embedding.float()
 
-    def _decode(self, embedding: Tensor, frame: _Frame, points_xy: Tensor) -> _LowMasks:
-        """Masks of point prompts that pass the filters, three at most per point."""
-        batches = [
-            self._decode_batch(embedding, frame, batch)
-            for batch in (points_xy.split(self.prompts_at_once()) if len(points_xy) else ())
-        ]
-        return _LowMasks(
-            torch.cat([each.logits for each in batches] or [torch.zeros(0, *frame.low_hw)]),
-            torch.cat([each.quality for each in batches] or [torch.zeros(0)]),
-        )
+    def _pixels(self, image: Image) -> Tensor:
+        """What the encoder is shown, (1, 3, side, side): of 8 bits, as the package's."""
+        shown = scale_to((image * 255).round(), self._frame(image).input_hw)
+        pixels: Tensor = self.sam.preprocess(shown.round().permute(2, 0, 1)[None])
+        return pixels
+
+    def _decode(
+        self,
+        embedding: Tensor,
+        frame: _Frame,
+        points_xy: Tensor,
+        asked: Tensor | None,
+        step: _Steps,
+    ) -> _LowMasks:
+        """Masks of point prompts, three per point, `MOST` at most; points not asked have none."""
+        found = [_LowMasks.none(frame, self.device)]
+        for batch in points_xy.split(self.prompts_at_once()) if len(points_xy) else ():
+            found.append(self._decode_batch(embedding, frame, batch))
+            if sum(len(each.quality) for each in found) > 2 * MOST:
+                found = [_join(*found).best(MOST)]
+            step(len(batch))
+        masks = _join(*found).best(MOST)
+        return masks if asked is None else masks.only(asked.repeat_interleave(3))
 
     def prompts_at_once(self) -> int:
         """How many prompts are decoded together: as set, but no more than suit a processor."""
@@ -144,10 +169,7 @@ class SamProposer:
         return max(1, min(self.settings.batch, SUITS_PROCESSOR // prompt))
 
     def _decode_batch(self, embedding: Tensor, frame: _Frame, points_xy: Tensor) -> _LowMasks:
-        height, width = frame.input_hw
-        coords = (points_xy * torch.tensor([width, height]))[:, None].to(embedding.device)
-        labels = torch.ones(coords.shape[:2], dtype=torch.int, device=embedding.device)
-        sparse, dense = self.sam.prompt_encoder(points=(coords, labels), boxes=None, masks=None)
+        sparse, dense = self._embed_points(frame, points_xy)
         logits, quality = self.sam.mask_decoder(
             image_embeddings=embedding,
             image_pe=self.sam.prompt_encoder.get_dense_pe(),
@@ -155,34 +177,86 @@ class SamProposer:
             dense_prompt_embeddings=dense,
             multimask_output=True,
         )
-        self._done += len(points_xy)
-        if self.progress is not None:
-            self.progress(self._done, self._total)
         low = logits.flatten(0, 1).float()[:, : frame.low_hw[0], : frame.low_hw[1]]
         return self._filter(_LowMasks(low, quality.flatten().float()))
 
+    def _embed_points(self, frame: _Frame, points_xy: Tensor) -> tuple[Tensor, Tensor]:
+        """What the prompt encoder makes of points inside a thing, (P, 2, C) and (P, C, h, w).
+
+        By its own tables: it tells points by their labels' values, which it waits for.
+        """
+        encoder, count = self.sam.prompt_encoder, len(points_xy)
+        height, width = frame.input_hw
+        x, y = points_xy[:, :1] * width + 0.5, points_xy[:, 1:] * height + 0.5
+        places = torch.stack([x, y], -1)  # (P, 1, 2)
+        inside = encoder.pe_layer.forward_with_coords(places, encoder.input_image_size)
+        inside = inside + encoder.point_embeddings[1].weight
+        padding = encoder.not_a_point_embed.weight.expand(count, 1, -1)
+        dense = encoder.no_mask_embed.weight[..., None, None]
+        dense = dense.expand(count, -1, *encoder.image_embedding_size)
+        return torch.cat([inside, padding], 1), dense
+
     def _filter(self, masks: _LowMasks) -> _LowMasks:
         settings, threshold = self.settings, self.sam.mask_threshold
-        masks = masks.select(masks.quality > settings.min_predicted_iou)
         inner = (masks.logits > threshold + settings.stability_offset).flatten(1).sum(1)
         outer = (masks.logits > threshold - settings.stability_offset).flatten(1).sum(1)
         stable = inner >= settings.min_stability * outer.clamp(min=1)
-        return masks.select(stable).to("cpu")
+        passed = stable & (masks.quality > settings.min_predicted_iou)
+        # elsewhere than on a processor, asking how many pass would wait for all of it
+        return masks.select(passed) if self.device.type == "cpu" else masks.only(passed)
 
-    def _finish(self, masks: _LowMasks, frame: _Frame) -> Proposals:
-        low = masks.logits > self.sam.mask_threshold
-        masks = masks.select(distinct(low, masks.quality, self.settings.duplicate_iou))
-        if not len(masks.quality):
-            return Proposals.of(torch.zeros(0, *frame.size_hw, dtype=torch.bool))
-        whole = torch.zeros(len(masks.logits), 1, frame.decoder_side, frame.decoder_side)
-        whole[:, 0, : frame.low_hw[0], : frame.low_hw[1]] = masks.logits
-        # a few at a time: as floats, all masks of a large picture would fill gigabytes
-        full = [
-            self.sam.postprocess_masks(part, frame.input_hw, frame.size_hw)[:, 0]
-            > self.sam.mask_threshold
-            for part in whole.split(8)
-        ]
-        return Proposals(torch.cat(full), masks.quality.clamp(0, 1))
+    def _compare(self, masks: _LowMasks) -> tuple[Tensor, Tensor]:
+        """Which masks are duplicates, bool (N, N), and their quality (N,), in one copy."""
+        inside = masks.logits > self.sam.mask_threshold
+        near = mask_iou(inside, inside) > self.settings.duplicate_iou
+        both = torch.cat([near.float(), masks.quality[:, None]], 1).cpu()
+        return both[:, :-1] > 0, both[:, -1]
+
+    def _show(
+        self, logits: Tensor, quality: Tensor, sets: Sequence[Tensor], frame: _Frame
+    ) -> list[Proposals]:
+        """Sets of masks on the working grid; each mask is brought there once."""
+        used = torch.cat([*sets, torch.zeros(0, dtype=torch.int64)]).unique()
+        place = torch.zeros(len(quality), dtype=torch.int64)
+        place[used] = torch.arange(len(used))
+        shown = logits[used.to(self.device)]
+        fine = LogitMasks(shown, frame.span_hw, self.sam.mask_threshold)
+        masks = fine.on_grid(working_grid(frame.size_hw))
+        found = Proposals(masks, quality[used].clamp(0, 1), frame.size_hw, fine)
+        # the same object for the same set, so that nobody measures it twice
+        shared = {key: found.select(place[list(key)]) for key in {tuple(s.tolist()) for s in sets}}
+        return [shared[tuple(each.tolist())] for each in sets]
+
+
+def _distinct(near: Tensor, quality: Tensor, counts: Sequence[int]) -> list[Tensor]:
+    """For each expression the indices of masks that differ from all better ones.
+
+    Args:
+        near: bool (N, N), the duplicates.
+        quality: float32 (N,), -inf for what was rejected.
+        counts: how many masks are the grid's, then how many each expression's own; N in all.
+    """
+    shared, *own = torch.arange(len(quality)).split(list(counts))
+    found = []
+    for each in own:
+        rows = torch.cat([shared, each])
+        rows = rows[quality[rows] > -torch.inf]
+        found.append(rows[best_apart(near[rows][:, rows], quality[rows])])
+    return found
+
+
+@dataclass
+class _Steps:
+    """Tells how many prompts of one call are done."""
+
+    progress: Progress | None
+    total: int
+    done: int = 0
+
+    def __call__(self, count: int) -> None:
+        self.done += count
+        if self.progress is not None:
+            self.progress(self.done, self.total)
 
 
 @dataclass(frozen=True)
@@ -204,22 +278,42 @@ class _Frame:
         return cls((height, width), input_hw, encoder_side // decoder_side, decoder_side)
 
     @property
+    def span_hw(self) -> tuple[float, float]:
+        """How much of the decoder's grid shows the picture; the rest is padding."""
+        return self.input_hw[0] / self.stride, self.input_hw[1] / self.stride
+
+    @property
     def low_hw(self) -> tuple[int, int]:
-        """The part of the decoder's grid that shows the picture; the rest is padding."""
-        return -(-self.input_hw[0] // self.stride), -(-self.input_hw[1] // self.stride)
+        """Cells of the decoder's grid that show any of the picture."""
+        return math.ceil(self.span_hw[0]), math.ceil(self.span_hw[1])
 
 
 @dataclass(frozen=True)
 class _LowMasks:
-    """Masks on the decoder's grid: logits (N, h, w), predicted IoU (N,)."""
+    """Masks on the decoder's grid: logits (N, h, w), predicted IoU (N,), -inf for rejected ones."""
 
     logits: Tensor
     quality: Tensor
 
+    @classmethod
+    def none(cls, frame: _Frame, device: torch.device) -> _LowMasks:
+        nothing = torch.zeros(0, *frame.low_hw, device=device)
+        return cls(nothing, nothing[:, 0, 0])
+
+    def only(self, passed: Tensor) -> _LowMasks:
+        """The same masks, without the quality of those that do not pass."""
+        return _LowMasks(self.logits, self.quality.masked_fill(~passed, -torch.inf))
+
     def select(self, keep: Tensor) -> _LowMasks:
         return _LowMasks(self.logits[keep], self.quality[keep])
 
-    def to(self, device: str) -> _LowMasks:
+    def best(self, most: int) -> _LowMasks:
+        """At most so many, in their order."""
+        if len(self.quality) <= most:
+            return self
+        return self.select(self.quality.argsort(descending=True, stable=True)[:most].sort().values)
+
+    def to(self, device: torch.device) -> _LowMasks:
         return _LowMasks(self.logits.to(device), self.quality.to(device))
 
 

@@ -1,24 +1,39 @@
-"""Words to tokens, with CLIP's own vocabulary, which open_clip ships.
+"""Words to tokens, with CLIP's own vocabulary.
 
-All Stable Diffusion families share this vocabulary. Texts longer than 75 tokens are laid out in
-chunks of 75 between start and end tokens, as ComfyUI does, and encoded chunk by chunk.
+All Stable Diffusion families share this vocabulary, `bpe_simple_vocab_16e6.txt.gz` as OpenAI
+published it with CLIP (MIT licence); it lies beside this file, for hosts without open_clip. Texts
+longer than 75 tokens are laid out in chunks of 75 between start and end tokens, as ComfyUI does,
+and encoded chunk by chunk.
 """
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, stack, tensor
 
-from ..errors import ExpressionError, UnavailableError
+from ..errors import ExpressionError
 from ..values import Expression, Word
 
 START, END, CHUNK = 49406, 49407, 75
+VOCABULARY = Path(__file__).with_name("bpe_simple_vocab_16e6.txt.gz")
+
+
+class Text(Protocol):
+    """An expression's text as tokens."""
+
+    @property
+    def chunks(self) -> int:
+        """Chunks of 75 tokens that it fills."""
+
+    def positions(self, word: Word) -> tuple[int, ...]:
+        """Where a word's pieces stand among the tokens that the denoiser reads."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,53 @@ class Tokens:
         )
 
 
+@dataclass(frozen=True)
+class HostTokens:
+    """One text as a host has it, which may add, leave out or replace tokens.
+
+    places: for each of our own tokens, the positions that stand for it among the chunks * 77
+        tokens that the denoiser reads. spans: the same tokens' characters.
+    chunks: that the text fills.
+    """
+
+    places: tuple[tuple[int, ...], ...]
+    spans: tuple[tuple[int, int], ...]
+    chunks: int
+
+    def positions(self, word: Word) -> tuple[int, ...]:
+        """Where a word's pieces stand; the whole embedding where its name is the word."""
+        hit = {
+            position
+            for (start, end), positions in zip(self.spans, self.places, strict=True)
+            if start < word.end and end > word.start
+            for position in positions
+        }
+        return tuple(sorted(hit))
+
+
+def match(tokens: Tokens, found: Mapping[int, int | None], chunks: int) -> HostTokens:
+    """Our tokens of a text at their places among the host's.
+
+    Where the two disagree, as at an embedding, whose name is several ids and whose tokens are
+    vectors, all of one side's stand for all of the other's.
+
+    Args:
+        tokens: ours.
+        found: the host's ids by position; None for a vector. Start, end and padding left out.
+        chunks: that they fill.
+    """
+    at = list(found)
+    places: list[tuple[int, ...]] = [()] * len(tokens.ids)
+    matcher = SequenceMatcher(None, list(tokens.ids), list(found.values()), autojunk=False)
+    for kind, i0, i1, j0, j1 in matcher.get_opcodes():
+        for index in range(i0, i1):
+            if kind == "equal":
+                places[index] = (at[j0 + index - i0],)
+            elif kind == "replace":
+                places[index] = tuple(at[j0:j1])
+    return HostTokens(tuple(places), tokens.spans, chunks)
+
+
 def tokenize(text: str) -> Tokens:
     """Byte-pair encoding of a text, lower-cased."""
     encoded = _tokenizer().encode(text)
@@ -68,7 +130,7 @@ def with_sinks(text: str, sinks: str) -> str:
     return f"{text} {sinks}" if sinks else text
 
 
-def words_to_read(expression: Expression, tokens: Tokens) -> list[tuple[Word, tuple[int, ...]]]:
+def words_to_read(expression: Expression, tokens: Text) -> list[tuple[Word, tuple[int, ...]]]:
     """The words that name the thing, then other things', each with the positions of its tokens.
 
     Where the expression names nothing ("second from left"), all of its text stands in. Which of
@@ -131,19 +193,9 @@ def _tokenizer() -> Any:
 
 
 def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
-    from importlib.util import find_spec
-
     from tokenizers.pre_tokenizers import ByteLevel
 
-    # The file is read without importing open_clip, which takes seconds.
-    spec = find_spec("open_clip")
-    if spec is None or spec.origin is None:
-        raise UnavailableError(
-            "CLIP's vocabulary comes with open_clip, which is not installed. "
-            "Run: pip install open_clip_torch"
-        )
-    path = Path(spec.origin).with_name("bpe_simple_vocab_16e6.txt.gz")
-    lines = gzip.decompress(path.read_bytes()).decode().split("\n")
+    lines = gzip.decompress(VOCABULARY.read_bytes()).decode().split("\n")
     # 49,408 words: 256 bytes, each also as the end of a word, the merges, two special tokens
     pairs = [(a, b) for a, b in (line.split() for line in lines[1 : 49152 - 256 - 2 + 1])]
     characters = sorted(ByteLevel.alphabet())

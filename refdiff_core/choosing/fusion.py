@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from ..seeing.proposals import within_limits
 from ..settings import Settings
-from ..values import AttentionMap, Expression, Proposals, Scores, Segmentation
+from ..values import AttentionMap, Drawing, Expression, Proposals, Scores, Segmentation
 from .contrast import Compared
 from .layout import Layout, covered_share
 from .presence import judge_presence
@@ -66,13 +67,14 @@ def fuse(
         scores = replace(scores, total=_placed(scores, settings))
     scores = replace(scores, total=scores.total.masked_fill(~admissible, -torch.inf))
     present, missing = judge_presence(expression, evidence, proposals, others, settings)
+    nothing = torch.zeros(0, dtype=torch.int64)
     return _choose(
         Segmentation(
             expression=expression,
-            mask=torch.zeros(proposals.size_hw),
+            drawing=Drawing(proposals.select(nothing)),
             proposals=proposals,
             scores=scores,
-            ranking=torch.zeros(0, dtype=torch.int64),
+            ranking=nothing,
             attention=attention,
             present=present,
             missing=missing,
@@ -106,18 +108,16 @@ def _placed(scores: Scores, settings: Settings) -> Tensor:
 
 
 def _choose(
-    result: Segmentation, settings: Settings, without: Tensor | None = None
+    result: Segmentation, settings: Settings, without: Sequence[Proposals] = ()
 ) -> Segmentation:
-    """Rank by the total, and make the winners' mask without the pixels that are left out."""
+    """Rank by the total, and make the winners' mask without what is left out."""
     total = result.scores.total
     # stable, so that equal scores keep the proposals' order whatever the sort
     order = total.argsort(descending=True, stable=True)
     ranking = order[: int((total > -torch.inf).sum())]
-    wanted = 0 if result.missing else settings.union
-    winners = result.proposals.masks[ranking[:wanted]].any(0)
-    if without is not None:
-        winners = winners & ~without
-    return replace(result, ranking=ranking, mask=finish(winners, settings))
+    winners = result.proposals.select(ranking[: 0 if result.missing else settings.union])
+    drawing = Drawing(winners, tuple(without), partial(finish, settings=settings))
+    return replace(result, ranking=ranking, drawing=drawing)
 
 
 def leave_out(results: Sequence[Segmentation], settings: Settings) -> list[Segmentation]:
@@ -155,8 +155,8 @@ def _without(
     excluded = excluded.amax(0)
     total = (_placed(scores, settings) * (1 - excluded)).masked_fill(~admissible, -torch.inf)
     changed = replace(result, scores=replace(scores, total=total, excluded=excluded))
-    cut = [each.proposals.masks[each.ranking[0]] for each in negative]
-    return _choose(changed, settings, torch.stack(cut).any(0) if cut else None)
+    cut = [each.proposals.select(each.ranking[:1]) for each in negative]
+    return _choose(changed, settings, cut)
 
 
 def _excluded(proposals: Proposals, negative: Segmentation, settings: Settings) -> Tensor:

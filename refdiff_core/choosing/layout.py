@@ -25,7 +25,7 @@ class Layout:
     centers: float32 (N, 2), XY of the masks' centres of gravity.
     boxes: float32 (N, 4), XYXY.
     size: (width, height) of the picture.
-    cells: float32 (N, C), 0 or 1, the masks on a coarse grid.
+    cells: float32 (N, C), 0 or 1, the masks on a coarse grid. All on the CPU.
     """
 
     centers: Tensor
@@ -36,10 +36,10 @@ class Layout:
     @classmethod
     def of(cls, proposals: Proposals, grid: int = 256) -> Layout:
         """Measure proposals; overlaps are taken on a grid of so many cells a side at most."""
-        height, width = proposals.size_hw
+        height, width = proposals.grid_hw
         unit, step = (height * width) ** 0.5, -(-max(height, width) // grid)
-        coarse = proposals.masks[:, step // 2 :: step, step // 2 :: step].float()
-        boxes = mask_boxes(proposals.masks)
+        coarse = proposals.masks[:, step // 2 :: step, step // 2 :: step].cpu().float()
+        boxes = mask_boxes(proposals.masks).cpu()
         return cls(
             centers=_centers(coarse, step, boxes) / unit,
             boxes=boxes / unit,

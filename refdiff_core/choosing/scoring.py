@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import MaskError
+from ..grid import count_cells, in_parts
 from ..settings import Calibration, Settings
 from .contrast import Compared
 
@@ -25,13 +26,13 @@ def generative_score(heat: Tensor, masks: Tensor, size_exponent: float = 0.0) ->
     mean. With exponent .5 the score ranks as Otsu's between-class variance does.
 
     Args:
-        heat: float32 (H, W) in [0, 1].
-        masks: bool (N, H, W).
+        heat: float32 (h, w) in [0, 1], the working grid.
+        masks: bool (N, h, w).
         size_exponent: 0 for the paper's score; see above.
 
     Returns:
-        float32 (N,) in [-1, 1]. Empty masks score -1; a mask of the whole picture has no
-        outside, which counts as 0.
+        float32 (N,) in [-1, 1], where the masks are. Empty masks score -1; a mask of the whole
+        picture has no outside, which counts as 0.
 
     Raises:
         MaskError: masks and heat lie on different grids.
@@ -44,16 +45,15 @@ def generative_score(heat: Tensor, masks: Tensor, size_exponent: float = 0.0) ->
             f"{heat.shape[1]} x {heat.shape[0]}. Resize the masks to the picture's size."
         )
     if not len(masks):
-        return torch.zeros(0)
-    inside = masks.flatten(1).sum(1)
+        return torch.zeros(0, device=heat.device)
+    inside = count_cells(masks)
     outside = heat.numel() - inside
-    # mask by mask: as floats, all masks of a large picture would fill gigabytes
-    sum_inside = torch.stack([heat[mask].sum() for mask in masks])
+    sum_inside = torch.cat([part.flatten(1).float() @ heat.flatten() for part in in_parts(masks)])
     sum_outside = heat.sum() - sum_inside
     score = sum_inside / inside.clamp(min=1) - sum_outside / outside.clamp(min=1)
     share = inside / heat.numel()
     score = score * (4 * share * (1 - share)) ** size_exponent
-    return score.where(inside > 0, torch.tensor(-1.0))
+    return score.where(inside > 0, torch.full_like(score, -1.0))
 
 
 def base_score(

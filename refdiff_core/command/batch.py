@@ -15,11 +15,10 @@ from ..pipeline import Models
 from ..runs.batch import (
     Answer,
     answer_picture,
-    describe,
     file_names,
+    hand_out,
     line_of,
     open_folder,
-    write_mask,
     write_previews,
 )
 from ..runs.console import Work
@@ -74,12 +73,12 @@ class Painter:
 
     def _write(self, entry: Entry, number: int, answer: Answer, slug: str, variant: str) -> Record:
         base = self.out / f"{mask_name(entry.image)}.{slug}"
-        mask = write_mask(answer.mask, base)
+        told = hand_out(answer, entry.path, base, variant)
         if self.previews:
             write_previews(answer.picture, answer.result, base)
-        told = describe(answer, entry.path, mask, variant)
         # relative to the list and to the folder, so that both may move
-        return {**told, "id": entry.lines[number], "image": entry.image, "mask": mask.name}
+        mask = Path(str(told["mask"])).name
+        return {**told, "id": entry.lines[number], "image": entry.image, "mask": mask}
 
 
 def mask_name(image: str) -> str:

@@ -18,11 +18,10 @@ from ..pipeline import Models
 from ..runs.batch import (
     Answer,
     answer_picture,
-    describe,
     file_names,
+    hand_out,
     line_of,
     open_folder,
-    write_mask,
     write_previews,
 )
 from ..runs.console import Work
@@ -94,10 +93,9 @@ def _hand_out(
     """Write one picture's files and print its records."""
     slugs = file_names([line_of(answer.result.expression) for answer in answers])
     for answer, slug in zip(answers, slugs, strict=True):
-        mask = write_mask(answer.mask, f"{base}.{slug}")
+        record = hand_out(answer, path, f"{base}.{slug}", variant)
         if job.previews:
             write_previews(answer.picture, answer.result, f"{base}.{slug}")
-        record = describe(answer, path, mask, variant)
         work.result(json.dumps(record) if job.as_json else _tell(record))
 
 

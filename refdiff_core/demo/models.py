@@ -18,7 +18,6 @@ from .architectures import (
     build_clip,
     build_sam,
 )
-
 from .objects import SHAPES
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ def draw_case(answer: Answer, truth: Tensor) -> dict[str, bytes]:
         "ours": overlay(view, scale_to(answer.mask, size_hw)),
     }
     if result.attention is not None:
-        shown["heat"] = heat_picture(view, scale_to(result.attention.heat, size_hw))
+        shown["heat"] = heat_picture(view, scale_to(result.attention.heat.cpu(), size_hw))
     shown["candidates"] = candidates_sheet(answer.picture, result, most=4)
     return {name: _jpeg(image) for name, image in shown.items()}
 

@@ -157,7 +157,7 @@ class Judge:
             return {number: answer for one in each for number, answer in one.items()}
         answers = {number: _wanted(lines) for number, lines in zip(questions, found, strict=True)}
         for answer in answers.values():
-            _check_size(answer.mask, image)
+            _check_size(answer.result.proposals.size_hw, image)
         return answers
 
     def _begin(self, image: ReferImage, sentence: Sentence, truth: Tensor) -> Record:
@@ -223,9 +223,9 @@ def _decode_objects(image: ReferImage, *, everything: bool) -> dict[int, Tensor]
     }
 
 
-def _check_size(mask: Tensor, image: ReferImage) -> None:
-    if tuple(mask.shape) != image.size_hw:
+def _check_size(size_hw: tuple[int, int], image: ReferImage) -> None:
+    if size_hw != image.size_hw:
         raise ImageError(
-            f"'{image.path}' is {mask.shape[1]} x {mask.shape[0]} pixels, its annotations are for "
+            f"'{image.path}' is {size_hw[1]} x {size_hw[0]} pixels, its annotations are for "
             f"{image.size_hw[1]} x {image.size_hw[0]}. Use the pictures of the data set."
         )

@@ -38,16 +38,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
 
 from ..errors import ExpressionError
 from ..words import Expression, Word
+from .commands import strip_command
+from .foreign import foreign_language
+from .lists import split_list
 from .parsing import Line, read_line
-from .parsing.lexicon import PHRASES, look_up
+from .parsing.lexicon import KNOWN_NOUNS, PHRASES, closed_words, look_up
+from .parsing.spelling import meant_by
+from .parsing.vocabulary import PERSONS
 
 _LETTER = r"(?:[^\W_]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0e4f])"  # and its marks
 _TOKEN = re.compile(rf"w/o\b|w/|#\d+|{_LETTER}+(?:['\u2019-]{_LETTER}+)*|[,;.:!?&]")
 _GLUED = re.compile(r"(top|bottom|upper|lower|far|middle|back|front)(left|right|middle)(most)?")
 _NOT = re.compile(r"\s*not\s*(?::|\b(?=\s+\S))\s*", re.IGNORECASE)
+
+
+MOST_WORDS = 300
+"""Words of a line that are read: ten times a long sentence. Time grows with their square."""
 
 
 def parse(text: str) -> Expression:
@@ -63,16 +74,78 @@ def parse(text: str) -> Expression:
     Raises:
         ExpressionError: the line is blank, or its brackets do not match or hold no word.
     """
-    stripped = _NOT.sub("", text, count=1) if (negative := bool(_NOT.match(text))) else text
+    stripped = _NOT.sub("", text, count=1) if (negative := _is_negative(text)) else text
     if not stripped.strip():
         raise ExpressionError(
             f"The expression {text!r} is empty. "
             "Write what to find, such as 'the red cup on the left'."
         )
     plain, forced = _without_brackets(" ".join(stripped.split()))
-    line = Line(plain, negative)
+    if forced:
+        return _read_one(plain, negative, forced)
+    if language := foreign_language(plain):
+        return Expression(plain, negative=negative, notes=(_FOREIGN.format(plain, language),))
+    said, result = strip_command(plain)
+    found = _read_all(said, negative)
+    if result:
+        note = f"'{result}' says what is to come there; it is not used."
+        found = replace(found, notes=(*found.notes, note))
+    return found
+
+
+_FOREIGN = (
+    "Is '{}' written in {}? Only English is understood: position and size words were not read, and "
+    "the models are asked for the line as it is."
+)
+
+
+def _is_negative(text: str) -> bool:
+    """Whether the line says what to leave out; "not the star, the other one" says what to find."""
+    said = _NOT.match(text)
+    return said is not None and (":" in said[0] or "," not in text)
+
+
+def _read_all(text: str, negative: bool) -> Expression:
+    """One thing, or the list of things that the text names."""
+    texts, guessed = split_list(text, _read_one)
+    if not texts:
+        found = _read_one(text, negative)
+        if guessed and not (found.root and found.root.text in PERSONS):
+            note = "Read as one thing; put ' . ' between several."
+            found = replace(found, notes=(*found.notes, note))
+        return found
+    things = tuple(_read_one(each) for each in texts)
+    listed = ", ".join(f"'{each}'" for each in texts)
+    note = f"Read as {len(things)} things, whose masks are joined: {listed}."
+    if guessed:
+        note += " If it is one, put [brackets] around the word that names it."
+    notes = tuple(dict.fromkeys((note, *(each for thing in things for each in thing.notes))))
+    first = shift(things[0], text, text.index(texts[0]))
+    return replace(first, count=1, things=things, negative=negative, notes=notes)
+
+
+def _read_one(
+    text: str, negative: bool = False, forced: tuple[int, int] | None = None
+) -> Expression:
+    """The text as one thing, or as several of one kind."""
+    line = Line(text, negative)
     _tag(line, forced)
-    return read_line(line)
+    found = read_line(line)
+    region = None if forced else _REGION.fullmatch(text.rstrip(" .!?"))
+    if region:
+        return Expression(text, region=_REGIONS[region[1].lower()], negative=negative)
+    return found
+
+
+_REGIONS = {
+    **dict.fromkeys(("background", "backdrop", "bg", "bkgd", "surroundings"), "background"),
+    "foreground": "foreground",
+}
+_REGION = re.compile(
+    rf"(?:(?:the|whole|entire|all|of|plain|complete)\s+)*({'|'.join(_REGIONS)})"
+    r"(?:\s+(?:behind|of|around|in)\b.*)?",
+    re.IGNORECASE,
+)
 
 
 def parse_lines(text: str | Iterable[str]) -> list[Expression]:
@@ -111,6 +184,25 @@ def to_json(expression: Expression) -> dict[str, object]:
     }
 
 
+def shift(found: Expression, text: str, by: int) -> Expression:
+    """The same said in a longer text, in which it begins ``by`` characters later."""
+
+    def move(word: Word) -> Word:
+        return replace(word, start=word.start + by, end=word.end + by)
+
+    return replace(
+        found,
+        text=text,
+        root=move(found.root) if found.root else None,
+        attributes=tuple(move(word) for word in found.attributes),
+        relations=tuple(
+            replace(each, noun=move(each.noun), attributes=tuple(map(move, each.attributes)))
+            for each in found.relations
+        ),
+        excluded=tuple(shift(each, text, by) for each in found.excluded),
+    )
+
+
 def _without_brackets(text: str) -> tuple[str, tuple[int, int] | None]:
     """The text without its brackets, and the characters that they held."""
     if "[" not in text and "]" not in text:
@@ -138,11 +230,19 @@ def _without_brackets(text: str) -> tuple[str, tuple[int, int] | None]:
 
 def _tag(line: Line, forced: tuple[int, int] | None) -> None:
     """Cut the line into words, and give each its tag and value; phrases become one word."""
-    tokens = [part for match in _TOKEN.finditer(line.text) for part in _cut(match)]
+    found = [*islice(_TOKEN.finditer(line.text), MOST_WORDS + 1)]
+    if len(found) > MOST_WORDS:
+        line.notes.append(f"Of so long a line only the first {MOST_WORDS} words were read.")
+    tokens = [part for match in found[:MOST_WORDS] for part in _cut(match)]
     at = 0
     while at < len(tokens):
         size, (tag, value) = _longest_phrase(tokens[at : at + 4])
-        line.add(_word(line.text, tokens[at].start, tokens[at + size - 1].end), tag, value)
+        word = _word(line.text, tokens[at].start, tokens[at + size - 1].end)
+        if tag == "n" and word.text not in KNOWN_NOUNS and meant_by(word.text) in closed_words():
+            tag, value = look_up(meant := meant_by(word.text) or "")
+            line.notes.append(f"'{word.text}' was read as '{meant}'.")
+            line.corrected.add(word.text)
+        line.add(word, tag, value)
         at += size
     if forced:
         _force_root(line, *forced)

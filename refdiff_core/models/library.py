@@ -29,12 +29,12 @@ def list_models(kind: str) -> list[Path]:
     Args:
         kind: one of ``KINDS``.
     """
-    found: list[Path] = []
-    for folder in model_folders():
-        place = folder / kind
-        if place.is_dir():
-            found += sorted(entry for entry in place.iterdir() if _is_model(entry))
-    return found
+    return [model for folder in model_folders() for model in models_in(folder / kind)]
+
+
+def models_in(place: Path) -> list[Path]:
+    """Weight files, and folders that hold a model, in one place, which need not exist."""
+    return sorted(filter(_is_model, place.iterdir())) if place.is_dir() else []
 
 
 def find_model(kind: str, name: str) -> Path:
@@ -66,6 +66,14 @@ def find_clip(name: str) -> str:
     if not colon or Path(name).exists():
         return str(find_model("clip", name))
     return f"{architecture}:{find_model('clip', weights)}"
+
+
+def name_clip(path: Path) -> str:
+    """What `load_clip` takes for a folder, or for a file named after its architecture.
+
+    The architecture ends at the first dot, as in ViT-B-16.laion2b.safetensors.
+    """
+    return str(path) if path.is_dir() else f"{path.name.partition('.')[0]}:{path}"
 
 
 def _is_model(entry: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import struct
 from pathlib import Path
 
@@ -14,14 +15,8 @@ from PIL import ImageOps
 from torch import Tensor
 
 from ..errors import ImageError, OutputError
+from ..grid import WORKING_SIDE, fit
 from ..values import Image
-
-WORKING_SIDE = 2048
-"""Pixels of the longer side beyond which `shrink` makes a copy to work on.
-
-Attention comes from a grid of 64 cells at most and SAM's masks from one of 256: beyond this size
-there is nothing to gain, and a hundred proposals for a 36-megapixel picture fill 3.6 GB.
-"""
 
 UNREADABLE = (OSError, ValueError, SyntaxError, RuntimeError, TypeError, LookupError, struct.error)
 """What Pillow's decoders raise on damaged files, as found by feeding them some."""
@@ -50,7 +45,7 @@ def load_image(path: str | Path) -> Image:
         with PIL.Image.open(path) as file:
             if getattr(file, "n_frames", 1) > 1:
                 logger.warning("'%s' is animated; its first frame is used.", path)
-            return _to_tensor(ImageOps.exif_transpose(file))
+            return from_pil(ImageOps.exif_transpose(file))
     except PIL.Image.DecompressionBombError as error:
         raise ImageError(f"'{path}' is too large: {error}. Scale it down first.") from error
     except UNREADABLE as error:
@@ -60,16 +55,27 @@ def load_image(path: str | Path) -> Image:
         ) from error
 
 
-def _to_tensor(picture: PIL.Image.Image) -> Image:
+def from_pil(picture: PIL.Image.Image) -> Image:
+    """A Pillow image of any mode as float32 (H, W, 3) in [0, 1], transparency over white."""
     if picture.mode.startswith(("I", "F")):
         return _wide_grey(np.asarray(picture, dtype=np.float32), picture.mode)
-    if picture.has_transparency_data:
+    if _has_transparency(picture):
         rgba = picture.convert("RGBA")
         white = PIL.Image.new("RGBA", rgba.size, "white")
         picture = PIL.Image.alpha_composite(white, rgba)
     array = np.asarray(picture.convert("RGB"), dtype=np.float32)
     array /= 255  # in place: a 36-megapixel picture is 432 MB as it is
     return torch.from_numpy(array)
+
+
+def _has_transparency(picture: PIL.Image.Image) -> bool:
+    # Pillow's own has_transparency_data is of 10.1; some hosts have 9.5
+    palette = picture.palette.mode if picture.mode == "P" and picture.palette else ""
+    return (
+        picture.mode in ("LA", "La", "PA", "RGBA", "RGBa")
+        or "transparency" in picture.info
+        or palette.endswith("A")
+    )
 
 
 def _wide_grey(array: np.ndarray, mode: str) -> Image:
@@ -102,9 +108,12 @@ def check_image(image: Image) -> Image:
         raise ImageError(
             f"Picture values must be floats in [0, 1]; got {image.dtype}. Divide by 255."
         )
-    if not image.isfinite().all():
+    # one pass that makes nothing: of a large picture, every copy is hundreds of megabytes
+    low, high = (float(each) for each in torch.aminmax(image))
+    if not math.isfinite(low) or not math.isfinite(high):
         raise ImageError("The picture holds values that are not finite. Repair it first.")
-    return image.detach().to("cpu", torch.float32).clamp(0, 1)
+    image = image.detach().to("cpu", torch.float32)
+    return image if low >= 0 and high <= 1 else image.clamp(0, 1)
 
 
 def resize_picture(image: Image, size_hw: tuple[int, int]) -> Tensor:
@@ -118,17 +127,24 @@ def resize_picture(image: Image, size_hw: tuple[int, int]) -> Tensor:
 def shrink(image: Image, longer_side: int = WORKING_SIDE) -> Image:
     """A copy whose longer side is ``longer_side``; a picture that is not larger stays itself.
 
-    Segment the copy, then bring the mask back with ``scale_to(mask, image.shape[:2])``.
+    `refdiff_core.segment` shows models such a copy of a larger picture: attention comes from a
+    grid of 64 cells at most and SAM's masks from one of 256, so there is nothing to gain.
 
     Args:
         image: float32 (H, W, 3).
         longer_side: in pixels. The shorter side keeps its proportion, at least 1 pixel.
     """
-    scale = longer_side / max(image.shape[:2])
-    if scale >= 1:
-        return image
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    return scale_to(image, (height, width))
+    size_hw = fit((image.shape[0], image.shape[1]), longer_side)
+    times = max(image.shape[:2]) // longer_side
+    # whole pixels first, a band at a time: the rest then is small whatever the picture
+    return scale_to(_average(image, times) if times > 1 else image, size_hw)
+
+
+def _average(image: Image, times: int) -> Image:
+    """Means of squares of so many pixels a side; those at the far edges may be narrower."""
+    bands = image.split(64 * times)
+    shown = [F.avg_pool2d(each.movedim(-1, 0), times, ceil_mode=True) for each in bands]
+    return torch.cat(shown, 1).movedim(0, -1)
 
 
 def scale_to(picture: Tensor, size_hw: tuple[int, int]) -> Tensor:

@@ -13,7 +13,7 @@ from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
 from ..values import Image, Segmentation
-from .images import scale_to, to_pil
+from .images import scale_to, shrink, to_pil
 
 ACCENT = (1.0, 0.85, 0.1)
 """Outlines: an amber that stands out on dark and on light."""
@@ -85,7 +85,7 @@ def candidates_sheet(image: Image, result: Segmentation, most: int = 12) -> Imag
     """The best candidates side by side, numbered from 1, with their scores.
 
     Args:
-        image: the picture that was segmented, float32 (H, W, 3).
+        image: the picture that was segmented, or a copy of it, float32 (H, W, 3).
         result: its segmentation.
         most: at most so many candidates.
 
@@ -95,7 +95,9 @@ def candidates_sheet(image: Image, result: Segmentation, most: int = 12) -> Imag
     best = result.ranking[:most].tolist()
     if not best:
         return sheet([_tile(image)], ["nothing found"])
-    tiles = [overlay(_tile(image), _tile(result.proposals.masks[index])) for index in best]
+    small = _tile(image)
+    masks = [result.proposals.masks[index].cpu() for index in best]
+    tiles = [overlay(small, scale_to(mask, (small.shape[0], small.shape[1]))) for mask in masks]
     totals = [float(result.scores.total[index]) for index in best]
     return sheet(tiles, [f"{rank}   {total:.3f}" for rank, total in enumerate(totals, 1)])
 
@@ -113,7 +115,7 @@ def sheet(tiles: Sequence[Image], captions: Sequence[str], columns: int = 4) -> 
     step_x, step_y = width + _GAP, height + _TEXT_SIZE + 2 * _GAP
     rows = math.ceil(len(tiles) / columns)
     canvas = PIL.Image.new("RGB", (columns * step_x + _GAP, rows * step_y + _GAP), _PAPER)
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(_TEXT_SIZE)
+    draw, font = ImageDraw.Draw(canvas), _font()
     for index, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
         x, y = _GAP + index % columns * step_x, _GAP + index // columns * step_y
         canvas.paste(to_pil(tile), (x, y))
@@ -135,7 +137,14 @@ def magnify(picture: Tensor, longer_side: int = 512) -> Tensor:
 def _tile(picture: Tensor, longer_side: int = 224) -> Tensor:
     scale = longer_side / max(picture.shape[:2])
     height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
-    return scale_to(picture, (height, width))
+    return scale_to(shrink(picture), (height, width))
+
+
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    try:
+        return ImageFont.load_default(_TEXT_SIZE)
+    except TypeError:  # before Pillow 10.1 there is one size
+        return ImageFont.load_default()
 
 
 def _fit(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:

@@ -17,6 +17,7 @@ from ..pictures.images import load_image, save_image, scale_to, shrink
 from ..pictures.masks import check_masks
 from ..pictures.previews import candidates_sheet, heat_picture, magnify, overlay
 from ..pipeline import Models, segment_apart
+from ..seeing.attention import resize
 from ..seeing.proposals import FixedProposals, mask_boxes
 from ..settings import Settings
 from ..values import Expression, Image, Proposals, Segmentation
@@ -26,16 +27,19 @@ from ..values import Expression, Image, Proposals, Segmentation
 class Answer:
     """What was found in one picture for one expression.
 
-    picture: as it was worked on, at most `refdiff_core.pictures.images.WORKING_SIDE` pixels a side.
-    result: on the same grid as ``picture``.
-    mask: bool (H, W), the size of the picture in its file.
+    picture: to draw previews on, at most `refdiff_core.grid.WORKING_SIDE` pixels a side.
+    result: what `segment` says.
     seconds: this expression's share of the time that the picture took.
     """
 
     picture: Image
     result: Segmentation
-    mask: Tensor
     seconds: float
+
+    @property
+    def mask(self) -> Tensor:
+        """As bool (H, W), of the size of the picture in its file; drawn anew at every call."""
+        return self.result.mask >= 0.5
 
 
 def answer_picture(
@@ -83,39 +87,32 @@ def answer_questions(
     """
     start = time.perf_counter()
     image = load_image(path)
-    size_hw = (image.shape[0], image.shape[1])
-    picture = shrink(image)
-    del image  # of 36 megapixels, 432 MB that nothing needs any more
     if masks is not None:
-        check_masks(masks, size_hw)
-        small = scale_to(masks, (picture.shape[0], picture.shape[1]))
-        models = replace(models, proposer=FixedProposals(Proposals.of(small)))
-    results = segment_apart(picture, questions, models, settings)
-    found = [[scale_to(each.mask, size_hw) >= 0.5 for each in lines] for lines in results]
+        check_masks(masks, (image.shape[0], image.shape[1]))
+        models = replace(models, proposer=FixedProposals(Proposals.of(masks)))
+    results = segment_apart(image, questions, models, settings)
+    picture = shrink(image)
     seconds = (time.perf_counter() - start) / max(1, sum(map(len, results)))
-    return [
-        [Answer(picture, *pair, seconds) for pair in zip(*both, strict=True)]
-        for both in zip(results, found, strict=True)
-    ]
+    return [[Answer(picture, each, seconds) for each in lines] for lines in results]
 
 
-def describe(answer: Answer, image: Path, mask: Path, variant: str) -> dict[str, object]:
-    """One answer as plain data, with the keys that ``refdiff segment --json`` prints.
+def hand_out(answer: Answer, image: Path, base: str | Path, variant: str) -> dict[str, object]:
+    """Write an answer's mask, and tell of it with the keys that ``refdiff segment --json`` prints.
 
     Args:
         answer: what was found.
         image: the picture's path.
-        mask: the path of the mask that was written.
+        base: the mask's path, without ".mask.png".
         variant: g, gs, ds or gsd.
     """
-    result = answer.result
+    result, mask = answer.result, answer.mask
     return {
         "image": str(image),
         "expression": line_of(result.expression),
-        "mask": str(mask),
+        "mask": str(write_mask(mask, base)),
         "found": result.found,
-        "box_xywh": box_xywh(answer.mask),
-        "area": int(answer.mask.sum()),
+        "box_xywh": box_xywh(mask),
+        "area": int(torch.count_nonzero(mask)),
         "score": result.score,
         "scores": {} if result.best is None else result.scores.of(result.best),
         "candidates": len(result.ranking),
@@ -142,13 +139,14 @@ def write_previews(picture: Image, result: Segmentation, base: str | Path) -> li
 
     Args:
         picture: float32 (H, W, 3); a small one is shown several times as large.
-        result: on the same grid.
+        result: of it, or of a larger original.
         base: the files' common path; ".overlay.png" and so on is appended.
     """
-    large = magnify(picture)
-    shown = {"overlay": overlay(large, magnify(result.mask))}
+    large, size_hw = magnify(picture), (picture.shape[0], picture.shape[1])
+    shown = {"overlay": overlay(large, magnify(scale_to(result.mask, size_hw)))}
     if result.attention is not None:
-        shown["heat"] = heat_picture(large, magnify(result.attention.heat))
+        heat = resize(result.attention.heat.cpu(), size_hw)
+        shown["heat"] = heat_picture(large, magnify(heat))
     shown["candidates"] = candidates_sheet(picture, result)
     return [save_image(image, f"{base}.{kind}.png") for kind, image in shown.items()]
 

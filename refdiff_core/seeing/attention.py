@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..grid import fit, working_grid
+from ..pictures.images import scale_to
 from ..values import AttentionMap, Expression, Image, Word
 
 SCORES_AT_ONCE = 2**23
@@ -113,19 +115,19 @@ def merge_layers(layers: Sequence[Tensor]) -> Tensor:
 
 
 def min_max(values: Tensor) -> Tensor:
-    """Stretch a map (h, w) to [0, 1]; a map without contrast becomes all zero.
+    """Stretch maps (..., h, w) to [0, 1]; a map without contrast becomes all zero.
 
-    Give only the part of the map that shows the picture: padding would set the scale.
+    Give only the part of a map that shows the picture: padding would set the scale.
     """
-    low, high = values.min(), values.max()
+    low, high = values.amin((-2, -1), keepdim=True), values.amax((-2, -1), keepdim=True)
     # Relative to the values, because a softmax over 77 tokens may leave differences of 1e-5.
-    if high - low <= 1e-6 * high.abs().clamp(min=1e-12):
-        return torch.zeros_like(values)
-    return (values - low) / (high - low)
+    flat = high - low <= 1e-6 * high.abs().clamp(min=1e-12)
+    # chosen, not decided: a decision would wait for the device
+    return ((values - low) / (high - low).where(~flat, torch.ones_like(low))) * ~flat
 
 
 def heat_map(word_maps: Tensor, size_hw: tuple[int, int], rivals: Tensor | None = None) -> Tensor:
-    """One map from the words that name a thing: their mean, stretched, on the picture's grid.
+    """One map from the words that name a thing: their mean, stretched, on another grid.
 
     The paper reads the root word alone; the mean over the content words localises better
     (METHOD.md 3c, idea 3). With rivals, every place is weighed by the thing's share of it: its
@@ -140,7 +142,7 @@ def heat_map(word_maps: Tensor, size_hw: tuple[int, int], rivals: Tensor | None 
         float32 (H, W) in [0, 1]; all zero for G = 0.
     """
     if not len(word_maps):
-        return torch.zeros(size_hw)
+        return torch.zeros(size_hw, device=word_maps.device)
     mean = word_maps.mean(0)
     if rivals is not None and len(rivals):
         mean = mean * mean / (mean + rivals.mean(0)).clamp(min=1e-12)
@@ -165,10 +167,12 @@ def attention_map(
         competing: words of other things take their share of every place; see `heat_map`.
 
     Returns:
-        Its heat is that of the words that name the thing; words of other things do not add to it.
+        Its heat, on the picture's working grid, is that of the words that name the thing; words of
+        other things do not add to it.
     """
     others = expression.other_words
-    everything = AttentionMap(torch.zeros(size_hw), tuple(words), word_maps, competing)
+    nothing = torch.zeros(working_grid(size_hw), device=word_maps.device)
+    everything = AttentionMap(nothing, tuple(words), word_maps, competing, size_hw)
     return map_of(everything, [word for word in words if word not in others])
 
 
@@ -179,9 +183,15 @@ def map_of(attention: AttentionMap, words: Collection[Word]) -> AttentionMap:
     """
     chosen = [index for index, word in enumerate(attention.words) if word in words]
     others = [index for index, word in enumerate(attention.words) if word not in words]
-    rivals = attention.word_maps[others] if attention.competing else None
-    heat = heat_map(attention.word_maps[chosen], attention.size_hw, rivals)
+    rivals = _rows(attention.word_maps, others) if attention.competing else None
+    heat = heat_map(_rows(attention.word_maps, chosen), attention.grid_hw, rivals)
     return replace(attention, heat=heat)
+
+
+def _rows(maps: Tensor, indices: Sequence[int]) -> Tensor:
+    # slices, because a list of indices is copied to the device while it waits
+    rows = [maps[index] for index in indices]
+    return torch.stack(rows) if rows else maps[:0]
 
 
 def sharpen(heat: Tensor, image: Image, radius: int, *, grid: int = 256) -> Tensor:
@@ -191,22 +201,22 @@ def sharpen(heat: Tensor, image: Image, radius: int, *, grid: int = 256) -> Tens
     every window the filter fits the map as a linear function of the colours and keeps the fit.
 
     Args:
-        heat: float32 (H, W) in [0, 1].
-        image: float32 (H, W, 3) in [0, 1].
-        radius: of the windows in pixels, about one and a half cells of the map's own grid.
-        grid: the fit is made on a copy with so many pixels along the longer side at most.
+        heat: float32 (h, w) in [0, 1].
+        image: float32 (H, W, 3) in [0, 1]; it is brought to the map's grid.
+        radius: of the windows in cells of the heat, about one and a half of the map's own.
+        grid: the fit is made on a copy with so many cells along the longer side at most.
 
     Returns:
-        float32 (H, W) in [0, 1].
+        float32 (h, w) in [0, 1].
 
     Source: He, Sun and Tang, Guided Image Filtering, 2010; fast variant of He and Sun, 2015.
     """
     size_hw = (heat.shape[0], heat.shape[1])
-    scale = min(1.0, grid / max(size_hw))
-    small_hw = (max(1, round(size_hw[0] * scale)), max(1, round(size_hw[1] * scale)))
-    colors = image.permute(2, 0, 1)
+    small_hw = fit(size_hw, grid)
+    colors = scale_to(image.to(heat.device), size_hw).permute(2, 0, 1)
     guide = F.adaptive_avg_pool2d(colors, small_hw)
-    slope, offset = _local_fit(guide, resize(heat, small_hw), max(1, round(radius * scale)))
+    small_radius = max(1, round(radius * min(1.0, grid / max(size_hw))))
+    slope, offset = _local_fit(guide, resize(heat, small_hw), small_radius)
     fitted = (resize(slope, size_hw) * colors).sum(0) + resize(offset, size_hw)
     return min_max(fitted.clamp(0, 1))
 
@@ -214,16 +224,27 @@ def sharpen(heat: Tensor, image: Image, radius: int, *, grid: int = 256) -> Tens
 def sharpen_map(attention: AttentionMap, image: Image, cells: float) -> AttentionMap:
     """`sharpen` with a radius in cells of the map's own grid; 0 changes nothing."""
     grid_h = attention.word_maps.shape[1]
-    radius = round(cells * attention.heat.shape[0] / grid_h) if len(attention.words) else 0
-    if radius < 1 or not attention.heat.any():
+    radius = round(cells * attention.grid_hw[0] / grid_h) if len(attention.words) else 0
+    if radius < 1:
         return attention
     return replace(attention, heat=sharpen(attention.heat, image, radius))
+
+
+def sharpen_maps(
+    maps: Sequence[AttentionMap | None], image: Image, cells: float
+) -> list[AttentionMap | None]:
+    """`sharpen_map` for all maps of a picture, which is brought to their grid once."""
+    there = next((each for each in maps if each is not None), None)
+    if there is None or not cells:
+        return list(maps)
+    small = scale_to(image.to(there.heat.device), there.grid_hw)
+    return [None if each is None else sharpen_map(each, small, cells) for each in maps]
 
 
 def _local_fit(guide: Tensor, values: Tensor, radius: int) -> tuple[Tensor, Tensor]:
     """Slope (3, h, w) and offset (h, w) of values ~ slope . color + offset around each pixel."""
     # He's epsilon: colours that differ by less than about .03 are one surface
-    epsilon = 1e-3 * torch.eye(3)
+    epsilon = 1e-3 * torch.eye(3, device=guide.device)
     mean_color, mean_value = _box_mean(guide, radius), _box_mean(values[None], radius)
     with_value = _box_mean(guide * values, radius) - mean_color * mean_value
     products = (guide[:, None] * guide[None]).flatten(0, 1)  # (9, h, w)

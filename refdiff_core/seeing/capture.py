@@ -84,7 +84,7 @@ class Capture:
             seen = self._self.pop(layer)
             for _ in range(self.propagation):
                 maps = spread(maps, *seen, heads)
-        self._maps[layer] = maps.unflatten(-1, grid_hw).cpu()
+        self._maps[layer] = maps.unflatten(-1, grid_hw)
         self.pending.discard(layer)
         if self._stop and not self.pending:
             raise PassComplete
@@ -93,7 +93,7 @@ class Capture:
         """The mean over the recorded layers, on the finest grid among them.
 
         Returns:
-            float32 (B, G, h, w) on the CPU.
+            float32 (B, G, h, w), where the model is.
         """
         if self.pending:
             raise RuntimeError(f"layers never seen in the forward pass: {sorted(self.pending)}")

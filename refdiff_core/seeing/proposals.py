@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..grid import CutMasks, fit
 from ..values import AttentionMap, Image, Proposals
 
 THRESHOLDS = tuple(step / 20 for step in range(1, 20))
@@ -23,14 +24,18 @@ def mask_boxes(masks: Tensor) -> Tensor:
 
     Returns:
         float32 (N, 4), XYXY in pixels, right and bottom exclusive; [0, 0, 0, 0] for an empty mask.
+        Where the masks are.
     """
-    boxes = torch.zeros(len(masks), 4)
-    for box, mask in zip(boxes, masks, strict=True):
-        rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
-        if len(rows):
-            edges = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-            box[:] = torch.tensor([float(edge) for edge in edges])
-    return boxes
+    (left, right), (top, bottom) = _ends(masks.any(1)), _ends(masks.any(2))
+    return torch.stack([left, top, right, bottom], 1).float()
+
+
+def _ends(lines: Tensor) -> tuple[Tensor, Tensor]:
+    """First and one past the last that is true in every row of (N, L); 0 and 0 for none."""
+    places = torch.arange(1, lines.shape[1] + 1, device=lines.device)
+    last = (lines * places).amax(1)
+    first = (lines * places.flip(0)).amax(1)
+    return (lines.shape[1] - first) * (last > 0), last
 
 
 def mask_iou(a: Tensor, b: Tensor) -> Tensor:
@@ -60,11 +65,23 @@ def distinct(masks: Tensor, quality: Tensor, iou: float) -> Tensor:
     Returns:
         bool (N,).
     """
-    keep = torch.zeros(len(masks), dtype=torch.bool)
-    overlap = mask_iou(masks, masks) > iou
+    return best_apart(mask_iou(masks, masks) > iou, quality)
+
+
+def best_apart(near: Tensor, quality: Tensor) -> Tensor:
+    """Which stay when of any two that are near one another the better one stays.
+
+    Args:
+        near: bool (N, N), on the CPU.
+        quality: float32 (N,); among equals the first stays.
+
+    Returns:
+        bool (N,).
+    """
+    keep = torch.zeros(len(quality), dtype=torch.bool)
     # stable, so that the result never depends on how the sort breaks ties
     for index in quality.argsort(descending=True, stable=True).tolist():
-        keep[index] = not bool((overlap[index] & keep).any())
+        keep[index] = not bool((near[index] & keep).any())
     return keep
 
 
@@ -84,47 +101,71 @@ def within_limits(proposals: Proposals, smallest: float, largest: float) -> Tens
     return (areas > 0) & (areas >= smallest) & (areas <= largest)
 
 
+PARTS = 16
+"""Connected parts of a cut that become candidates, the largest first. A map that falls into more
+shows no thing in particular; of the demo's cuts none has more that are no specks."""
+
+
 def propose_from_attention(
     attention: AttentionMap,
     thresholds: Sequence[float] = THRESHOLDS,
     *,
     components: bool = True,
     percentiles: bool = False,
+    smallest: float = 0.0,
 ) -> Proposals:
     """Proposals without any weights: the map cut at thresholds, and the cuts' connected parts.
 
     The paper has the whole cuts only; connected parts tell two things of the same kind apart.
 
     Args:
-        attention: heat (H, W) in [0, 1].
+        attention: heat (h, w) in [0, 1].
         thresholds: in (0, 1].
-        components: also each connected part of a cut that falls into several.
+        components: also each connected part of a cut that falls into several, `PARTS` at most.
         percentiles: the thresholds are percentiles of the map, so that a cut at .95 holds a
             twentieth of the picture; else shares of the map's range.
+        smallest: share of the picture below which nothing becomes a mask, in [0, 1].
 
     Returns:
         Distinct masks; none for a map without contrast. A mask's quality is 1.
 
     Source: METHOD.md 1a [KR]; connected parts are ours.
     """
+    heat = attention.heat.cpu().numpy()
+    levels = np.quantile(heat, thresholds) if percentiles else np.asarray(thresholds)
+    least = max(1.0, smallest * heat.size)
+    found: dict[bytes, tuple[np.ndarray, float]] = {}
+    for level in levels.tolist() if heat.any() else ():
+        for mask in _cut(heat >= level, least, components):
+            found.setdefault(np.packbits(mask).tobytes(), (mask, level))
+    grid = [mask for mask, _ in found.values()]
+    masks = torch.from_numpy(np.stack(grid) if grid else np.zeros((0, *heat.shape), bool))
+    cuts = torch.tensor([level for _, level in found.values()])
+    device = attention.heat.device
+    masks = masks.to(device)
+    fine = CutMasks(attention.heat, cuts, masks)
+    return Proposals(masks, torch.ones(len(masks)), attention.size_hw, fine)
+
+
+def _cut(cut: np.ndarray, least: float, components: bool) -> list[np.ndarray]:
+    """A cut and its largest parts, without what has fewer cells than ``least``."""
     from scipy.ndimage import label  # here, because importing it takes a while
 
-    size_hw = attention.size_hw
-    heat = attention.heat.numpy()
-    levels = np.quantile(heat, thresholds) if percentiles else thresholds
-    found: dict[bytes, np.ndarray] = {}
-    for threshold in levels if heat.any() else ():
-        cut = heat >= threshold
-        parts, count = label(cut)
-        masks = [cut, *(parts == part for part in range(1, count + 1))] if components else [cut]
-        for mask in masks[: 1 if count == 1 else None]:
-            found.setdefault(np.packbits(mask).tobytes(), mask)
-    if not found:
-        return Proposals.of(torch.zeros(0, *size_hw, dtype=torch.bool))
-    return Proposals.of(torch.from_numpy(np.stack(list(found.values()))))
+    if cut.sum() < least:
+        return []
+    parts, count = label(cut) if components else (cut, 1)
+    if count < 2:
+        return [cut]
+    sizes = np.bincount(parts.ravel())[1:]
+    largest = np.argsort(-sizes, kind="stable")[:PARTS]
+    return [cut, *(parts == part + 1 for part in sorted(largest) if sizes[part] >= least)]
 
 
-def find_peaks(heat: Tensor, count: int, *, lowest: float = 0.3, grid: int = 32) -> Tensor:
+LOWEST_PEAK = 0.3
+"""Places of a map below this are no peaks: they would be prompts on the background."""
+
+
+def find_peaks(heat: Tensor, count: int, *, grid: int = 32) -> Tensor:
     """The highest places of a map, as points that a promptable segmenter can be asked at.
 
     Places are taken from the highest down, each at least three cells from those before, so that
@@ -133,43 +174,64 @@ def find_peaks(heat: Tensor, count: int, *, lowest: float = 0.3, grid: int = 32)
     Args:
         heat: float32 (H, W) in [0, 1].
         count: at most so many.
-        lowest: places below this are left out: they would be prompts on the background.
         grid: cells along the longer side, about as coarse as the grid that the map comes from:
             its finer detail is interpolation.
 
     Returns:
         float32 (P, 2), XY as shares of the picture, highest first.
     """
-    height, width = heat.shape
-    scale = min(1.0, grid / max(height, width))
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    points, heights = peaks_of(heat, count, grid=grid)
+    return points[heights >= LOWEST_PEAK]
+
+
+def peaks_of(heat: Tensor, count: int, *, grid: int = 32) -> tuple[Tensor, Tensor]:
+    """As `find_peaks`, always so many of them, and how high each is; without waiting.
+
+    Returns:
+        float32 (count, 2) and (count,), where the map is.
+    """
+    height, width = size = fit((heat.shape[0], heat.shape[1]), grid)
     coarse = F.adaptive_avg_pool2d(heat[None], size)
     # smoothed, so that of a flat region its middle comes before its border
-    left = F.avg_pool2d(coarse, 3, stride=1, padding=1, count_include_pad=False)[0]
-    left = left.masked_fill(coarse[0] < lowest, 0)
-    points: list[list[float]] = []
-    while len(points) < count and left.max() >= lowest:
-        row, column = divmod(int(left.argmax()), size[1])
-        points.append([(column + 0.5) / size[1], (row + 0.5) / size[0]])
-        left[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3] = 0
-    return torch.tensor(points).reshape(-1, 2)
+    left = F.avg_pool2d(coarse, 3, stride=1, padding=1, count_include_pad=False)[0].flatten()
+    left = left.masked_fill(coarse.flatten() < LOWEST_PEAK, 0)
+    places = torch.arange(height * width, device=heat.device)
+    rows, columns = places // width, places % width
+    points, heights = [], []
+    for _ in range(count):
+        highest, at = left.max(0)
+        row, column = at // width, at % width
+        points.append(torch.stack([(column + 0.5) / width, (row + 0.5) / height]))
+        heights.append(highest)
+        left = left * ~(((rows - row).abs() <= 2) & ((columns - column).abs() <= 2))
+    if not count:
+        return heat.new_zeros(0, 2), heat.new_zeros(0)
+    return torch.stack(points), torch.stack(heights)
 
 
 class AttentionProposer:
     """The weight-free `MaskProposer`: proposals from each expression's own map.
 
     Args:
-        components, percentiles: see `propose_from_attention`.
+        components, percentiles, smallest: see `propose_from_attention`.
     """
 
-    def __init__(self, *, components: bool = True, percentiles: bool = False) -> None:
+    def __init__(
+        self, *, components: bool = True, percentiles: bool = False, smallest: float = 0.0
+    ) -> None:
         self.components = components
         self.percentiles = percentiles
+        self.smallest = smallest
 
     def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
         """See `MaskProposer.propose`; every expression needs its map."""
         return [
-            propose_from_attention(each, components=self.components, percentiles=self.percentiles)
+            propose_from_attention(
+                each,
+                components=self.components,
+                percentiles=self.percentiles,
+                smallest=self.smallest,
+            )
             for each in attention
             if each is not None
         ]

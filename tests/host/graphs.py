@@ -90,7 +90,8 @@ def to_prompt(server, name):
         for key, (kind, *options) in {**spec["required"], **spec.get("optional", {})}.items():
             linked_only = bool(options) and options[0].get("forceInput")
             if (isinstance(kind, list) or kind in WIDGETS) and not linked_only:
-                inputs[key] = values.pop(0)
+                # graphs that were saved before an input was there have no value for it
+                inputs[key] = values.pop(0) if values else options[0]["default"]
                 # widgets that the page adds: what becomes of the seed, and the upload button
                 added = ("control_after_generate", "image_upload")
                 if options and any(options[0].get(each) for each in added):

@@ -24,7 +24,7 @@ def patched(_=None):
 
     def attn2(q, k, v, extra):
         seen.append("attn2")
-        return ours("nodes._attention")._attend(q, k, v, extra)
+        return ours("nodes._recording")._attend(q, k, v, extra)
 
     def override(func, *args, **kwargs):
         seen.append("override")
@@ -76,7 +76,7 @@ class ImageAdapter:
 
 def with_adapter(model, adapter):
     """A clone with the adapter at every block, put there as IPAdapter does it for SD 1.x."""
-    unet, layers_on = model.get_model_object("diffusion_model"), ours("nodes._attention").layers_on
+    unet, layers_on = model.get_model_object("diffusion_model"), ours("nodes._recording").layers_on
     clone = model.clone()
     options = clone.model_options["transformer_options"].copy()
     replace = options["patches_replace"] = options.get("patches_replace", {}).copy()

@@ -35,7 +35,7 @@ PACK = Path(__file__).parents[2]
 READY_SECONDS, RUN_SECONDS = 600, 600
 # hosts that lack a module that nothing here uses; our errors on bad input, which tests provoke
 HARMLESS = re.compile(
-    r"comfy_extras|Cannot import .*(torchaudio|OpenGL|nodes_glsl)|refdiff_core\.errors\.\w+Error: "
+    r"comfy_extras|Cannot import .*(torchaudio|OpenGL|nodes_glsl)|refdiff\.\w+Error: "
 )
 
 

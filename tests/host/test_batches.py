@@ -59,7 +59,8 @@ def test_pictures_times_expressions_give_masks_in_order(server, cases):
         True, False, False, True,
     ]  # fmt: skip
     assert (picks[2] & masks[2]).sum() == masks[2].sum()
-    assert len(run.outputs[pick.name]["images"]) == 4
+    sent = run.outputs[pick.name]["refdiff_panel"][0]["pictures"]
+    assert [len(each["answers"]) for each in sent] == [2, 2]
 
 
 def test_a_list_of_pictures_is_worked_through_one_by_one(server, cases):

@@ -63,6 +63,10 @@ def test_newer_words_of_the_schema_are_used_where_they_are_known(server):
         assert "search_aliases" not in segment
         return
     assert "text to mask" in segment["search_aliases"]
+
+
+def test_rare_inputs_are_marked_on_every_host(server):
+    segment = server.get("/object_info")["RefDiffSegment"]
     assert segment["input"]["required"]["size_exponent"][1]["advanced"] is True
     assert "advanced" not in segment["input"]["required"]["grow"][1]
 
@@ -139,8 +143,9 @@ def test_nothing_found_is_an_empty_mask_of_the_right_size_and_a_word(server):
     mask = server.mask(run, shown.name)
     assert mask.shape == (96, 144)
     assert not mask.any()
-    assert "Nothing found for 'the red circle'" in run.texts[segment.name]
-    assert "Nothing found" in run.outputs[segment.name]["text"][0]
+    assert "Nothing found for 'the red circle'" in run.outputs[segment.name]["text"][0]
+    assert "Nothing found" in run.outputs[segment.name]["refdiff_panel"][0]["notes"]
+    assert segment.name not in run.texts  # which would stay on the node after a clean run
 
 
 def test_masks_from_anywhere_are_ranked(server):
@@ -215,7 +220,8 @@ def test_candidates_are_picked_by_number(server):
     picked = show_mask(graph, pick, 0)
     first = server.run(graph.nodes)
     assert np.array_equal(server.mask(first, picked.name), server.mask(first, shown.name))
-    assert len(first.outputs[pick.name]["images"]) == 1
+    (sent,) = first.outputs[pick.name]["refdiff_panel"]
+    assert sent["pictures"][0]["answers"][0]["default"] == [0]
     pick.set(picks="2")
     second = server.run(graph.nodes)
     assert not np.array_equal(server.mask(second, picked.name), server.mask(first, shown.name))

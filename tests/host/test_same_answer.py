@@ -80,6 +80,30 @@ def test_patches_of_other_packs_stay_in_place_and_do_their_work(ask):
     assert found == {"difference": 0.0, "seen": ["attn2", "override"]}
 
 
+def test_another_noise_schedule_between_changes_no_map(ask):
+    found = ask("samplings")
+    said = found["apart"].pop("edm")
+    assert max(found["apart"].values()) <= 1e-3, found["apart"]
+    assert said > 0.05  # EDM is what its weights were trained with: taken at its word, and logged
+    assert found["ends"] == [2] * 4
+    assert found["after"] == 0
+
+
+def test_the_texts_own_rows_and_tokens_are_read_where_another_pack_adds_some(ask):
+    for name, apart in ask("texts").items():
+        assert apart <= 0.02, name
+    found, alone = ask("doubled")
+    assert found <= 1e-3
+    assert alone.startswith("UnavailableError: ") and "154 tokens" in alone
+    plain, spread = ask("merged")
+    assert plain == 2
+    assert spread.startswith("UnavailableError: ") and "self-attention" in spread
+
+
+def test_distilled_models_without_a_middle_block_have_layers_to_read(ask):
+    assert ask("distilled") == [15, 15]
+
+
 def test_an_image_adapter_works_on_while_the_words_are_recorded(ask):
     found = ask("adapted")
     assert found["idle"] == 0
@@ -157,6 +181,16 @@ def test_an_unchanged_picture_is_encoded_once_whatever_is_asked(ask):
     # by autoencoder, SAM's encoder and its decoder for the grid: first look, other words, another
     # picture, the picture changed
     assert ask("once") == [[1, 1, 1], [1, 1, 1], [2, 2, 2], [3, 3, 3]]
+
+
+def test_another_shape_calls_no_model_and_other_words_encode_no_picture(ask):
+    found = ask("shaping")
+    for models in ("unet", "vae", "text", "sam", "grid", "clip"):
+        assert found["first"][models] > 0, models
+        for change in ("grow", "feather", "fill", "invert", "union", "alpha", "threshold"):
+            assert found[change][models] == 0, (change, models)
+    assert (found["words"]["vae"], found["words"]["sam"], found["words"]["unet"]) == (0, 0, 1)
+    assert (found["picture"]["vae"], found["picture"]["sam"], found["picture"]["unet"]) == (1, 1, 1)
 
 
 def test_a_lora_counts_and_leaves_nothing_behind(ask):

@@ -7,11 +7,16 @@ Each word has one tag, a single letter, so that `expression.py` can match patter
     e extreme      f "from"       w "of"         m measure      q frame, viewer
     i in, on, at   r relation     p other preposition
     a adjective    v verb form    n noun (every word that is in no list)
+    A quantifier ("all")
 
 A word's value is its canonical form: the side, the kind of relation, the extreme, the index.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
+
+from .vocabulary import ADJECTIVES, BODY_PARTS, GARMENTS, NOUNS, PERSONS, THINGS
 
 
 def _list(words: str) -> frozenset[str]:
@@ -24,32 +29,34 @@ _SIDES = {
     "top": "top upper tp",
     "bottom": "bottom btm bttm bottem lower bot",
     "middle": "middle center centre mid ctr central centered middlemost",
-    "front": "front foreground forefront fg",
+    "front": "front foreground forefront fg foregrnd",
     "back": "back background rear bkgd backgrnd bkgrd bg distance",
 }
 _RELATIONS = {
     "above": "above over",
     "below": "below under underneath beneath",
     "behind": "behind behing bhind",
-    "near": "near beside besides nearby alongside touching",
+    "near": "near beside besides nearby alongside touching against around surrounding",
     "between": "between btw betwn",
     "with": "with w/ having w",
     "holding": "holding hold holds carrying gripping",
     "wearing": "wearing wears wear wearin dressed",
 }
-_LEADERS = {"in": "in inside within", "on": "on onto atop upon", "near": "at by"}
+_LEADERS = {"in": "in inside within through", "on": "on onto atop upon", "near": "at by"}
 _EXTREMES = {
-    "largest": "largest biggest bigger larger widest fattest longest",
-    "smallest": "smallest littlest tiniest smaller",
+    "largest": "largest biggest bigger larger widest wider fattest fatter longest longer broader "
+    "broadest thicker thickest huger hugest greater greatest",
+    "smallest": "smallest littlest tiniest smaller tinier littler thinner thinnest narrower "
+    "narrowest slimmer slimmest",
     "tallest": "tallest taller",
     "shortest": "shortest shorter",
-    "closest": "closest nearest closer",
+    "closest": "closest nearest closer nearer",
     "farthest": "farthest furthest farther further",
 }
 _MOSTS = {
     "left": "leftmost leftest",
     "right": "rightmost rightest",
-    "top": "topmost uppermost highest",
+    "top": "topmost uppermost highest higher",
     "bottom": "bottommost lowest lowermost",
     "front": "frontmost foremost",
     "back": "backmost rearmost hindmost",
@@ -59,25 +66,28 @@ _ORDINAL_SLANG = {"2cd": "2", "2n": "2", "2md": "2", "secound": "2", "forth": "4
 _NUMERALS = "one two three four five six seven eight nine ten eleven twelve"
 
 _PLAIN = {
-    "d": "the a an this that these those his her its their my your our some each every other "
-    "another both all any thier th teh da",
+    "d": "the a an this that these those his her its their my your our other another any either "
+    "thier th teh da",
+    "A": "all both every each several some few many multiple various",
     "k": "one ones he she him it they them someone somebody something anything "
-    "everything everyone everybody anyone anybody nobody others",
+    "everything anyone anybody nobody others",
     "c": "and & or plus n",
     "x": "is are was were be being am has have had there here just only also but who whom "
     "which whose what that's who's it's he's she's please "
     "me i we can could do does did so too really kinda maybe probably like seems whos thats "
     "want need if because then now still hey ok okay yes thanks sorry lol oops guess think",
-    "g": "not no without w/o except excluding minus isnt isn't arent aren't wasn't doesnt doesn't "
-    "dont don't aint ain't nor never lacking",
+    "g": "not no without w/o except excluding neither isnt isn't arent aren't wasn't doesnt "
+    "doesn't dont don't aint ain't nor never lacking minus non",
     "h": "side half corner edge end part portion section area row column region spot quadrant "
     "line sides halves corners edges rows ends",
     "t": "most",
     "y": "far very extreme extremely way directly almost slightly immediately completely quite "
-    "super more less least nearly exact exactly closely dead",
+    "super more less least nearly exact exactly closely dead downward downwards upward upwards "
+    "forward forwards backward backwards",
     "f": "from frm",
     "w": "of",
-    "m": "pair couple group bunch lot kind type sort set pairs bunches groups",
+    "m": "pair couple group bunch lot kind type sort set stack pile pairs bunches groups stacks "
+    "piles",
     "q": "pic picture photo image img screen frame shot view scene photograph pics camera "
     "viewer us you",
     "p": "to for than as into toward towards against across around along through off out down "
@@ -103,65 +113,19 @@ _PLAIN = {
     "own actual real fake tallish biggish good bad best nice sat stood lying laid hatless",
 }
 
-PERSONS = _list(
-    "person people man men woman women guy guys girl girls boy boys kid kids child children "
-    "baby babies toddler infant lady ladies dude dudes bro gal chick fella fellow gentleman "
-    "gentlemen mom mother dad father mum parent son daughter brother sister grandma grandpa "
-    "grandmother grandfather bride groom bridesmaid groomsman couple player players batter "
-    "catcher umpire ump pitcher referee ref goalie skier skiers surfer surfers snowboarder "
-    "skater skateboarder rider biker cyclist chef cook waiter waitress bartender officer cop "
-    "policeman police soldier student teacher worker driver passenger coach fan fans spectator "
-    "crowd audience adult teen teenager human ppl peeps persn womn womam wman gurl grl fielder "
-    "runner hitter singer dancer musician model tourist pedestrian customer businessman cowboy "
-    "clown santa photographer vendor farmer fisherman jockey performer prsn preson"
-)
-GARMENTS = _list(
-    "shirt shirts tshirt tee t-shirt jacket coat coats sweater sweatshirt hoodie vest blouse "
-    "dress skirt gown robe suit suits tux tuxedo uniform jersey outfit clothes clothing "
-    "costume pants jeans shorts trousers slacks leggings khakis overalls sweats apron kimono "
-    "sari bikini swimsuit trunks wetsuit pajamas pjs hat hats cap caps helmet helmets beanie "
-    "hood visor headband bandana scarf veil crown wig glasses sunglasses shades goggles tie "
-    "ties bowtie necktie necklace earrings bracelet watch gloves glove mitt mittens shoes shoe "
-    "sneakers boots sandals socks belt backpack stripes polo tank tanktop cardigan blazer "
-    "turtleneck hair beard mustache moustache goatee ponytail braid braids bangs dreads afro "
-    "pigtails shrt shirtt top tattoo tattoos"
-)
-THINGS = _list(
-    "thing things object item stuff animal dog dogs puppy cat cats kitten horse horses pony "
-    "cow cows sheep lamb goat bird birds duck goose chicken parrot bear bears teddy elephant "
-    "elephants zebra zebras giraffe giraffes lion tiger monkey fish foal calf bull car cars "
-    "truck trucks bus buses van suv taxi cab train trains plane planes airplane jet boat boats "
-    "ship bike bikes bicycle bicycles motorcycle motorcycles motorbike scooter vehicle wagon "
-    "cart trailer tractor wheel tire engine skateboard snowboard surfboard board boards ski "
-    "skis kite frisbee ball bat racket racquet chair chairs couch sofa loveseat bench seat "
-    "stool table desk counter bed beds pillow blanket towel shelf cabinet drawer oven stove "
-    "fridge refrigerator microwave toaster sink toilet tub mirror window door wall floor "
-    "ceiling lamp rug carpet curtain fence railing cloth tablecloth building house tower sign "
-    "light pole post hydrant meter street road sidewalk grass field tree trees bush plant "
-    "plants flower flowers vase pot rock water ocean beach sand snow sky ground tv television "
-    "monitor laptop laptops computer keyboard mouse remote control phone phones cellphone cell "
-    "book books clock scissors knife fork spoon cup cups mug glass bottle bottles wine beer "
-    "drink can plate plates bowl bowls dish pan tray box boxes bag bags purse handbag suitcase "
-    "suitcases luggage umbrella umbrellas basket bucket container paper toy toys doll pizza "
-    "pizzas slice slices piece pieces cake cakes cupcake donut donuts doughnut sandwich "
-    "sandwiches burger hotdog bun bread bagel toast croissant fries rice soup salad pasta meat "
-    "egg food fruit fruits apple apples banana bananas oranges lemon broccoli carrot carrots "
-    "veggies vegetable vegetables tomato onion cheese cream shape shapes circle circles square "
-    "squares triangle triangles star stars ring rings cross crosses diamond heart hexagon "
-    "pentagon rectangle oval dot sphere cube cone letter word tennis baseball soccer football "
-    "basketball hockey fire stop parking teapot kettle statue hydrants seats pens pen pencil "
-    "lid handle logo flag tent bridge stairs stand case orange lights traffic focus reflection "
-    "shadow picture photo screen frame painting poster bunch group pair set number"
-)
-BODY_PARTS = _list(
-    "hand hands arm arms leg legs foot feet head heads face faces finger fingers thumb knee "
-    "knees elbow shoulder shoulders body tail ear ears nose mouth eye eyes neck butt paw paws "
-    "wing wings trunk back chest stomach hoof horn horns beak"
-)
-KNOWN_NOUNS = PERSONS | GARMENTS | BODY_PARTS | THINGS
+KNOWN_NOUNS = PERSONS | GARMENTS | BODY_PARTS | THINGS | NOUNS
 
 ANYBODY = _list("person man woman guy girl boy kid lady dude child gal gentleman")
 """Persons in no compound: "man bike" is a man with a bike, but "baby bear" is a bear."""
+
+CONTAINERS = _list(
+    "bowl cup glass slice piece bottle plate vase box bag mug jar can carton pot basket tray "
+    "bucket loaf bunch bouquet pile stack row crowd flock herd picture photo painting statue"
+)
+"""Nouns that "of" says the contents of: of "the glass of the wine" no wine owns a glass."""
+
+OWN = ("in", "with", "wearing", "holding")
+"""Relations to what somebody wears or has."""
 
 DIRECTED = _list(
     "facing looking pointing turning turned leaning heading walking running going moving "
@@ -179,6 +143,21 @@ _NO_ADVERBS = _list("family butterfly assembly monopoly dragonfly firefly belly 
 NOUNS_IN_ED = _list(
     "seaweed bread breed steed moped bobsled forest chest guest priest harvest radish"
 )
+
+_FRAMES = ("picture", "image", "photo", "scene", "frame", "screen")
+_CLOCK = {
+    **dict.fromkeys(("12", "twelve"), "top"),
+    **dict.fromkeys(("1", "one", "2", "two"), "top right"),
+    **dict.fromkeys(("3", "three"), "right"),
+    **dict.fromkeys(("4", "four", "5", "five"), "bottom right"),
+    **dict.fromkeys(("6", "six"), "bottom"),
+    **dict.fromkeys(("7", "seven", "8", "eight"), "bottom left"),
+    **dict.fromkeys(("9", "nine"), "left"),
+    **dict.fromkeys(("10", "ten", "11", "eleven"), "top left"),
+}
+
+POINTING_BACK = _list("it them him her they anything something anyone someone")
+"""Pronouns that name no other thing."""
 
 WITHOUT = _list("without w/o no lacking have has having")
 """Between a negator and a noun: what has the noun is excluded, not the noun itself."""
@@ -204,8 +183,34 @@ PHRASES = {
     "and not": ("g", ""),
     "rather than": ("g", ""),
     "instead of": ("g", ""),
-    "other than": ("g", ""),
-    "except for": ("g", ""),
+    "other than": ("g", "except"),
+    "except for": ("g", "except"),
+    "apart from": ("g", "except"),
+    "aside from": ("g", "except"),
+    "save for": ("g", "except"),
+    "about to": ("x", ""),
+    "that of": ("x", ""),
+    "away from": ("f", ""),
+    "far from": ("r", "far from"),
+    "the inside of": ("x", ""),
+    "the outside of": ("x", ""),
+    "most distant": ("e", "farthest"),
+    "more distant": ("e", "farthest"),
+    "furthest away": ("e", "farthest"),
+    "farthest away": ("e", "farthest"),
+    "further away": ("e", "farthest"),
+    "farther away": ("e", "farthest"),
+    "least tall": ("e", "shortest"),
+    "most tall": ("e", "tallest"),
+    "salt and pepper": ("a", ""),
+    "each one": ("k", "everything"),
+    "every one": ("k", "everything"),
+    "every single": ("A", "every"),
+    "any one": ("k", "one"),
+    **{f"whole {frame}": ("k", "everything") for frame in _FRAMES},
+    **{f"entire {frame}": ("k", "everything") for frame in _FRAMES},
+    **{f"rest of the {frame}": ("k", "everything") for frame in _FRAMES},
+    **{f"{hour} o'clock": ("s", side) for hour, side in _CLOCK.items()},
     "all the way": ("y", ""),
     "hand side": ("h", ""),
     "hand corner": ("h", ""),
@@ -221,7 +226,11 @@ PHRASES = {
     "crop top": ("n", "top"),
     "out of focus": ("a", ""),
     "in focus": ("a", ""),
-    "mid air": ("n", "air"),
+    "in the air": ("x", ""),
+    "in mid air": ("x", ""),
+    "in air": ("x", ""),
+    "mac and cheese": ("n", ""),
+    "fish and chips": ("n", ""),
     "each other": ("x", ""),
     "at all": ("x", ""),
 }
@@ -235,6 +244,7 @@ COMMANDS = _list(
 VERBS = _list(
     "sits stands eats rides walks runs plays look looks lays lies sleeps drinks throws catches "
     "swings jumps faces talks smiles uses sit stand ride walk eat sleep made held worn shown seen "
+    "throw catch kick bitten fallen led driven written drawn says read worn hung torn "
     "taken lay goes go pulls pushes ridden eaten leans hits reads hangs hung"
 )
 """Verb forms other than those in -ing."""
@@ -264,12 +274,20 @@ def _build() -> dict[str, tuple[str, str]]:
             table.update({word: (tag, value) for word in words.split()})
     for index, word in enumerate(_NUMERALS.split()[1:], start=2):
         table[word] = ("#", str(index))
+    table["dozen"] = ("#", "12")
     table["last"] = ("o", "last")
+    for word in ADJECTIVES - KNOWN_NOUNS:
+        table.setdefault(word, ("a", word))
+    return table
+
+
+def _often_misspelt(table: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
     for word in _OFTEN_MISSPELT:
         meant = table.get(word) or ("o", str(_ORDINALS.split().index(word) + 1))
         for wrong in _misspellings(word) - KNOWN_NOUNS - {"let", "font"}:
-            table.setdefault(wrong, meant)
-    return table
+            found.setdefault(wrong, meant)
+    return found
 
 
 _OFTEN_MISSPELT = _list("left right bottom middle front background second third fourth")
@@ -282,7 +300,15 @@ def _misspellings(word: str) -> frozenset[str]:
     return frozenset(wrong | {a + b[1::-1] + b[2:] for a, b in cuts}) - {word}
 
 
-_TABLE = _build()
+_SPELT = _build()
+_TABLE = {**_often_misspelt(_SPELT), **_SPELT}
+
+
+@lru_cache
+def closed_words() -> frozenset[str]:
+    """The words that decide how a line is read, and colours and the like."""
+    pronouns = {"everything", "everyone", "everybody", "anything"}
+    return frozenset(word for word, (tag, _) in _SPELT.items() if tag in "srietoAa") | pronouns
 
 
 def look_up(word: str) -> tuple[str, str]:
@@ -303,6 +329,12 @@ def look_up(word: str) -> tuple[str, str]:
     return ("a" if is_adjective_form(word) else "n"), word
 
 
+_ADJECTIVE_ENDINGS = (
+    *("ed", "ish", "est", "-looking", "-colored", "less"),
+    *("ous", "ful", "able", "ible", "esque", "-like", "-shaped", "-haired"),
+)
+
+
 def is_verb_form(word: str) -> bool:
     """Whether the word is a form of a verb: one in -ing, or a listed one."""
     if word in VERBS:
@@ -314,4 +346,4 @@ def is_adjective_form(word: str) -> bool:
     """Whether the word describes, by its ending ("curly-haired", "reddish", "striped")."""
     if word in KNOWN_NOUNS or word in NOUNS_IN_ED:
         return False
-    return len(word) > 4 and word.endswith(("ed", "ish", "est", "-looking", "-colored", "less"))
+    return len(word) > 4 and word.endswith(_ADJECTIVE_ENDINGS)

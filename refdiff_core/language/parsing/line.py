@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ...words import Expression, Order, Relation, Word
+from ...words import Count, Expression, Order, Relation, Word
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,26 @@ class Negation:
 
 @dataclass
 class Line:
-    """One line while it is being read."""
+    """One line while it is being read.
+
+    asked: the tags before anything but a count was consumed.
+    corrected: words that were read as others, which a note says.
+    """
 
     text: str
     negative: bool = False
     words: list[Word] = field(default_factory=list)
     values: list[str] = field(default_factory=list)
     tags: str = ""
+    asked: str = ""
+    corrected: set[str] = field(default_factory=set)
     root: Word | None = None
     attributes: list[Word] = field(default_factory=list)
     position: list[str] = field(default_factory=list)
     order: Order | None = None
     extreme: str | None = None
+    count: Count | None = None
+    region: str | None = None
     relations: list[Relation] = field(default_factory=list)
     negations: list[Negation] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -62,7 +70,8 @@ class Line:
 
     def sides(self, start: int, end: int) -> list[str]:
         """The sides that the words name."""
-        return [self.values[i] for i in range(start, end) if self.tags[i] == "s"]
+        named = [self.values[i] for i in range(start, end) if self.tags[i] == "s"]
+        return [side for each in named for side in each.split()]
 
     def add_position(self, sides: Iterable[str]) -> None:
         """Say where the thing is."""
@@ -87,6 +96,8 @@ class Line:
             order=self.order,
             extreme=self.extreme,
             relations=tuple(self.relations),
+            count=self.count or 1,
+            region=self.region,
             negative=self.negative,
             notes=tuple(dict.fromkeys(self.notes)),
         )

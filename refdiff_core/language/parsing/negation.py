@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .lexicon import WITHOUT
+from .lexicon import POINTING_BACK, WITHOUT
 from .line import Line, Negation
 
 _PLACE = (
@@ -16,6 +16,7 @@ _PLACE = (
     r"|[ip][dxy]*(?:[as]*n+|s+h?|a+)"  # on the left, in red
     r"|[rv][dx]*[as#]*[na]+|e(?:p[dx]*[nqk])?|x+[as]+)"  # behind it, closest to us, that is red
 )
+_MORE = re.compile(rf",?(?P<and>c?)[dx]*(?P<thing>[asoety#vd]*(?:n+|k)(?:{_PLACE})?)")
 _NEGATED = re.compile(
     r"r?(?P<at>g)(?P<lead>[dxp]*)(?:"
     r"[irv][irvpdxy]*(?:[asoe#]*(?:n+|k)|[a#](?:c?a)*|s+h?|q)"  # not on the couch, not in red
@@ -24,29 +25,66 @@ _NEGATED = re.compile(
 )
 
 
+def read_exceptions(line: Line) -> None:
+    """Make negators of "but" and "besides" where all are asked for: "all the cups but the red"."""
+    for match in line.find("[xr]"):
+        at = match.start()
+        if line.words[at].text not in ("but", "besides"):
+            continue
+        everything = re.match(r"[dx]*k", line.tags[:at])
+        said = line.values[everything.end() - 1] if everything else ""
+        if line.count is not None or said in ("everything", "anything") or _is_everyone(line):
+            line.retag(at, at + 1, "g")
+            line.values[at] = "except"
+
+
+def _is_everyone(line: Line) -> bool:
+    return any(word.text in ("everyone", "everybody") for word in line.words[:2])
+
+
 def read_negation(line: Line) -> None:
     """Set aside what a negation inside the line excludes."""
+    for match in line.find(r"g(?P<said>a)"):
+        if line.words[match.start()].text == "non":  # "the non-red car"
+            _exclude(line, match.start(), *match.span("said"))
     for match in line.find(_NEGATED):
         at, (start, end) = match.start("at"), (match.end("lead"), match.end())
         words = {word.text for word in line.words[at:start]}
         has = not words.isdisjoint(WITHOUT)
         if has and match["place"]:
             end = match.start("place")  # "man without hat on the left": where the man is
-        line.negations.append(Negation(at, start, end, line.tags[start:end], has))
-        line.retag(match.start() if has else at, end)
+        if line.tags[end - 1] == "k" and line.words[end - 1].text in POINTING_BACK:
+            said = line.quote(at, end)
+            line.notes.append(f"'{said}' does not say which to leave out; it is not used.")
+            line.retag(at, end)
+            continue
+        _exclude(line, at, start, end, has)
+        line.retag(match.start(), at)
+        while more := _MORE.match(line.tags, end):
+            if not more["and"] and line.values[at] != "except":
+                break
+            end = more.end()
+            _exclude(line, at, *more.span("thing"), has)
+            line.retag(*more.span())
     for match in line.find("g[dx]*"):
         said = line.quote(*match.span())
         line.notes.append(f"'{said}' is followed by nothing to leave out; it is not used.")
         line.retag(*match.span())
 
 
+def _exclude(line: Line, at: int, start: int, end: int, has: bool = False) -> None:
+    line.negations.append(Negation(at, start, end, line.tags[start:end], has))
+    line.retag(at, end)
+
+
 def excluded_line(line: Line, said: Negation) -> Line:
     """What is excluded as a line about the same thing: "cup with handle", "red cup"."""
     found = Line(line.text)
-    follows = said.has or (said.tags[0] in "irv" and "k" not in said.tags)
+    has = said.has and line.root is not None
+    follows = has or (said.tags[0] in "irv" and "k" not in said.tags)
     if follows:
         _add_root(line, found)
-    if said.has:
+    if has:
         found.add(line.words[said.at], "r", "with")
     if not {*said.tags} & {*"anv"}:
         for word in line.attributes:  # "the red cup, not the left one": the left red one
@@ -54,6 +92,8 @@ def excluded_line(line: Line, said: Negation) -> Line:
     for index, tag in enumerate(said.tags, start=said.start):
         if tag == "k" and line.root:
             _add_root(line, found)
+            if line.words[index].text == "one":
+                found.count = 1
         else:
             found.add(line.words[index], tag, line.values[index])
     if not follows and not {*found.tags} & {*"nk"}:

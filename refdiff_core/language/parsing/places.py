@@ -14,6 +14,7 @@ from .line import Line
 _FRAME = re.compile(r"(?:(?P<before>[iwpv])[dx]*|(?<=ne)d)(?P<frame>q)")
 _ORDER = re.compile(
     r"(?P<index>o)(?:[aknvhdirwx#]{0,6}?(?P<tail>f)[dx]*y*"  # second man in red from the left
+    r"|(?P<at>s)(?P<tail3>f)[dx]*y*"  # second bottom from the left
     r"|[aknv]{0,3}(?P<tail2>[ip])[dx]*y*"  # second man on the left
     r"|t?|[ank]{1,3}(?=s+(?!w)))(?P<side>s+)[ht]?"  # second left most; second man left
 )
@@ -24,7 +25,9 @@ _MOST_BEFORE = re.compile(r"[ip]?d*(?P<most>[te])(?P<to>[ip]?)[dx]*(?P<side>s+)h
 _MOST_WORD = re.compile(r"[ip]?d*(?P<index>o?)(?P<side>t)")
 _PART = re.compile(r"[xd_]*y*(?:(?P<sides>s+)(?P<half>h?)|h)w(?=[^,]*[nk])")
 _SIDE_OF = re.compile(r"(?:(?P<on>i)|p)?[dx]*y*(?P<sides>s+)(?P<half>h?)w(?=[dx]*[akvs#]*[nk])")
-_EXTREME = re.compile(r"e(?P<near>p)(?=[dx]*[as]*n)|(?<=n)(?P<bare>e)(?=d[as]*n)|ep?")
+_EXTREME = re.compile(
+    r"e(?P<far>f)(?=[dx]*[as]*n)|e(?P<near>p)(?=[dx]*[as]*n)|(?<=n)(?P<bare>e)(?=d[as]*n)|ep?"
+)
 _DIRECTION = re.compile(r"v(?P<sides>[pdx]*s+)(?!h)")
 _PLACE = re.compile(r"[ipwf]?[dx]*y*s+h?")
 _SIDE_KINDS = {
@@ -55,12 +58,15 @@ def read_order(line: Line) -> None:
     """Read "second from left", "left most", "furthest to the right"."""
     for pattern in (_COUNTED, _ORDER, _ORDER_AFTER):
         for match in line.find(pattern):
-            tail = match.start("tail")
-            if tail < 0 and "tail2" in pattern.groupindex:
-                tail = match.start("tail2")
+            tails = [name for name in pattern.groupindex if name.startswith("tail")]
+            tail = max(match.start(name) for name in tails)
+            if "at" in pattern.groupindex and match["at"]:
+                line.add_position(line.sides(*match.span("at")))
+                line.retag(*match.span("at"))
             _set_order(line, line.values[match.start("index")], *match.span("side"))
             line.retag(*match.span("index"))
             line.retag(tail if tail >= 0 else match.start("side"), match.end())
+    _read_row(line)
     for match in line.find(_MOST):
         _set_order(line, "1", *match.span("side"))
         line.retag(*match.span())
@@ -71,6 +77,14 @@ def read_order(line: Line) -> None:
             _set_order(
                 line, line.values[match.start()] if match["index"] else "1", *match.span("side")
             )
+            line.retag(*match.span())
+
+
+def _read_row(line: Line) -> None:
+    """Read "first row", which is the one in front, where no side says more."""
+    for match in line.find(r"[ip]?[dx]*(?P<index>o)(?P<row>h)(?![fps])"):
+        if line.values[match.start("index")] in ("1", "last"):
+            line.add_position(["front" if line.values[match.start("index")] == "1" else "back"])
             line.retag(*match.span())
 
 
@@ -89,7 +103,7 @@ def _read_most_before(line: Line, match: re.Match[str]) -> None:
 
 def _set_order(line: Line, index: str, start: int, end: int) -> None:
     """Count from the horizontal side where several are named; the others are the position."""
-    sides = line.values[start:end]
+    sides = [side for value in line.values[start:end] for side in value.split()]
     side = next((s for s in sides if s in ("left", "right")), sides[0])
     line.add_position(s for s in sides if s != side)
     countable = index == "last" or re.fullmatch("0*[1-9][0-9]?", index, re.ASCII)
@@ -131,13 +145,21 @@ def read_side_of(line: Line) -> None:
 
 def read_extreme(line: Line) -> None:
     """Read "largest"; of "closest to the door", "nearest the door" the door is a relation, too."""
+    for match in line.find(r"e[nk]?[dx]*(?P<than>p[dx]*[as#]*(?:n+|k))"):
+        if line.words[match.start("than")].text == "than":
+            said = line.quote(*match.span("than"))
+            line.notes.append(f"'{said}' is not measured: of all that match, one is taken.")
+            line.retag(*match.span("than"))
     for match in line.find(_EXTREME):
         if re.search(r"[ir][dx#a]*$", line.tags[: match.start()]):
             continue  # "between the two smaller ones": of the other thing
         extreme = line.values[match.start()]
         line.extreme = line.extreme or extreme
         line.retag(*match.span())
-        if match["near"] or (match["bare"] and extreme == "closest"):
+        if match["far"]:
+            line.retag(match.end() - 1, match.end(), "r")
+            line.values[match.end() - 1] = "far from"
+        elif match["near"] or (match["bare"] and extreme == "closest"):
             line.retag(match.end() - 1, match.end(), "r")
             line.values[match.end() - 1] = "near"
     # "near sheep" with nothing before it is the closest sheep.
@@ -157,6 +179,9 @@ def read_direction(line: Line) -> None:
     for match in line.find(r"[rd]+(?P<side>s)(?=[va_]|$)"):
         if line.values[match.start()] == "with" and line.values[match.start("side")] == "back":
             line.retag(*match.span())
+    for match in line.find(r"[ip](?P<whose>d)s+h?(?!w)"):
+        if line.words[match.start("whose")].text in ("its", "his", "her", "their"):
+            line.retag(*match.span())  # "blue on its front": a side of the thing
     for match in line.find(r"(?<![ipdys])s(?=r|i[dx]*[san])"):
         following = line.values[match.end() : match.end() + 3]
         if line.values[match.start()] == "right" and {*_AFTER_RIGHT} & {*following}:

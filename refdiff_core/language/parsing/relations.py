@@ -6,15 +6,16 @@ Patterns are over the tags of `lexicon.py`; each pass consumes what it has read.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ...words import Relation
-from .lexicon import BODY_PARTS, GARMENTS, PERSONS, RIDES, look_up
+from .lexicon import CONTAINERS, OWN, RIDES, look_up
 from .line import Line
+from .vocabulary import BODY_PARTS, GARMENTS, PERSONS
 
 _PHRASE = re.compile(r"[dx]*(?P<mods>(?:[asoe#vdy]|(?<=a)c(?=a))*)(?P<head>n+|k)?")
 _COLOURS = re.compile(r"[dx]*(?P<colours>[a#]*a(?:[c,]?a+)*)(?P<side>s)?")
 _OF = re.compile(r"w[dx]*[a#v]*n+")
-_OWN = ("in", "with", "wearing", "holding")
 
 
 def read_relations(line: Line) -> None:
@@ -28,6 +29,24 @@ def read_relations(line: Line) -> None:
         end = _read_relation(line, at, near_person)
         if end:
             other = end if _names_person(line, end - 1) else -1
+
+
+def read_owner(line: Line) -> None:
+    """Read "hat of the man": the part names the thing, and its owner is related to it."""
+    for match in line.find(r"(?<=N)w(?P<whose>d+)[a#v]*(?P<owner>n+)"):
+        if line.root is None or line.root.text in CONTAINERS:
+            continue
+        described = range(match.end("whose"), match.end() - 1)
+        attributes = tuple(line.words[i] for i in described if line.tags[i] in "an#")
+        line.relations.append(Relation("of", line.words[match.end() - 1], attributes))
+        line.retag(*match.span())
+
+
+def settle_pronouns(line: Line) -> None:
+    """Of "the dog behind the white one" the other thing is a dog, too."""
+    for i, each in enumerate(line.relations):
+        if line.root and each.noun.text in ("one", "ones"):
+            line.relations[i] = replace(each, noun=line.root)
 
 
 def _has_object(line: Line, at: int) -> bool:
@@ -51,15 +70,26 @@ def _read_relation(line: Line, at: int, near_person: bool) -> int | None:
     if line.tags[at] == "v":
         kind = "on" if kind in RIDES else "with"
         line.attributes.append(line.words[at])
-    if near_person and kind in _OWN and (phrase["head"] or "a" in phrase["mods"]):
+    if near_person and kind in OWN and (phrase["head"] or "a" in phrase["mods"]):
         said = line.quote(at, phrase.end())
         line.notes.append(f"'{said}' describes another thing; it is not used.")
         line.retag(at, phrase.end())
         return None
     if phrase["head"]:
         return _relate(line, at, kind, phrase)
+    if _shares_noun(line, at, kind):
+        return None
     _read_colour(line, at, kind)
     return None
+
+
+def _shares_noun(line: Line, at: int, kind: str) -> bool:
+    """Read "above and to the left of the house", whose noun comes after the second relation."""
+    match = re.compile(r"r(?P<and>c)[dx_p]*r[dx]*[a#]*n+").match(line.tags, at)
+    if match:
+        line.relations.append(Relation(kind, line.words[match.end() - 1]))
+        line.retag(at, match.end("and"))
+    return match is not None
 
 
 def _is_place(line: Line, phrase: re.Match[str]) -> bool:
@@ -79,7 +109,7 @@ def _relate(line: Line, at: int, kind: str, phrase: re.Match[str]) -> int:
     while re.compile(r"c(?=[dx]*[a#]*n)").match(line.tags, end):
         following = _PHRASE.match(line.tags, end + 1)
         assert following and following["head"]
-        if kind in _OWN and _names_person(line, following.end() - 1):
+        if kind in OWN and _names_person(line, following.end() - 1):
             break
         _relate_one(line, end, kind, following)
         end = following.end()
@@ -91,19 +121,20 @@ def _relate_one(line: Line, at: int, kind: str, phrase: re.Match[str]) -> None:
     mods = range(*phrase.span("mods"))
     sides = line.sides(mods.start, mods.stop)
     ranks = [line.words[i].text for i in mods if line.tags[i] in "oe"]
-    if kind in ("in", "on") and noun.text not in BODY_PARTS:
+    through = line.words[at].text == "through"
+    if kind in ("in", "on") and noun.text not in BODY_PARTS and not through:
         line.add_position(sides)  # what is on the left plate is on the left
     elif sides:
         ranks += sides
     if ranks:
         line.notes.append(f"'{' '.join(ranks)}' describes '{noun.text}'; it is not used.")
-    if phrase["head"] == "k":
+    described = range(phrase.start("mods"), phrase.end() - 1)
+    attributes = tuple(line.words[i] for i in described if line.tags[i] in "avn#")
+    if phrase["head"] == "k" and not (attributes and noun.text in ("one", "ones")):
         line.notes.append(f"'{line.quote(at, phrase.end())}' names no other thing; it is not used.")
     else:
-        described = range(phrase.start("mods"), phrase.end() - 1)
-        attributes = tuple(line.words[i] for i in described if line.tags[i] in "avn#")
         line.relations.append(Relation(kind, noun, attributes))
-        if kind in _OWN and noun.text in GARMENTS:
+        if kind in OWN and noun.text in GARMENTS:
             line.describe(phrase.start(), phrase.end(), "an#")
     of = _OF.match(line.tags, phrase.end())
     line.retag(at, of.end() if of else phrase.end())
@@ -112,7 +143,7 @@ def _relate_one(line: Line, at: int, kind: str, phrase: re.Match[str]) -> None:
 def _read_colour(line: Line, at: int, kind: str) -> None:
     """Read "in red", and words that lead nowhere."""
     colours = _COLOURS.match(line.tags, at + 1)
-    if colours and kind in (*_OWN, "on"):
+    if colours and kind in (*OWN, "on"):
         line.describe(*colours.span("colours"), "a#")
         # "a train with a yellow front": the front describes it, too
         end = colours.end() if kind == "with" else colours.end("colours")

@@ -8,8 +8,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from .lexicon import ANYBODY, BODY_PARTS, COMMANDS, GARMENTS, KNOWN_NOUNS, PERSONS, look_up
+from .lexicon import ANYBODY, COMMANDS, KNOWN_NOUNS, look_up
 from .line import Line
+from .relations import read_owner
+from .spelling import meant_by
+from .vocabulary import ADJECTIVES, BODY_PARTS, GARMENTS, PERSONS
 
 _POSSESSIVE = ("'s", "\u2019s")
 
@@ -18,7 +21,9 @@ def read_homographs(line: Line) -> None:
     """Settle words that are one thing or another by their neighbours."""
     for i, word in enumerate(line.words):
         before, after = line.tags[:i], line.tags[i + 1 :]
-        if line.tags[i] == "a" and _is_naming(word.text, before, after):
+        if line.tags[i] == "n" and _is_unknown_adjective(line, i):
+            line.retag(i, i + 1, "a")
+        elif line.tags[i] == "a" and _is_naming(word.text, before, after):
             line.retag(i, i + 1, "n")
         elif word.text == "top" and re.search(r"a$", before) and not re.match(r"[san]", after):
             line.retag(i, i + 1, "n")  # "in a red top": what is worn
@@ -37,6 +42,15 @@ def read_homographs(line: Line) -> None:
             _read_number(line, i)
         elif word.text == "no" and after.startswith("#"):
             line.retag(i, i + 1, "x")  # "player no 7"
+
+
+def _is_unknown_adjective(line: Line, at: int) -> bool:
+    """Whether a word of no list, or one that may describe, comes before what describes a noun."""
+    text = line.words[at].text
+    described = re.match(r"a+n" if text not in ADJECTIVES else r"a*n", line.tags[at + 1 :])
+    known = text in KNOWN_NOUNS or text.removesuffix("s") in KNOWN_NOUNS
+    person = text.endswith(("er", "or", "ist", "man", "woman", "'s", "\u2019s"))
+    return bool(described) and not person and (not known or text in ADJECTIVES)
 
 
 def _describes_one(line: Line, at: int) -> bool:
@@ -85,6 +99,7 @@ def read_head(line: Line) -> None:
         line.describe(start, head, "n")
         line.retag(start, head)
         line.retag(head, head + 1, "N")
+    read_owner(line)
     for match in line.find(r"(?<=[Nn_v])w[dx]*[a#v]*n+"):
         line.describe(*match.span(), "anv#")
         line.retag(*match.span())
@@ -93,7 +108,8 @@ def read_head(line: Line) -> None:
 def _head_index(line: Line) -> int | None:
     """The head of the first noun phrase; a person before what a person wears."""
     heads = [_head_of_run(line, *match.span()) for match in line.find("n+")]
-    if heads and line.words[heads[0]].text in GARMENTS:
+    owned = heads and line.tags[heads[0] + 1 : heads[0] + 2] == "w"  # "hat of the man"
+    if heads and line.words[heads[0]].text in GARMENTS and not owned:
         return next((head for head in heads if line.words[head].text in PERSONS), heads[0])
     return heads[0] if heads else None
 
@@ -138,9 +154,13 @@ def read_unknown(line: Line) -> None:
     """Note the words that are in no list, and a line without any."""
     named = [line.root] if line.root else []
     named += [*line.attributes, *(relation.noun for relation in line.relations)]
-    unknown = [w.text for w in sorted(named, key=lambda w: w.start) if not _is_known(w.text)]
+    texts = dict.fromkeys(word.text for word in sorted(named, key=lambda word: word.start))
+    unknown = [text for text in texts if not _is_known(text) and text not in line.corrected]
+    for text in [text for text in unknown if len(text) > 4 and meant_by(text)]:
+        line.notes.append(f"'{text}' is in no word list; was '{meant_by(text)}' meant?")
+        unknown.remove(text)
     if unknown:
-        said = ", ".join(f"'{text}'" for text in dict.fromkeys(unknown))
+        said = ", ".join(f"'{text}'" for text in unknown)
         line.notes.append(f"In no word list, read as a noun: {said}.")
     signs = [
         c for c in line.text if not c.isascii() and unicodedata.category(c) in ("So", "Sk", "Co")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from PIL import Image as Pillow
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
@@ -105,38 +104,38 @@ def no_numbers(monkeypatch, gpu):
     ids=["demo", "sd1", "sd1-inpainting", "sd2", "sdxl"],
     indirect=["built"],
 )
-def test_attention_is_read_in_half_precision_and_handed_out_on_the_cpu(built, no_numbers, settings):
+def test_attention_is_read_in_half_precision_and_stays_there(built, no_numbers, settings):
     source = DiffusersAttention(place(*built), AttentionSettings(**settings))
     lines = ["the red circle", "a very large blue square " * 20]
     before = there()
     maps = source.read(torch.rand(96, 160, 3), [parse(line) for line in lines])
     assert len(maps) == 2
-    assert all(each.device.type == "cpu" and each.dtype == torch.float32 for each in maps)
-    assert len(source.cache) == 1 and len(there()) == len(before), "something is kept there"
+    assert all(each.device.type == "cuda" and each.dtype == torch.float32 for each in maps)
+    del maps
+    assert len(source.cache) == 1 and len(there()) == len(before) + 1, "more is kept than latents"
 
 
-def test_regions_and_words_are_embedded_there_and_compared_on_the_cpu(monkeypatch, clip, gpu):
-    crops = torch.rand(3, 3, 64, 64)
+def test_regions_and_words_are_embedded_and_compared_there(monkeypatch, clip, gpu):
+    crops = torch.rand(3, 3, 64, 64, device=gpu)
     monkeypatch.setattr(clip_scorer, "cut_out", lambda *_: crops)
     scorer = ClipScorer(ClipModel(on_gpu(clip.model), *clip[1:]))
-    regions = scorer.embed_regions(torch.rand(96, 160, 3), torch.zeros(3, 96, 160) > 0, ["left"])
+    image, masks = torch.rand(96, 160, 3, device=gpu), torch.zeros(3, 96, 160, device=gpu) > 0
+    regions = scorer.embed_regions(image, masks, ["left"])
     texts = scorer.embed_texts(["the red circle", "circle"])
     assert (regions @ texts.T).shape == (3, 2)
-    assert regions.device.type == "cpu" and regions.dtype == torch.float32
+    assert regions.device.type == "cuda" and regions.dtype == torch.float32
 
 
-def test_masks_are_decoded_there_and_handed_out_on_the_cpu(monkeypatch, sam, gpu):
-    scene = Pillow.new("RGB", (160, 96))
-    monkeypatch.setattr(sam_proposer, "to_pil", lambda _: scene)
+def test_masks_are_decoded_and_filtered_there(sam, gpu):
     # autocast asks the real CUDA, which is not there
     proposer = SamProposer(on_gpu(sam), dtype=torch.float32)
-    image = torch.rand(96, 160, 3)
-    proposer._done = proposer._total = 0
+    image = torch.rand(96, 160, 3, device=gpu)
     embedding = proposer.embed(image)
     assert embedding.device.type == "cuda"
-    masks = proposer._decode(embedding, proposer._frame(image), torch.rand(70, 2))
+    frame, points = proposer._frame(image), torch.rand(70, 2, device=gpu)
+    masks = proposer._decode(embedding, frame, points, None, sam_proposer._Steps(None, 70))
     assert masks.logits.shape[1:] == (39, 64) and masks.logits.dtype == torch.float32
-    assert masks.logits.device.type == masks.quality.device.type == "cpu"
+    assert masks.logits.device.type == masks.quality.device.type == "cuda"
 
 
 @pytest.mark.parametrize("built", [(DEMO, 4)], indirect=True)

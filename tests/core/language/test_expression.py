@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -484,7 +485,7 @@ def test_any_order_of_known_words_is_read_or_refused(words):
 @settings(max_examples=60, deadline=None)
 def test_case_and_spaces_do_not_matter(text):
     plain, loud = to_json(parse(text)), to_json(parse(f"  {text.upper()}  ".replace(" ", "   ")))
-    assert {**loud, "text": None} == {**plain, "text": None}
+    assert json.dumps(loud).lower() == json.dumps(plain).lower()
 
 
 def test_every_word_of_a_phrase_table_has_one_tag():

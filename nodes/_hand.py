@@ -1,0 +1,219 @@
+"""What a hand chose, made so: candidates of its own, the ones chosen, and the mask of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Protocol
+
+import folder_paths
+import numpy as np
+import torch
+from PIL import Image as Pillow
+from torch import Tensor
+
+from ..refdiff_core.choosing.fusion import finish
+from ..refdiff_core.choosing.scoring import generative_score
+from ..refdiff_core.errors import MaskError
+from ..refdiff_core.grid import working_grid
+from ..refdiff_core.pictures.images import scale_to, shrink
+from ..refdiff_core.settings import Settings
+from ..refdiff_core.values import Drawing, Image, Proposals, Scores, Segmentation
+from ._choice import NOTHING, Choice, Made, find_mask, mask_ids, picture_id
+from ._values import ResultBatch
+
+
+class Asker(Protocol):
+    """Answers questions about a place: what Segment Anything sees at points or in a box."""
+
+    def ask(self, image: Image, made: Made) -> Proposals: ...
+
+
+@dataclass(frozen=True)
+class Small:
+    """A picture as the panel shows it.
+
+    pixels: uint8 (h, w, 3). id: stands for the picture. choice: what was chosen on it.
+    """
+
+    pixels: Tensor
+    id: str
+    choice: Choice
+
+
+@dataclass(frozen=True)
+class Hand:
+    """What the hand did to one result.
+
+    masks: bool (N, h, w), all candidates on the panel's grid, those made by hand at the end.
+    ids: of the candidates. made: by index, the id of what the hand made.
+    picked: indices chosen, in the order of choice. lost: how many choices are not to be found.
+    default: indices that were told otherwise, and count where none is chosen.
+    cut: bool (h, w), what is kept out of the mask whatever is chosen; None where nothing is.
+    without: the masks that make it.
+    """
+
+    masks: Tensor
+    ids: tuple[str, ...]
+    made: Mapping[int, str] = field(default_factory=dict)
+    picked: tuple[int, ...] = ()
+    lost: int = 0
+    default: tuple[int, ...] = ()
+    cut: Tensor | None = None
+    without: tuple[Proposals, ...] = ()
+
+
+@dataclass(frozen=True)
+class Handled:
+    """Results as the hand left them, and what the panel shows of them, both image-major."""
+
+    batch: ResultBatch
+    smalls: tuple[Small, ...]
+    before: tuple[Segmentation, ...]
+    hands: tuple[Hand, ...]
+
+
+def by_hand(
+    batch: ResultBatch,
+    choices: Mapping[str, Choice],
+    settings: Settings,
+    threshold: float = 0.0,
+    asker: Asker | None = None,
+    numbered: Sequence[Sequence[int]] | None = None,
+) -> Handled:
+    """Give every result the candidates that were made by hand, and the mask that was chosen.
+
+    Args:
+        batch: as the method found it.
+        choices: by picture; see `_choice.read_choices`.
+        settings: the shape of the mask.
+        threshold: how strong the map must be within it; 0 asks nothing.
+        asker: answers questions about places.
+        numbered: for each result, candidates that are taken where the hand chose none.
+    """
+    smalls, before, after, hands = [], [], [], []
+    for picture, row in batch.rows:
+        small = _small(picture, choices)
+        smalls.append(small)
+        extra = [(each.id, _make(picture, each, asker)) for each in small.choice.made]
+        for result in row:
+            told = () if numbered is None else numbered[len(hands)]
+            whole, hand = _choose(result, row, extra, small)
+            hand = hand if hand.picked else replace(hand, default=tuple(told))
+            before.append(whole)
+            hands.append(hand)
+            after.append(_shape(whole, hand, settings, threshold))
+    results = ResultBatch(batch.images, tuple(after))
+    return Handled(results, tuple(smalls), tuple(before), tuple(hands))
+
+
+def _small(picture: Image, choices: Mapping[str, Choice]) -> Small:
+    size_hw = (picture.shape[0], picture.shape[1])
+    pixels = (scale_to(shrink(picture), working_grid(size_hw)) * 255).round().byte()
+    name = picture_id(pixels, size_hw)
+    return Small(pixels, name, choices.get(name, NOTHING))
+
+
+def _make(picture: Image, made: Made, asker: Asker | None) -> Proposals:
+    if made.file:
+        return Proposals.of(_painted(made.file, (picture.shape[0], picture.shape[1]))[None])
+    if asker is None:
+        return Proposals.of(torch.zeros(0, *picture.shape[:2], dtype=torch.bool))
+    return asker.ask(picture, made)
+
+
+def _painted(file: str, size_hw: tuple[int, int]) -> Tensor:
+    """A mask from the mask editor, which keeps it as what is clear in a picture."""
+    try:
+        with Pillow.open(folder_paths.get_annotated_filepath(file)) as picture:
+            alpha = picture.convert("RGBA").getchannel("A").resize(size_hw[::-1])
+    except OSError as error:
+        raise MaskError(
+            f"The painted mask '{file}' cannot be read ({error}). "
+            "Remove it on the node's panel, or paint it again."
+        ) from error
+    return torch.from_numpy(np.array(alpha)) < 128
+
+
+def _choose(
+    result: Segmentation,
+    row: Sequence[Segmentation],
+    extra: Sequence[tuple[str, Proposals]],
+    small: Small,
+) -> tuple[Segmentation, Hand]:
+    """The result with all candidates, and which of them were chosen."""
+    made: dict[int, str] = {}
+    for name, masks in extra:
+        count = len(result.proposals)
+        made |= {count + at: name for at in range(len(masks))}
+        result = _with(result, masks)
+    masks = result.proposals.masks.cpu()
+    ids = mask_ids(masks)
+    wanted = small.choice.picks.get(result.expression.text, ())
+    # the first of what was made by that hand is what SAM trusts most
+    first = {name: index for index, name in reversed(made.items())}
+    found = [first.get(each, find_mask(each, ids)) for each in wanted]
+    picked = tuple(dict.fromkeys(index for index in found if index is not None))
+    cuts = _cuts(result, row)
+    cut = torch.cat([each.masks for each in cuts]).any(0).cpu() if cuts else None
+    lost = found.count(None)
+    return result, Hand(masks, tuple(ids), made, picked, lost, cut=cut, without=cuts)
+
+
+def _with(result: Segmentation, more: Proposals) -> Segmentation:
+    """The result with further candidates, which were not ranked."""
+    if not len(more):
+        return result
+    proposals = result.proposals.join(more)
+    seen = result.attention
+    fit = more.quality if seen is None else generative_score(seen.heat.cpu(), more.masks.cpu())
+    nothing = torch.full((len(more),), torch.nan)
+
+    def extend(term: Tensor | None, values: Tensor) -> Tensor | None:
+        return None if term is None else torch.cat([term, values])
+
+    old = result.scores
+    scores = Scores(
+        torch.cat([old.total, fit]),
+        extend(old.generative, fit),
+        extend(old.discriminative, nothing),
+        extend(old.spatial, nothing),
+        extend(old.excluded, nothing),
+    )
+    return replace(result, proposals=proposals, scores=scores)
+
+
+def _cuts(result: Segmentation, row: Sequence[Segmentation]) -> tuple[Proposals, ...]:
+    """What negative lines keep out of the mask."""
+    named = [] if result.expression.negative else row
+    return tuple(
+        each.proposals.select(each.ranking[:1])
+        for each in named
+        if each.expression.negative and each.best is not None
+    )
+
+
+def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: float) -> Segmentation:
+    """The mask of what was chosen; as it was where nothing was."""
+    cut_by_map = threshold > 0 and result.attention is not None
+    told = hand.picked or hand.default
+    if not told and not cut_by_map:
+        return result
+    ranked = result.ranking.tolist()
+    winners = list(told) or ranked[: settings.union]
+    shown, without = result.proposals.select(torch.tensor(winners).long()), hand.without
+    if cut_by_map:
+        strong, weak = _by_strength(result, threshold)
+        shown, without = (shown, (*without, weak)) if told else (strong, without)
+    order = list(dict.fromkeys([*winners, *ranked]))
+    drawing = Drawing(shown, without, partial(finish, settings=settings))
+    return replace(result, drawing=drawing, ranking=torch.tensor(order).long())
+
+
+def _by_strength(result: Segmentation, threshold: float) -> tuple[Proposals, Proposals]:
+    """Where the map is at least so strong, in 255 steps as the panel has them, and where not."""
+    assert result.attention is not None
+    strong = (result.attention.heat.cpu() * 255).round() >= round(threshold * 255)
+    both = Proposals(torch.stack([strong, ~strong]), torch.ones(2), result.attention.size_hw)
+    return both.select(torch.tensor([0])), both.select(torch.tensor([1]))

@@ -1,0 +1,257 @@
+"""The working grid: where everything between a picture and its mask lives.
+
+No model's answer is finer than its own grid (64 cells of attention, 256 of Segment Anything's
+masks), so maps, candidates, scores and geometry lie on a grid of bounded size. Only masks that
+somebody asks for come to the picture's own size, out of the best that is known of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+WORKING_SIDE = 2048
+"""Pixels of the longer side that models are shown: of a larger picture, a copy."""
+
+GRID_SIDE = 512
+"""Cells of the working grid's longer side: of 256, 384, 512 and 1024 the smallest with which
+answers stay (docs/speed.md)."""
+
+CELLS_AT_ONCE = 2**23
+"""Cells held as numbers at once, 32 MiB of them, where there are more masks than that."""
+
+Size = tuple[int, int]
+
+
+def fit(size_hw: Size, longest: int) -> Size:
+    """A size in the same proportions whose longer side is at most ``longest``."""
+    scale = min(1.0, longest / max(size_hw))
+    return max(1, round(size_hw[0] * scale)), max(1, round(size_hw[1] * scale))
+
+
+def fits(size_hw: Size, picture_hw: Size) -> bool:
+    """Whether masks of a size are of a picture's: its own, that of a copy, or its grid's."""
+    return size_hw in (picture_hw, fit(picture_hw, WORKING_SIDE), working_grid(picture_hw))
+
+
+def working_grid(size_hw: Size) -> Size:
+    """The working grid (h, w) of a picture (H, W): its own pixels where those are few."""
+    # by way of the copy that models are shown, so that both round alike
+    return fit(fit(size_hw, WORKING_SIDE), GRID_SIDE)
+
+
+def in_parts(masks: Tensor) -> tuple[Tensor, ...]:
+    """Masks (N, h, w) a few at a time, so that they may be held as numbers; one part at least."""
+    at_once = max(1, CELLS_AT_ONCE // max(1, masks[:1].numel()))
+    return tuple(torch.split(masks, at_once))
+
+
+def count_cells(masks: Tensor) -> Tensor:
+    """How many cells each mask covers: masks bool (N, h, w) to float32 (N,), where they are."""
+    # torch sums booleans by way of a copy eight times as large
+    return torch.cat([part.flatten(1).sum(1) for part in in_parts(masks)]).float()
+
+
+def resample(planes: Tensor, size_hw: Size, span_hw: tuple[float, float] | None = None) -> Tensor:
+    """Bilinear interpolation to another grid, without antialiasing.
+
+    Args:
+        planes: (..., h, w).
+        size_hw: (H, W) that is wanted.
+        span_hw: how many of the rows and columns, from the first on, show the picture; it may
+            end inside a cell. None for all.
+
+    Returns:
+        (..., H, W).
+    """
+    rows, columns = span_hw or planes.shape[-2:]
+    return _along(_along(planes, -1, size_hw[1], columns), -2, size_hw[0], rows)
+
+
+def _along(planes: Tensor, axis: int, size: int, span: float, part: slice = slice(None)) -> Tensor:
+    """`resample` along an axis; of the results only a part."""
+    last = planes.shape[axis] - 1
+    places = (torch.arange(size, device=planes.device)[part] + 0.5) * (span / size) - 0.5
+    places = places.clamp(0, last)
+    low = places.floor().long()
+    share = places - low
+    share = share if axis == -1 else share[:, None]
+    before = planes.index_select(axis, low)
+    return before.lerp_(planes.index_select(axis, (low + 1).clamp(max=last)), share)
+
+
+def draw_above(
+    plane: Tensor, threshold: float, size_hw: Size, span_hw: tuple[float, float] | None = None
+) -> Tensor:
+    """Where a plane (h, w) is above a threshold, on a grid of any size: bool (H, W).
+
+    As `resample` and a comparison, a band of rows at a time.
+    """
+    rows, columns = span_hw or plane.shape
+    wide = _along(plane, -1, size_hw[1], columns)
+    drawn = torch.empty(size_hw, dtype=torch.bool, device=plane.device)
+    band = max(1, CELLS_AT_ONCE // size_hw[1])
+    for top in range(0, size_hw[0], band):
+        part = slice(top, top + band)
+        drawn[part] = _along(wide, -2, size_hw[0], rows, part) > threshold
+    return drawn
+
+
+class FineMasks(Protocol):
+    """What is known of N masks beyond the working grid."""
+
+    def draw(self, index: int, size_hw: Size) -> Tensor:
+        """One mask, bool (H, W), at any size."""
+        ...
+
+    def select(self, keep: Tensor) -> FineMasks:
+        """Some of the masks, by boolean mask or by indices."""
+        ...
+
+
+@dataclass(frozen=True)
+class GridMasks:
+    """Masks of which no more is known than the working grid; bool (N, h, w)."""
+
+    masks: Tensor
+
+    def draw(self, index: int, size_hw: Size) -> Tensor:
+        """See `FineMasks.draw`."""
+        mask = self.masks[index]
+        return mask if tuple(mask.shape) == size_hw else draw_above(mask.float(), 0.5, size_hw)
+
+    def select(self, keep: Tensor) -> GridMasks:
+        """See `FineMasks.select`."""
+        return GridMasks(self.masks[keep])
+
+
+@dataclass(frozen=True)
+class CutMasks:
+    """Parts of one map that was cut at thresholds.
+
+    heat: float32 (h, w), above zero within every mask.
+    levels: float32 (N,), where each was cut. masks: bool (N, h, w), the parts.
+    """
+
+    heat: Tensor
+    levels: Tensor
+    masks: Tensor
+
+    def draw(self, index: int, size_hw: Size) -> Tensor:
+        """See `FineMasks.draw`: its edge runs where the map falls to the threshold."""
+        mask = self.masks[index]
+        if tuple(mask.shape) == size_hw:
+            return mask
+        # a cell further than the part itself, because its edge lies between cells
+        near = torch.nn.functional.max_pool2d(mask[None].float(), 3, 1, 1)[0] > 0
+        heat = torch.where(near, self.heat, torch.zeros_like(self.heat))
+        # cuts hold what is at the threshold
+        below = float(self.levels[index]) * (1 - 1e-6)
+        return draw_above(heat, below, size_hw)
+
+    def select(self, keep: Tensor) -> CutMasks:
+        """See `FineMasks.select`."""
+        return CutMasks(self.heat, self.levels[keep], self.masks[keep])
+
+
+@dataclass(frozen=True)
+class LogitMasks:
+    """Masks that a model gives as logits on a small grid of its own.
+
+    logits: float32 (N, h, w). span_hw: how much of that grid shows the picture.
+    threshold: above it a place belongs to the mask.
+    """
+
+    logits: Tensor
+    span_hw: tuple[float, float]
+    threshold: float = 0.0
+
+    def draw(self, index: int, size_hw: Size) -> Tensor:
+        """See `FineMasks.draw`."""
+        return draw_above(self.logits[index], self.threshold, size_hw, self.span_hw)
+
+    def on_grid(self, size_hw: Size) -> Tensor:
+        """All masks, bool (N, H, W)."""
+        at_once = max(1, CELLS_AT_ONCE // (size_hw[0] * size_hw[1]))
+        parts = self.logits.split(at_once)
+        drawn = [resample(part, size_hw, self.span_hw) > self.threshold for part in parts]
+        return torch.cat(drawn)
+
+    def select(self, keep: Tensor) -> LogitMasks:
+        """See `FineMasks.select`."""
+        return LogitMasks(self.logits[keep], self.span_hw, self.threshold)
+
+
+@dataclass(frozen=True)
+class PackedMasks:
+    """Masks from outside at their own size, eight pixels a byte.
+
+    bits: uint8 (N, ceil(H * W / 8)). size_hw: (H, W).
+    """
+
+    bits: Tensor
+    size_hw: Size
+
+    def draw(self, index: int, size_hw: Size) -> Tensor:
+        """See `FineMasks.draw`."""
+        pixels = self.size_hw[0] * self.size_hw[1]
+        mask = unpack(self.bits[index])[:pixels].view(self.size_hw)
+        return mask if size_hw == self.size_hw else draw_above(mask.float(), 0.5, size_hw)
+
+    def select(self, keep: Tensor) -> PackedMasks:
+        """See `FineMasks.select`."""
+        return PackedMasks(self.bits[keep.to(self.bits.device)], self.size_hw)
+
+
+@dataclass(frozen=True)
+class JoinedMasks:
+    """Masks of several sources, each by its source and its index there."""
+
+    places: tuple[tuple[FineMasks, int], ...]
+
+    def draw(self, index: int, size_hw: Size) -> Tensor:
+        """See `FineMasks.draw`."""
+        source, at = self.places[index]
+        return source.draw(at, size_hw)
+
+    def select(self, keep: Tensor) -> JoinedMasks:
+        """See `FineMasks.select`."""
+        chosen = torch.arange(len(self.places))[keep.cpu()].tolist()
+        return JoinedMasks(tuple(self.places[index] for index in chosen))
+
+
+def pack(rows: Tensor) -> Tensor:
+    """Rows of booleans (N, C) as bits, uint8 (N, ceil(C / 8)), where they are."""
+    count = -(-rows.shape[1] // 8)
+    bits = torch.zeros(len(rows), count, dtype=torch.uint8, device=rows.device)
+    for place in range(8):
+        each = rows[:, place::8].to(torch.uint8)
+        bits[:, : each.shape[1]] |= each << place
+    return bits
+
+
+def unpack(bits: Tensor) -> Tensor:
+    """What `pack` packed, bool (8 C,), of one row uint8 (C,)."""
+    places = torch.arange(8, dtype=torch.uint8, device=bits.device)
+    return ((bits[:, None] >> places) & 1).bool().flatten()
+
+
+def to_grid(masks: Tensor) -> Tensor:
+    """Masks bool (N, H, W) on their picture's working grid.
+
+    A cell belongs to a mask that covers half of it; a mask that covers half of none keeps the
+    cells that it covers most, so that no thing is too small to be seen.
+    """
+    grid_hw = working_grid((masks.shape[1], masks.shape[2]))
+    if grid_hw == tuple(masks.shape[1:]):
+        return masks
+    return torch.cat([_shrink(part, grid_hw) for part in in_parts(masks)])
+
+
+def _shrink(masks: Tensor, grid_hw: Size) -> Tensor:
+    cover = torch.nn.functional.adaptive_avg_pool2d(masks.float(), grid_hw)
+    most = cover.amax((1, 2), keepdim=True) if len(masks) else cover
+    return (cover >= most.clamp(max=0.5)) & (cover > 0)

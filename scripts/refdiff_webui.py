@@ -1,0 +1,197 @@
+"""Ref-Diff in Stable Diffusion WebUI and its forks: an accordion in img2img.
+
+Loaded by path, with this extension's folder in front of sys.path only meanwhile: all that is ours
+is imported here at the top.
+"""
+
+import html
+
+import gradio as gr
+from modules import script_callbacks, scripts, shared
+from PIL import Image
+
+from refdiff_core.pictures.images import from_pil, to_pil
+from refdiff_core.pictures.previews import overlay
+from refdiff_core.settings import Settings
+from refdiff_webui.finding import find, read_numbers
+from refdiff_webui.host import explain, run_from_button
+from refdiff_webui.models import DEMO_NAME, NONE, clip_files, sam_files
+
+JS = "_js" if gr.__version__.startswith("3.") else "js"
+TABS = {0: "img2img_image", 2: "img2maskimg", 4: "img_inpaint_base"}
+"""The picture of each img2img tab that has one to find things in, by the tab's number."""
+THEIRS = {}
+"""The host's own components by elem_id; of Forge's canvases by canvas and layer."""
+
+
+def note(component, **_kwargs):
+    """Remember what the host has built before it asks for our part."""
+    name = getattr(component, "elem_id", None) or ""
+    if name in (*TABS.values(), "img_inpaint_mask"):
+        THEIRS[name] = THEIRS["canvas"] = component
+    for layer in ("background", "foreground"):
+        if f"logical_image_{layer}" in (getattr(component, "elem_classes", None) or ()):
+            THEIRS.setdefault((THEIRS["canvas"].elem_id, layer), component)
+
+
+def source(name):
+    """What holds a tab's picture: Forge's canvas keeps it apart from what is painted on it."""
+    return THEIRS.get((name, "background")) or THEIRS[name]
+
+
+script_callbacks.on_after_component(note)
+
+
+class RefDiff(scripts.Script):
+    def title(self):
+        return "Ref-Diff"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible if is_img2img else False
+
+    def ui(self, is_img2img):
+        with gr.Accordion("Ref-Diff: mask by words", open=False, elem_id="refdiff"):
+            with gr.Row():
+                words = gr.Textbox(
+                    label="Which thing (one line a thing, 'not: ...' leaves out)",
+                    placeholder="the red cup on the left",
+                    lines=2,
+                    elem_id="refdiff_words",
+                )
+                go = gr.Button("Find", variant="primary", elem_id="refdiff_find")
+                stop = gr.Button("Stop", elem_id="refdiff_stop")
+            message = gr.HTML(elem_id="refdiff_message")
+            with gr.Row():
+                gallery = gr.Gallery(
+                    label="Candidates: click chooses, shift-click adds",
+                    columns=4,
+                    allow_preview=False,
+                    elem_id="refdiff_gallery",
+                )
+                preview = gr.Image(
+                    label="Mask", type="pil", interactive=False, elem_id="refdiff_preview"
+                )
+            with gr.Row():
+                picks = gr.Textbox(label="Chosen", elem_id="refdiff_picks")
+                use = gr.Button("Use as mask", elem_id="refdiff_use")
+                paint = gr.Button(
+                    "Onto the canvas",
+                    visible=("img2maskimg", "foreground") in THEIRS,
+                    elem_id="refdiff_paint",
+                )
+            with gr.Row():
+                grow = gr.Slider(-64, 64, 0, step=1, label="Grow", elem_id="refdiff_grow")
+                feather = gr.Slider(0, 64, 0, step=1, label="Feather", elem_id="refdiff_feather")
+                invert = gr.Checkbox(False, label="Invert", elem_id="refdiff_invert")
+            with gr.Row():
+                given = [NONE, DEMO_NAME]
+                sam = gr.Dropdown(
+                    [*given, *sam_files()], value=NONE, label="Segment Anything",
+                    elem_id="refdiff_sam",
+                )  # fmt: skip
+                clip = gr.Dropdown(
+                    [*given, *clip_files()], value=NONE, label="CLIP", elem_id="refdiff_clip"
+                )
+            enabled = gr.Checkbox(
+                False,
+                label="Find when generating: every picture anew, its first candidate",
+                elem_id="refdiff_enabled",
+            )
+            found, tab, shift = gr.State(None), gr.State(0), gr.State(False)
+
+        shape = [grow, feather, invert]
+        go.click(
+            show_candidates,
+            [tab, *map(source, TABS.values()), words, sam, clip],
+            [found, gallery, picks, message],
+            **{JS: "(_, ...rest) => [get_tab_index('mode_img2img'), ...rest]"},
+        ).then(show_mask, [found, picks, *shape], [preview, message])
+        stop.click(shared.state.interrupt, queue=False)
+        gallery.select(
+            choose, [picks, shift], [picks], **{JS: "picks => [picks, window.refdiffShift]"}
+        )
+        for each in (picks, *shape):
+            each.change(show_mask, [found, picks, *shape], [preview, message])
+        use.click(
+            to_upload,
+            [found, picks, *shape],
+            [THEIRS["img_inpaint_base"], THEIRS["img_inpaint_mask"]],
+        ).then(None, None, None, **{JS: "() => { switch_to_img2img_tab(4); }"})
+        if ("img2maskimg", "foreground") in THEIRS:
+            canvas = [THEIRS["img2maskimg", layer] for layer in ("background", "foreground")]
+            paint.click(to_canvas, [found, picks, *shape], canvas).then(
+                None, None, None, **{JS: "() => { switch_to_img2img_tab(2); }"}
+            )
+        self.infotext_fields = [(words, "Ref-Diff")]
+        return [enabled, words, *shape, sam, clip]  # scripted calls give them in this order
+
+    def process(self, p, enabled, words, grow, feather, invert, sam, clip, *_more):
+        if not enabled or not getattr(p, "init_images", None):
+            return
+        try:
+            found = find(p.init_images[0], words, sam, clip)
+            told, mask = found.message, found.mask(found.first, Settings())
+        except Exception as error:
+            told, mask = explain(error), Image.new("L", p.init_images[0].size)
+        p.extra_generation_params["Ref-Diff"] = words
+        if mask.getbbox():
+            p.image_mask = found.mask(found.first, shaped(grow, feather, invert))
+        else:  # the picture stays as it is, whatever else was asked for
+            p.image_mask, p.inpaint_full_res, p.inpainting_mask_invert = mask, False, 0
+        if told and hasattr(p, "comment"):
+            p.comment(f"Ref-Diff: {told}")
+
+
+def shaped(grow, feather, invert):
+    return Settings(grow=int(grow), feather=int(feather), invert=bool(invert))
+
+
+def show_candidates(tab, image, canvas, upload, words, sam, clip):
+    """The gallery, the best candidates' numbers, and what there is to say."""
+    picture = {0: image, 2: canvas, 4: upload}.get(tab)
+    picture = picture["image"] if isinstance(picture, dict) else picture
+    try:
+        found = run_from_button(lambda: find(picture, words, sam, clip))
+        numbers = ", ".join(map(str, found.first))
+        return found, found.gallery(), numbers, html.escape(found.message)
+    except Exception as error:
+        return None, [], "", html.escape(explain(error))
+
+
+def choose(picks, shift, event: gr.SelectData):
+    """A click chooses a candidate alone; with shift it adds it, or takes it away again."""
+    number = event.index + 1
+    chosen = read_numbers(picks) if shift else []
+    if shift and number in chosen:
+        chosen.remove(number)
+    else:
+        chosen.append(number)
+    return ", ".join(map(str, chosen))
+
+
+def masked(found, picks, *shape):
+    return found.mask(read_numbers(picks), shaped(*shape))
+
+
+def show_mask(found, picks, *shape):
+    if found is None:
+        return None, gr.update()
+    try:
+        mask = from_pil(masked(found, picks, *shape))[..., 0]
+        return to_pil(overlay(from_pil(found.image), mask)), html.escape(found.message)
+    except Exception as error:
+        return None, html.escape(explain(error))
+
+
+def to_upload(found, picks, *shape):
+    """Picture and mask for the tab Inpaint upload."""
+    return (None, None) if found is None else (found.image, masked(found, picks, *shape))
+
+
+def to_canvas(found, picks, *shape):
+    """Picture and paint for Forge's Inpaint canvas, whose alpha is the mask."""
+    if found is None:
+        return gr.update(), gr.update()
+    mask = masked(found, picks, *shape)
+    black = Image.new("L", mask.size)
+    return found.image, Image.merge("RGBA", (black, black, black, mask))

@@ -1,0 +1,278 @@
+"""The WebUI adapter over a stand-in host with the demo's weights; no WebUI needed."""
+
+import ast
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from fake_host import EMBEDDING, ROOT, ForgeModel, WebuiModel, demo_checkpoint, hosted
+from PIL import Image
+from scene import RED_CIRCLE_LEFT, picture, truth
+
+from refdiff_core import load_demo, segment
+from refdiff_core.backends.diffusers_attention import DiffusersAttention
+from refdiff_core.backends.tokens import tokenize
+from refdiff_core.errors import UnavailableError
+from refdiff_core.language.expression import parse
+from refdiff_core.pictures.images import from_pil
+from refdiff_core.settings import AttentionSettings
+from refdiff_core.values import Word
+
+HOSTS = {"webui": WebuiModel, "forge": ForgeModel}
+SOURCES = [*(ROOT / "refdiff_webui").glob("*.py"), ROOT / "scripts" / "refdiff_webui.py"]
+
+
+@pytest.fixture(params=HOSTS)
+def host(request, tmp_path):
+    with hosted(HOSTS[request.param](), tmp_path) as found:
+        yield found
+
+
+def demo_attention(settings=AttentionSettings()):
+    return DiffusersAttention(demo_checkpoint(), settings)
+
+
+def processing(image, **options):
+    comments = []
+    return SimpleNamespace(
+        init_images=[image], image_mask=None, extra_generation_params={}, comment=comments.append,
+        comments=comments, inpaint_full_res=True, inpainting_mask_invert=1, **options,
+    )  # fmt: skip
+
+
+def generate(host, image, words, *options, enabled=True):
+    p = processing(image)
+    given = [enabled, words, 0, 0, False, "None", "None"]
+    given[2 : 2 + len(options)] = options
+    host.script.RefDiff().process(p, *given)
+    return p
+
+
+def bits(mask):
+    return np.asarray(mask.convert("L")) > 127
+
+
+def iou(mask, true):
+    return (bits(mask) & true).sum() / (bits(mask) | true).sum()
+
+
+def test_maps_equal_those_through_diffusers(host):
+    lines = [parse(text) for text in (RED_CIRCLE_LEFT, "the blue square", "star")]
+    theirs = demo_attention().read(from_pil(picture()), lines)
+    ours = host.attention.WebuiAttention(host.model).read(from_pil(picture()), lines)
+    for a, b in zip(ours, theirs, strict=True):
+        assert torch.allclose(a.heat, b.heat, atol=2e-3)
+        assert [word.text for word in a.words] == [word.text for word in b.words]
+
+
+def test_inpainting_checkpoints_see_the_picture_unmasked(tmp_path, host):
+    with hosted(type(host.model)(channels=9), tmp_path) as wide:
+        image, lines = from_pil(picture()), [parse("the red circle")]
+        (more,) = wide.attention.WebuiAttention(wide.model).read(image, lines)
+        (plain,) = host.attention.WebuiAttention(host.model).read(image, lines)
+        assert torch.allclose(more.heat, plain.heat, atol=1e-4)
+
+
+def test_the_red_circle_on_the_left_is_found_and_repainted(host):
+    p = generate(host, picture(), RED_CIRCLE_LEFT)
+    assert p.image_mask.mode == "L" and p.image_mask.size == picture().size
+    assert iou(p.image_mask, truth()) >= 0.7
+    assert p.extra_generation_params["Ref-Diff"] == RED_CIRCLE_LEFT
+
+
+def test_the_mask_is_the_cores_own(host):
+    p = generate(host, picture(), RED_CIRCLE_LEFT)
+    (core,) = segment(from_pil(picture()), [RED_CIRCLE_LEFT], load_demo("g"))
+    assert iou(p.image_mask, core.mask.numpy() > 0.5) >= 0.97
+
+
+def test_masks_of_segment_anything_are_sharper(host):
+    pytest.importorskip("segment_anything")
+    p = generate(host, picture(), RED_CIRCLE_LEFT, 0, 0, False, "Ref-Diff demo", "Ref-Diff demo")
+    assert iou(p.image_mask, truth()) >= 0.9
+
+
+def test_the_model_and_the_random_state_are_left_as_they_were(host):
+    latents, text = torch.randn(1, 4, 32, 48), torch.randn(1, 77, 64)
+    before = host.model.unet(latents, torch.tensor([9]), text)
+    state = torch.random.get_rng_state()
+    generate(host, picture(), RED_CIRCLE_LEFT)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.equal(host.model.unet(latents, torch.tensor([9]), text), before)
+    assert not any(module._forward_hooks for module in host.model.unet.modules())
+
+
+def test_several_lines_give_one_mask_and_negative_ones_leave_out(host):
+    both = bits(generate(host, picture(), "the blue square\nthe yellow star").image_mask)
+    one = bits(generate(host, picture(), "the blue square").image_mask)
+    other = bits(generate(host, picture(), "the yellow star").image_mask)
+    assert one.any() and other.any() and (both == one | other).all()
+    left = bits(generate(host, picture(), "the blue square\nnot: the blue square").image_mask)
+    assert not (left & one).any()
+
+
+def test_grow_and_invert_shape_the_mask(host):
+    plain = bits(generate(host, picture(), RED_CIRCLE_LEFT).image_mask)
+    grown = bits(generate(host, picture(), RED_CIRCLE_LEFT, 3).image_mask)
+    inverted = bits(generate(host, picture(), RED_CIRCLE_LEFT, 0, 0, True).image_mask)
+    assert grown.sum() > plain.sum() and (grown | plain == grown).all()
+    assert (inverted == ~plain).all()
+
+
+def test_without_being_asked_nothing_is_touched(host):
+    p = generate(host, picture(), RED_CIRCLE_LEFT, enabled=False)
+    assert p.image_mask is None and p.extra_generation_params == {}
+
+
+@pytest.mark.parametrize("invert", [False, True])
+def test_what_cannot_be_found_leaves_the_picture_as_it_is_and_says_so(host, invert):
+    p = generate(host, picture(), "  ", 0, 0, invert)
+    assert p.image_mask.getbbox() is None
+    assert p.inpaint_full_res is False and p.inpainting_mask_invert == 0
+    assert "Say which thing is meant" in p.comments[0]
+    host.errors.report.assert_not_called()
+
+
+def test_an_error_that_nobody_foresaw_is_told_and_traced(host, monkeypatch):
+    monkeypatch.setattr(host.script, "find", lambda *_: 1 / 0)
+    p = generate(host, picture(), "the star")
+    assert "ZeroDivisionError" in p.comments[0] and p.image_mask.getbbox() is None
+    host.errors.report.assert_called_once()
+
+
+def test_a_package_that_is_missing_is_named(host, monkeypatch):
+    for name in ("segment_anything", "segment_anything.modeling"):
+        monkeypatch.setitem(sys.modules, name, None)
+    p = generate(host, picture(), "the star", 0, 0, False, "Ref-Diff demo")
+    assert "pip install segment-anything" in p.comments[0]
+
+
+def test_without_a_checkpoint_there_is_one_clear_message(tmp_path):
+    with hosted(None, tmp_path) as host:
+        *_, told = host.script.show_candidates(0, picture(), None, None, "the star", "None", "None")
+        assert "No checkpoint is loaded" in told
+
+
+def test_a_checkpoint_without_a_unet_is_refused_in_words(tmp_path):
+    with hosted(WebuiModel(), tmp_path) as host:
+        flux = SimpleNamespace(model=SimpleNamespace(diffusion_model=torch.nn.Linear(1, 1)))
+        with pytest.raises(UnavailableError, match="Load Stable Diffusion 1.x, 2.x or XL"):
+            host.attention.WebuiAttention(flux)
+
+
+def test_a_click_finds_chooses_and_makes_the_same_mask_as_generating(host):
+    script = host.script
+    found, shown, picks, told = script.show_candidates(
+        2, None, {"image": picture(), "mask": None}, None, RED_CIRCLE_LEFT, "None", "None"
+    )
+    assert told == "" and picks == "1" and len(shown) >= 2
+    assert shown[0][1].startswith("1   0.")
+    base, mask = script.to_upload(found, picks, 0, 0, False)
+    assert base.size == mask.size == picture().size
+    assert (bits(mask) == bits(generate(host, picture(), RED_CIRCLE_LEFT).image_mask)).all()
+    _, layer = script.to_canvas(found, picks, 0, 0, False)
+    assert layer.mode == "RGBA" and (np.asarray(layer)[..., 3] == np.asarray(mask)).all()
+    preview, _ = script.show_mask(found, picks, 0, 0, False)
+    assert preview.size == picture().size
+    assert host.shared.state.jobs == ["Ref-Diff", "end"] and not host.call_queue.queue_lock.locked()
+
+
+def test_click_chooses_and_shift_adds_or_takes_away(host):
+    choose, at = host.script.choose, lambda index: SimpleNamespace(index=index)
+    assert choose("1", False, at(2)) == "3"
+    assert choose("3", True, at(0)) == "3, 1"
+    assert choose("3, 1", True, at(2)) == "1"
+
+
+def test_candidates_that_are_not_there_are_refused(host):
+    found, *_ = host.script.show_candidates(0, picture(), None, None, "the star", "None", "None")
+    preview, told = host.script.show_mask(found, "99", 0, 0, False)
+    assert preview is None and "There is no candidate 99" in told
+
+
+def test_stop_ends_the_search(host):
+    host.shared.state.interrupt()
+    p = generate(host, picture(), RED_CIRCLE_LEFT)
+    assert "Stopped" in p.comments[0] and host.model.steps == []
+
+
+def test_forge_prepares_and_cleans_up_around_the_call(tmp_path):
+    with hosted(ForgeModel(), tmp_path) as host:
+        host.script.show_candidates(0, picture(), None, None, "the star", "None", "None")
+        assert host.model.prepared == ["reloaded", "prepared", "cleaned up"]
+
+
+def test_brackets_are_text_to_the_host_and_embeddings_keep_their_places(host):
+    attention = host.attention
+    line = f"the (Red) {EMBEDDING} circle \\o/"
+    assert attention.prompt_of(line) == f"the \\(red\\) {EMBEDDING} circle \\\\o/"
+    tokens = attention.tokens_in(host.model, line)
+    start = line.index(EMBEDDING)
+    before = len(tokenize(line[:start]).ids)
+    embedding = tokens.positions(Word(EMBEDDING, start, start + len(EMBEDDING)))
+    assert embedding == (before + 1, before + 2, before + 3)
+    circle = tokens.positions(Word("circle", line.index("circle"), line.index("circle") + 6))
+    assert circle == (before + 4,)
+
+
+def test_long_lines_go_in_several_chunks(host):
+    line = "the red circle " + "in front of it all " * 20
+    tokens = host.attention.tokens_in(host.model, line)
+    assert tokens.chunks == 2
+    image, lines = from_pil(picture()), [parse(line), parse("the star")]
+    ours = host.attention.WebuiAttention(host.model).read(image, lines)
+    for a, b in zip(ours, demo_attention().read(image, lines), strict=True):
+        assert torch.allclose(a.heat, b.heat, atol=2e-3)
+
+
+def test_settings_of_the_core_are_honoured(host):
+    image, lines = from_pil(picture()), [parse("the red circle")]
+    for settings in (AttentionSettings(propagation=1), AttentionSettings(words="root")):
+        ours = host.attention.WebuiAttention(host.model, settings).read(image, lines)[0].heat
+        theirs = demo_attention(settings).read(image, lines)[0]
+        assert torch.allclose(ours, theirs.heat, atol=2e-3)
+
+
+def test_models_of_other_extensions_and_of_the_host_are_offered(tmp_path, host):
+    for place in ("models/sam/a.pth", "models/open_clip/ViT-B-16.x.safetensors"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).touch()
+    assert list(host.script.sam_files()) == ["a.pth"]
+    assert list(host.script.clip_files()) == ["ViT-B-16.x.safetensors"]
+
+
+def test_scripts_are_imported_whole_while_the_folder_is_on_the_path():
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                inner = [each for each in ast.walk(node) if isinstance(each, ast.ImportFrom)]
+                assert not any(each.module.startswith("refdiff") for each in inner), path
+
+
+def test_the_adapter_reads_as_python_3_10():
+    for path in [*SOURCES, *(ROOT / "refdiff_core").rglob("*.py"), ROOT / "install.py"]:
+        ast.parse(path.read_text(), feature_version=(3, 10))
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_install_is_silent_inside_a_webui_wherever_its_extensions_lie(tmp_path, inside):
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "launch_utils.py").touch()
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path) if inside else ""}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "install.py")], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0 and bool(done.stdout) != inside and done.stderr == ""
+
+
+def test_a_picture_with_transparency_lies_over_white(host):
+    clear = picture().convert("RGBA")
+    clear.putalpha(Image.new("L", clear.size, 255))
+    assert (
+        bits(generate(host, clear, "the star").image_mask)
+        == bits(generate(host, picture(), "the star").image_mask)
+    ).all()

@@ -1,0 +1,165 @@
+"""A real WebUI in a folder of its own, with this extension and the demo checkpoint.
+
+WEBUI_PATH=~/stable-diffusion-webui pytest tests/webui
+WEBUI_PATH=~/stable-diffusion-webui:~/stable-diffusion-webui-forge pytest tests/webui
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from demo_files import NAME, write_checkpoint
+from PIL import Image
+
+PACK = Path(__file__).parents[2]
+READY_SECONDS, RUN_SECONDS = 900, 600
+FLAGS = (
+    "--skip-prepare-environment --skip-torch-cuda-test --skip-install --api --no-download-sd-model"
+)
+FORGE, WEBUI = "--always-cpu --all-in-fp32", "--use-cpu all --no-half"
+SETTINGS = {
+    "sd_model_checkpoint": NAME, "live_previews_enable": False, "samples_save": False,
+    "grid_save": False, "save_to_dirs": False, "show_progress_in_title": False,
+    "img2img_extra_noise": 0, "hide_ldm_prints": True,
+}  # fmt: skip
+
+
+class Webui:
+    """A running WebUI."""
+
+    def __init__(self, root: Path, base: Path, port: int) -> None:
+        self.root, self.base, self.port = root, base, port
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = base / "server.log"
+        self.forge = (root / "modules_forge").is_dir()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def prepare(self) -> None:
+        """Our extension, the one that admits the demo checkpoint, and the checkpoint itself."""
+        extensions = self.base / "extensions"
+        extensions.mkdir(parents=True, exist_ok=True)
+        if not (extensions / "refdiff").exists():
+            (extensions / "refdiff").symlink_to(PACK)
+        (extensions / "demo-host" / "scripts").mkdir(parents=True, exist_ok=True)
+        source = Path(__file__).with_name("demo_host.py")
+        shutil.copy(source, extensions / "demo-host" / "scripts" / "demo_host.py")
+        write_checkpoint(self.base / "models" / "Stable-diffusion", self.base / "configs")
+        (self.base / "config.json").write_text(json.dumps(SETTINGS))
+
+    def start(self) -> None:
+        python = self.root / ".venv" / "bin" / "python"
+        flags = [*FLAGS.split(), *(FORGE if self.forge else WEBUI).split()]
+        flags += os.environ.get("WEBUI_FLAGS", "").split()
+        command = [
+            str(python if python.exists() else sys.executable), "launch.py", *flags,
+            "--data-dir", str(self.base), "--port", str(self.port),
+            "--ckpt-dir", str(self.base / "models" / "Stable-diffusion"),
+            "--ui-settings-file", str(self.base / "config.json"),
+        ]  # fmt: skip
+        environment = {
+            "OMP_NUM_THREADS": "2", **os.environ, "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False",
+            "REFDIFF_DEMO_CONFIGS": str(self.base / "configs"), "COMMANDLINE_ARGS": "",
+        }  # fmt: skip
+        environment.pop("PYTHONPATH", None)
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self.root, env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        self._wait()
+
+    def _wait(self) -> None:
+        assert self._process is not None
+        end = time.monotonic() + READY_SECONDS
+        while time.monotonic() < end:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"the WebUI ended at once:\n{self.log.read_text()[-4000:]}")
+            try:
+                self.get("/sdapi/v1/options")
+                return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(1)
+        raise RuntimeError(f"the WebUI was not ready:\n{self.log.read_text()[-4000:]}")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def tracebacks(self) -> list[str]:
+        """What the log holds of ours that should not be there."""
+        text = self.log.read_text(errors="replace")
+        found = re.findall(r"Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*.*\n?", text)
+        return [each for each in found if "refdiff" in each]
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.url + path, timeout=60) as answer:
+            return json.loads(answer.read())
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        request = urllib.request.Request(
+            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=RUN_SECONDS) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(error.read().decode()[:2000]) from error
+
+    def paint(self, picture: Image.Image, *args: Any, **changes: Any) -> list[Image.Image]:
+        """img2img by the API; with ``args`` our script is called. The mask comes last, if any."""
+        body = {
+            "prompt": "a green square", "steps": 4, "cfg_scale": 1, "sampler_name": "Euler",
+            "width": picture.width, "height": picture.height, "seed": 1, "mask_blur": 0,
+            "denoising_strength": 0.9, "inpainting_fill": 1, "init_images": [encoded(picture)],
+            "inpaint_full_res": False,
+            "override_settings": {"return_mask": True}, **changes,
+        }  # fmt: skip
+        if args:
+            body["alwayson_scripts"] = {"Ref-Diff": {"args": list(args)}}
+        answer = self.post("/sdapi/v1/img2img", body)
+        self.info = json.loads(answer["info"])
+        return [decoded(each) for each in answer["images"]]
+
+
+def encoded(picture: Image.Image) -> str:
+    buffer = BytesIO()
+    picture.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def decoded(text: str) -> Image.Image:
+    return Image.open(BytesIO(base64.b64decode(text.rpartition(",")[2])))
+
+
+@contextmanager
+def running(root: Path, base: Path) -> Iterator[Webui]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    webui = Webui(root, base, port)
+    webui.prepare()
+    try:
+        webui.start()
+        yield webui
+    finally:
+        webui.stop()

@@ -1,0 +1,315 @@
+// The panel of one node: what was found, what is chosen, and how it is shaped.
+
+import { app } from "../../../scripts/app.js";
+import { Controls } from "./controls.js";
+import { editMask } from "./editor.js";
+import { hasFold, toggleFold } from "./fold.js";
+import { listenTo } from "./gestures.js";
+import { loadImage, Masks, pixelsOf, viewURL } from "./masks.js";
+import { finish } from "./shape.js";
+import { State } from "./state.js";
+import { describe, Strip } from "./strip.js";
+import { say } from "./texts.js";
+import { makeToolbar } from "./toolbar.js";
+import { View } from "./view.js";
+
+const SPECK = 0.0005; // of the picture: too small to be meant by a click
+
+export class Panel {
+  constructor(node) {
+    this.node = node;
+    this.state = new State(node);
+    this.sent = null;
+    this.page = 0;
+    this.tab = 0;
+    this.mode = "choose";
+    this.hovered = null;
+    this.active = null;
+    this.view = new View();
+    this.strip = new Strip((index, event) => this.choose(index, event), (index) => this.hover(index));
+    this.controls = new Controls(node, () => this.drawMask());
+    this.view.redrawTop = () => this.drawTop();
+    this.build();
+    listenTo(this);
+    this.refresh();
+  }
+
+  build() {
+    this.element = document.createElement("div");
+    this.element.className = "refdiff-panel";
+    this.toolbar = makeToolbar(this);
+    this.tip = document.createElement("div");
+    this.tip.className = "refdiff-tip";
+    this.tip.hidden = true;
+    this.hint = document.createElement("div");
+    this.hint.className = "refdiff-hint";
+    this.status = document.createElement("div");
+    this.status.className = "refdiff-status";
+    this.status.setAttribute("role", "status");
+    const top = this.view.top;
+    top.tabIndex = 0;
+    top.dataset.captureWheel = "true";
+    top.setAttribute("role", "application");
+    top.setAttribute("aria-label", say("panel"));
+    this.view.element.append(this.hint, this.tip);
+    this.element.append(
+      this.toolbar.element, this.view.element, this.status, this.strip.element, this.controls.element,
+    );
+  }
+
+  get picture() {
+    return this.sent?.pictures[this.page];
+  }
+
+  get answer() {
+    return this.picture?.answers[this.tab];
+  }
+
+  get candidates() {
+    return this.answer?.candidates ?? [];
+  }
+
+  // What a run sent; pictures that are gone leave a hint.
+  async show(sent) {
+    this.sent = sent;
+    this.page = Math.min(this.page, sent.pictures.length - 1);
+    this.tab = Math.min(this.tab, this.picture.answers.length - 1);
+    await this.load();
+  }
+
+  async load() {
+    const { picture, answer } = this;
+    const [width, height] = picture.grid;
+    try {
+      const load = (file) => loadImage(viewURL(app.api, file));
+      const files = [picture.image, ...answer.masks, ...(answer.heat ? [answer.heat] : [])];
+      const [image, ...others] = await Promise.all(files.map(load));
+      if (answer !== this.answer) return; // another was asked for meanwhile
+      const pixels = others.map((each) => pixelsOf(each, width, height));
+      this.image = image;
+      this.heat = answer.heat ? pixels.pop() : null;
+      this.masks = new Masks(width, height, pixels);
+    } catch {
+      this.image = this.masks = null;
+    }
+    this.hovered = null;
+    this.active = null;
+    this.candidates.forEach((each, index) => (each.index = index));
+    this.view.show(this.image, width, height);
+    if (this.masks) this.strip.show(this.image, this.masks, this.candidates);
+    this.refresh();
+  }
+
+  // All that hangs on what is chosen; after a run, an undo, a change.
+  refresh() {
+    this.controls.refresh();
+    this.toolbar.refresh();
+    this.hint.textContent = this.image ? "" : say(this.sent ? "gone" : "run");
+    this.hint.hidden = Boolean(this.image);
+    this.strip.element.hidden = !this.masks || !this.candidates.length;
+    if (this.masks) {
+      this.strip.mark(this.chosen, this.active, this.candidates);
+      this.drawMask();
+      this.drawTop();
+    }
+    this.say(this.note());
+  }
+
+  note() {
+    if (!this.sent) return "";
+    const notes = [];
+    if (this.state.belongsElsewhere(this.sent.pictures.map((each) => each.id)))
+      notes.push(say("elsewhere"));
+    const lost = this.picks.filter((each) => this.indexOf(each) === null).length;
+    if (lost && !this.pending.length) notes.push(say("lost", { count: lost }));
+    if (!this.candidates.length) notes.push(say("nothing"));
+    if (this.sent.notes) notes.push(this.sent.notes);
+    if (this.sent.left) notes.push(say("left", { count: this.sent.left }));
+    return notes.join(" ");
+  }
+
+  say(text) {
+    this.status.textContent = text;
+    this.status.title = text;
+  }
+
+  get picks() {
+    return this.picture ? this.state.picks(this.picture.id, this.answer.text) : [];
+  }
+
+  // A candidate by what it is, or the first of those that were made by that hand.
+  indexOf(id) {
+    const index = this.candidates.findIndex((each) => each.id === id || each.made === id);
+    if (index >= 0) return index;
+    // the run found it under another name: a few pixels differed
+    const place = this.answer.asked?.[id];
+    return place ?? null;
+  }
+
+  get chosen() {
+    const picked = this.picks.map((each) => this.indexOf(each)).filter((each) => each !== null);
+    return picked.length ? picked : this.fallback;
+  }
+
+  get fallback() {
+    if (this.answer.default.length) return this.answer.default;
+    const most = this.controls.value("union", 1);
+    return this.candidates.filter((each) => each.rank && each.rank <= most).map((each) => each.index);
+  }
+
+  // Questions to Segment Anything that no run has answered yet.
+  get pending() {
+    if (!this.picture) return [];
+    const answered = new Set(this.candidates.map((each) => each.made));
+    return this.state.of(this.picture.id).made.filter((each) => !each.file && !answered.has(each.id));
+  }
+
+  drawMask() {
+    if (!this.masks) return;
+    this.soft = this.shaped();
+    this.view.setMask(this.soft);
+  }
+
+  shaped() {
+    const { width, height } = this.masks;
+    const scale = width / this.picture.size[0];
+    const value = (name, fallback) => this.controls.value(name, fallback);
+    let mask = this.masks.union(this.chosen, this.answer.cut);
+    const threshold = Math.round(value("threshold", 0) * 255);
+    if (threshold > 0 && this.heat) {
+      const byHand = this.picks.length || this.answer.default.length;
+      const whole = byHand ? mask : this.masks.union([], null).fill(1);
+      mask = whole.map((each, at) =>
+        each && this.heat[at * 4] >= threshold && !(this.answer.cut !== null && this.masks.has(this.answer.cut, at)) ? 1 : 0);
+    }
+    return finish(mask, width, height, {
+      fill: value("fill", false),
+      invert: value("invert", false),
+      grow: value("grow", 0) * scale,
+      feather: value("feather", 0) * scale,
+    });
+  }
+
+  drawTop(box = null) {
+    const outline = this.hovered !== null && this.masks ? this.masks.outline(this.hovered) : null;
+    const asks = this.picture ? this.state.of(this.picture.id).made : [];
+    this.view.drawTop({ outline, asks, box });
+  }
+
+  // Candidates at a place (shares of the picture), the smallest first: a further click at the same
+  // place goes outwards, from a part to the whole.
+  under([x, y]) {
+    if (!this.masks || x < 0 || y < 0 || x >= 1 || y >= 1) return [];
+    const { width, height } = this.masks;
+    const at = Math.floor(y * height) * width + Math.floor(x * width);
+    return this.candidates
+      .filter((each) => each.like === each.index && this.masks.has(each.index, at))
+      .filter((each) => each.area > SPECK || each.made)
+      .sort((a, b) => a.area - b.area)
+      .map((each) => each.index);
+  }
+
+  isChosen(index) {
+    return this.chosen.some((each) => this.candidates[each].like === index);
+  }
+
+  hover(index, place = null, here = []) {
+    if (index !== this.hovered) {
+      this.hovered = index;
+      this.drawTop();
+    }
+    this.tip.hidden = index === null || !place;
+    if (this.tip.hidden) return;
+    const twins = this.candidates.filter((each) => each.like === index).length;
+    const more = here.length > 1
+      ? " · " + say("under", { place: here.indexOf(index) + 1, count: here.length }) : "";
+    this.tip.textContent = describe(this.candidates[index], twins) + more;
+    this.tip.style.left = `${place[0]}px`;
+    this.tip.style.top = `${place[1]}px`;
+  }
+
+  choose(index, { shiftKey = false, altKey = false } = {}) {
+    const { id } = this.candidates[index];
+    const add = shiftKey || this.mode === "add";
+    const remove = altKey || this.mode === "remove";
+    const now = this.chosen.map((each) => this.candidates[each].id);
+    const without = now.filter((each) => each !== id && this.candidates[this.indexOf(each)].like !== index);
+    if (remove && !without.length) return this.say(say("last"));
+    this.active = index;
+    const picks = remove ? without : add ? [...new Set([...now, id])] : [id];
+    this.change((mine) => (mine.picks[this.answer.text] = picks));
+    this.say(say("chosen"));
+  }
+
+  // Ask Segment Anything: a new question, or a further point of the last one.
+  ask({ point = null, box = null, more = false }) {
+    if (!this.sent?.asks)
+      return this.say(say(this.sent?.kind === "segment" ? "noAsk" : "noAskHere"));
+    const round = (value) => Math.round(Math.min(1, Math.max(0, value)) * 1e4) / 1e4;
+    this.change((mine) => {
+      let last = more ? mine.made.filter((each) => !each.file).at(-1) : null;
+      if (!last) {
+        last = { id: "h" + Math.random().toString(36).slice(2, 8) };
+        mine.made.push(last);
+      }
+      if (point) last.points = [...(last.points ?? []), point.map(round)];
+      if (box) last.box = box.map(round);
+      mine.picks[this.answer.text] = [last.id];
+    });
+    this.say(say("asked"));
+  }
+
+  paint() {
+    if (!this.masks) return;
+    const { width, height } = this.masks;
+    const { id } = this.picture;
+    const { text } = this.answer;
+    let made = null; // the editor may hand its mask over twice
+    editMask(this.node, this.image, this.soft, width, height, (file) =>
+      this.change((mine) => {
+        made ??= "p" + Math.random().toString(36).slice(2, 8);
+        mine.made = [...mine.made.filter((each) => each.id !== made), { id: made, file }];
+        mine.picks[text] = [made];
+      }, id));
+  }
+
+  clear() {
+    if (!this.picture) return;
+    const { text } = this.answer;
+    this.change((mine) => {
+      delete mine.picks[text];
+      mine.made = [];
+    });
+  }
+
+  forget() {
+    this.state.forget();
+    this.refresh();
+  }
+
+  change(edit, picture = this.picture?.id) {
+    this.state.change(picture, edit);
+    this.refresh();
+  }
+
+  turn(page) {
+    if (!this.sent?.pictures[page] || page === this.page) return;
+    this.page = page;
+    this.load();
+  }
+
+  open(tab) {
+    if (!this.picture?.answers[tab] || tab === this.tab) return;
+    this.tab = tab;
+    this.load();
+  }
+
+  get hasSettings() {
+    return hasFold(this.node);
+  }
+
+  toggleSettings() {
+    toggleFold(this.node);
+    this.toolbar.refresh();
+  }
+}

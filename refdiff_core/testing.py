@@ -20,8 +20,8 @@ from .values import AttentionMap, Expression, Image, Likeness, Proposals
 HeatFunction = Callable[[Image, Expression], Tensor]
 """From a picture (H, W, 3) and an expression to a heat map float32 (H, W) in [0, 1]."""
 
-SCALE = 20.0
-"""Log-likelihood that a region of the very colour is ahead of one of another."""
+AHEAD = 12.0
+"""Log-likelihoods that a region of the very colour is ahead of one of another."""
 SPREAD = 0.25
 """How far a colour may be off, as a distance in the RGB cube, before its similarity fades."""
 
@@ -80,7 +80,7 @@ class FakeScorer:
     ) -> list[Likeness]:
         """See `ImageTextScorer.score`; an empty mask scores 0."""
         return [
-            Likeness.of(_mean_inside(self.heat(image, expression), candidates.masks), SCALE)
+            Likeness.of(_mean_inside(self.heat(image, expression), candidates.masks), AHEAD, AHEAD)
             for expression, candidates in zip(expressions, proposals, strict=True)
         ]
 

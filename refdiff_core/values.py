@@ -219,7 +219,7 @@ class Likeness:
     @property
     def cosine(self) -> Tensor:
         """float32 (N,): the mean over the views."""
-        return self.shares @ self.views
+        return self.shares.to(self.views.device) @ self.views
 
     @property
     def logits(self) -> Tensor:

@@ -142,12 +142,14 @@ def download(model: Model, models: Path) -> Path:
         DownloadError: no connection, no room, or not the file that was expected.
     """
     target = models / model.folder / model.file
-    if target.is_file():
-        return target
+    if target.exists():
+        return _checked(target, model)
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(model.url, part)
+        if part.is_symlink():
+            part.unlink()  # or something elsewhere would be written over
+        _fetch(model, part)
     except NETWORK as error:  # before OSError, which most of these are as well
         raise DownloadError(
             f"{model.url} could not be fetched ({error}). What has arrived is kept: run the same "
@@ -169,25 +171,44 @@ def download(model: Model, models: Path) -> Path:
     return target
 
 
-def _fetch(url: str, part: Path) -> None:
+def _checked(target: Path, model: Model) -> Path:
+    """What lies there already, if it is the model."""
+    if target.is_file() and _sha256(target) == model.sha256:
+        return target
+    raise DownloadError(f"'{target}' is there, and is not {model.url}. Move it away first.")
+
+
+def _fetch(model: Model, part: Path) -> None:
     """Append to ``part`` what is missing of it."""
-    _check_address(url)
+    _check_address(model.url)
     have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    request = urllib.request.Request(model.url, headers=headers)
     try:
-        answer = urllib.request.urlopen(request, timeout=60)
+        answer = urllib.request.build_opener(_OnlyHttps).open(request, timeout=60)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing is missing
+        if error.code == 416 and have:  # nothing is missing
             return
         raise
+    except ValueError as error:  # such as a redirect to what is no address
+        raise http.client.HTTPException(f"it leads nowhere: {error}") from error
     with answer:
-        _check_address(answer.url)  # it may have been sent elsewhere
         resumed = answer.status == 206
-        left = int(answer.headers.get("Content-Length", 0))
-        total = left + (have if resumed else 0)
-        _check_room(part.parent, left)
+        length = answer.headers.get("Content-Length", "")
+        left = int(length) if length.isascii() and length.isdigit() else 0
+        done = have if resumed else 0
+        _check_room(part.parent, left or (model.megabytes << 20) - done)
         with part.open("ab" if resumed else "wb") as file:
-            _copy(answer, file, have if resumed else 0, total)
+            # a tenth more than it should be: of what has no end, no more is taken
+            _copy(answer, file, done, left and left + done, (model.megabytes << 20) * 11 // 10)
+
+
+class _OnlyHttps(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect, of any number, to nothing but https."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+        _check_address(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _check_address(url: str) -> None:
@@ -203,10 +224,12 @@ def _check_room(folder: Path, needed: int) -> None:
         raise OSError(f"{needed >> 20} MB are needed, {free >> 20} MB are free")
 
 
-def _copy(source: http.client.HTTPResponse, file: object, done: int, total: int) -> None:
+def _copy(source: http.client.HTTPResponse, file: object, done: int, total: int, most: int) -> None:
     while block := source.read(BLOCK):
-        file.write(block)  # type: ignore[attr-defined]
         done += len(block)
+        if done > most:
+            raise DownloadError(f"{source.url} is longer than the model. Try again later.")
+        file.write(block)  # type: ignore[attr-defined]
         _show(done, total)
     sys.stderr.write("\n")
     if total and done < total:

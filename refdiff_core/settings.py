@@ -111,9 +111,11 @@ class Calibration:
         together; in variances.
     floor: deviation of CLIP's log-likelihood that is always there.
     steep: log-odds of a generative score of 1.
+    border: how far behind the best region, in gaps, others begin to be something else.
     match: of the chance to be what is named: how its log-odds go with those of the ranking, from
-        the best one down, and with the contrast; and what they are where both are 0.
-    alone: the same where nothing is contrasted: attention alone, or words that name no thing.
+        that border on, and with the contrast; and what they are where both are 0.
+    plain: the same where words name no kind of thing, so that there is nothing to contrast.
+    alone: the same where only attention looked.
     present: of the chance that it is there at all: how its log-odds go with the best contrast, and
         what they are where that is 0.
     """
@@ -121,8 +123,10 @@ class Calibration:
     shared: float = 1.5
     floor: float = 0.4
     steep: float = 4.0
-    match: tuple[float, float, float] = (0.26, 0.415, 0.4)
-    alone: tuple[float, float] = (1.5, 2.5)
+    border: float = 0.25
+    match: tuple[float, float, float] = (0.58, 0.29, 0.4)
+    plain: tuple[float, float] = (0.15, 2.5)
+    alone: tuple[float, float] = (2.0, 3.0)
     present: tuple[float, float] = (0.54, -0.49)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import pickle
-from collections.abc import Mapping
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from .families import UNET, Family, StateDict, TextEncoder, family_of, identify, trained_at
+from .families import SDXL, UNET, Family, TextEncoder, family_of, identify, trained_at
 from .precision import place
+from .weights import StateDict, damaged, fill, read_state_dict
+
+__all__ = ["StableDiffusion", "load_stable_diffusion", "read_state_dict"]
 
 logger = logging.getLogger("refdiff")
 
@@ -28,42 +32,6 @@ class StableDiffusion:
     vae: Any
     text_encoders: tuple[Any, ...]
     v_prediction: bool
-
-
-def read_state_dict(path: str | Path) -> StateDict:
-    """The weights in a .safetensors file, or in a .ckpt, .pt, .pth or .bin one, read safely.
-
-    Raises:
-        ModelError: no such file, damaged, or not a file of weights.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelError(f"There is no model file at '{path}'. Check the path.")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return dict(load_file(path))
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise ModelError(_damaged(path, error)) from error
-    except Exception as error:  # safetensors' own error class is not importable everywhere
-        if type(error).__module__.startswith("safetensors"):
-            raise ModelError(_damaged(path, error)) from error
-        raise
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else {}
-    weights = {key: value for key, value in state.items() if isinstance(value, Tensor)}
-    if not weights:
-        raise ModelError(f"'{path}' holds no weights. Use a model's own file.")
-    return weights
-
-
-def _damaged(path: Path, error: Exception) -> str:
-    reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]
-    return (
-        f"'{path}' cannot be read as model weights ({reason}). "
-        "Use a whole .safetensors file, or a .ckpt that holds weights only."
-    )
 
 
 def load_stable_diffusion(
@@ -98,17 +66,20 @@ def _from_file(path: Path) -> StableDiffusion:
 
     state = read_state_dict(path)
     family = identify(state, str(path))
-    config = {**family.unet, "in_channels": state[UNET + "input_blocks.0.0.weight"].shape[1]}
+    channels = _known_channels(state[UNET + "input_blocks.0.0.weight"].shape[1], path)
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**{**family.unet, "in_channels": channels})
+        vae = AutoencoderKL(**family.vae)
     try:
-        with torch.device("meta"):
-            unet = UNet2DConditionModel(**config)
-            vae = AutoencoderKL(**family.vae)
-        _fill(unet, convert_ldm_unet_checkpoint(state, unet.config), path)
-        _fill(vae, convert_ldm_vae_checkpoint(state, vae.config), path)
-    except KeyError as error:
+        weights = convert_ldm_unet_checkpoint(state, unet.config)
+        pixels = convert_ldm_vae_checkpoint(state, vae.config)
+    except Exception as error:  # whatever diffusers makes of missing or of further parts
         raise ModelError(
-            f"'{path}' is not whole: it lacks {error}. Get the full checkpoint."
+            f"'{path}' is not whole: its parts cannot be found ({type(error).__name__} {error}). "
+            f"{_whole(family)}"
         ) from error
+    fill(unet, weights, path)
+    fill(vae, pixels, path)
     encoders = tuple(_text_encoder(state, encoder, path) for encoder in family.text_encoders)
     predicts_v = _predicts_v(state)
     family = trained_at(family, v_prediction=predicts_v)
@@ -118,16 +89,16 @@ def _from_file(path: Path) -> StableDiffusion:
 def _text_encoder(state: StateDict, encoder: TextEncoder, path: Path) -> nn.Module:
     from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
 
-    model = _text_model(encoder)
-    if encoder.open_clip:
-        weights = convert_open_clip_checkpoint(model, state, prefix=encoder.prefix)
-    else:
-        size = len(encoder.prefix)
-        weights = {
-            key[size:]: value for key, value in state.items() if key.startswith(encoder.prefix)
-        }
-    _fill(model, _fit_text_keys(weights, model), path)
-    return model
+    with torch.device("meta"):
+        model = _text_model(encoder)
+    size = len(encoder.prefix)
+    weights = {key[size:]: value for key, value in state.items() if key.startswith(encoder.prefix)}
+    if encoder.open_clip and weights:
+        try:
+            weights = convert_open_clip_checkpoint(model, state, prefix=encoder.prefix)
+        except Exception as error:  # whatever diffusers makes of missing parts
+            raise ModelError(damaged(path, error)) from error
+    return _fill_text(model, weights, path)
 
 
 def _text_model(encoder: TextEncoder) -> nn.Module:
@@ -135,6 +106,15 @@ def _text_model(encoder: TextEncoder) -> nn.Module:
 
     kind = CLIPTextModelWithProjection if encoder.projected else CLIPTextModel
     model: nn.Module = kind(CLIPTextConfig(**encoder.config))
+    return model
+
+
+def _fill_text(model: nn.Module, weights: StateDict, path: Path) -> nn.Module:
+    fill(model, _fit_text_keys(weights, model), path)
+    for module in model.modules():
+        places = getattr(module, "position_ids", None)
+        if isinstance(places, Tensor) and places.is_meta:  # counted, and so in no file
+            module.position_ids = torch.arange(places.shape[-1])[None]
     return model
 
 
@@ -148,16 +128,24 @@ def _fit_text_keys(weights: StateDict, model: nn.Module) -> StateDict:
     return {key: value for key, value in fitted.items() if key in wanted}
 
 
-def _fill(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Put weights into a model, all of them or none."""
-    try:
-        model.load_state_dict(dict(weights), strict=True, assign=True)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1:2]
+def _known_channels(channels: int, path: Path) -> int:
+    """Of the denoiser's input: the latents, and in some kinds a picture or a mask beside them."""
+    if channels not in (4, 8, 9):
+        kind = "a depth map" if channels == 5 else "something else"
         raise ModelError(
-            f"'{path}' does not fit {type(model).__name__}: {''.join(first).strip()} "
-            "Use a whole checkpoint with denoiser, autoencoder and text encoder."
-        ) from error
+            f"'{path}' reads {channels} channels: {kind} beside the picture, which is not at hand "
+            "here. Use a checkpoint that reads 4, 8 (instruct-pix2pix) or 9 (inpainting)."
+        )
+    return channels
+
+
+def _whole(family: Family) -> str:
+    if family is not SDXL:
+        return "Get the full checkpoint."
+    return (
+        "Distilled kinds such as SSD-1B, Vega and KOALA lack layers: use their diffusers folder, "
+        "or the full checkpoint."
+    )
 
 
 def _predicts_v(state: StateDict) -> bool:
@@ -169,36 +157,100 @@ def _predicts_v(state: StateDict) -> bool:
 
 def _from_folder(path: Path) -> StableDiffusion:
     from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
     if not (path / "unet" / "config.json").is_file():
         raise ModelError(
             f"'{path}' is no diffusers folder: it has no unet/config.json. "
             "Name a folder with unet, vae and text_encoder, or one .safetensors file."
         )
+    unet = _part(path / "unet", UNet2DConditionModel.from_config)
+    _known_channels(unet.config.in_channels, path)
+    vae = _part(path / "vae", AutoencoderKL.from_config, _new_names)
+    channels, context = unet.config["block_out_channels"][0], unet.config["cross_attention_dim"]
+    family = family_of(channels, context, str(path))
+    encoders = tuple(_folder_encoder(path, each) for each in family.text_encoders)
+    predicts_v = _config(path / "scheduler" / "scheduler_config.json", {}).get("prediction_type")
+    family = trained_at(family, v_prediction=predicts_v == "v_prediction")
+    return StableDiffusion(family, unet, vae, encoders, predicts_v == "v_prediction")
+
+
+def _folder_encoder(path: Path, encoder: TextEncoder) -> nn.Module:
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    kind = CLIPTextModelWithProjection if encoder.projected else CLIPTextModel
+    folder = path / encoder.subfolder
+    weights = read_parts(folder)
+    model: nn.Module = _built(folder, weights, lambda each: kind(CLIPTextConfig.from_dict(each)))
+    return _fill_text(model, weights, folder)
+
+
+def _part(
+    folder: Path,
+    build: Callable[[dict[str, Any]], Any],
+    rename: Callable[[StateDict], StateDict] = dict,
+) -> Any:
+    """One part of a diffusers folder, by its configuration, with its weights."""
+    weights = read_parts(folder)
+    model = _built(folder, weights, build)
+    fill(model, rename(weights), folder)
+    return model
+
+
+def _built(folder: Path, weights: StateDict, build: Callable[[dict[str, Any]], Any]) -> Any:
+    """A part without its weights, once its configuration is one that these weights may have."""
+    file = folder / "config.json"
+    config = _config(file)
+    for name, value in config.items():
+        counts = value if isinstance(value, list) else [value]
+        if "layers" in name and any(isinstance(n, int) and n > len(weights) for n in counts):
+            raise ModelError(f"'{file}' tells of {value} {name}. Get the folder again.")
     try:
-        unet = UNet2DConditionModel.from_pretrained(path / "unet", local_files_only=True)
-        vae = AutoencoderKL.from_pretrained(path / "vae", local_files_only=True)
-        config = unet.config
-        family = family_of(
-            config["block_out_channels"][0], config["cross_attention_dim"], str(path)
-        )
-        encoders = tuple(
-            (CLIPTextModelWithProjection if encoder.projected else CLIPTextModel).from_pretrained(
-                path / encoder.subfolder, local_files_only=True
-            )
-            for encoder in family.text_encoders
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(_damaged(path, error)) from error
-    predicts_v = _scheduler_predicts_v(path)
-    family = trained_at(family, v_prediction=predicts_v)
-    return StableDiffusion(family, unet, vae, encoders, predicts_v)
+        with torch.device("meta"):
+            return build(config)
+    except Exception as error:  # whatever the library makes of values that it does not know
+        raise ModelError(damaged(file, error)) from error
 
 
-def _scheduler_predicts_v(path: Path) -> bool:
-    import json
+def _config(file: Path, without: dict[str, Any] | None = None) -> dict[str, Any]:
+    if without is not None and not file.is_file():
+        return without
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(damaged(file, error)) from error
+    if not isinstance(found, dict):
+        raise ModelError(f"'{file}' is no configuration. Get the folder again.")
+    return found
 
-    file = path / "scheduler" / "scheduler_config.json"
-    config = json.loads(file.read_text()) if file.is_file() else {}
-    return bool(config.get("prediction_type") == "v_prediction")
+
+def read_parts(folder: Path) -> StateDict:
+    """The weights in one part of a diffusers folder: of whichever variant is there.
+
+    Raises:
+        ModelError: there are none, or they are damaged.
+    """
+    for suffix in (".safetensors", ".bin"):
+        for variant in _variants(sorted(folder.glob(f"*{suffix}"))):
+            return {k: v for file in variant for k, v in read_state_dict(file).items()}
+    raise ModelError(
+        f"'{folder}' holds no weights. Get the whole folder, with its .safetensors files."
+    )
+
+
+def _variants(files: list[Path]) -> list[list[Path]]:
+    """Files that belong together, those without a variant first: "model.fp16-00001-of-00002"."""
+    found: dict[str, list[Path]] = {}
+    for file in files:
+        variant = re.sub(r"-\d+-of-\d+", "", file.name).split(".")[1:-1]
+        found.setdefault(".".join(variant), []).append(file)
+    return [found[variant] for variant in sorted(found, key=lambda name: (name != "", name))]
+
+
+def _new_names(weights: StateDict) -> StateDict:
+    """An autoencoder's attention as diffusers has named it since 0.18."""
+    for old, new in _ATTENTION.items():
+        weights = {key.replace(f".{old}.", f".{new}."): value for key, value in weights.items()}
+    return weights
+
+
+_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}

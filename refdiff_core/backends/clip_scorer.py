@@ -9,19 +9,16 @@ Two views of a region, as in the paper's discriminative part (METHOD.md 1a, 1b):
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..cache import PictureCache, fingerprint
-from ..errors import ModelError
 from ..pictures.images import resize_picture
-from ..settings import KINDS, ClipSettings
+from ..settings import ClipSettings
 from ..values import Expression, Image, Likeness, Proposals
+from .clip_models import ClipModel, load_clip
 from .clip_views import (
     blocked_pairs,
     cut_out,
@@ -32,27 +29,11 @@ from .clip_views import (
 )
 from .precision import autocast
 
+__all__ = ["ClipModel", "ClipScorer", "load_clip"]
+
 Progress = Callable[[int, int], None]
 Sides = tuple[str, ...]
 """Where the words say that the thing lies, for `clip_views.position_ramp`."""
-
-
-@dataclass(frozen=True)
-class ClipModel:
-    """An open_clip model with what it needs around it.
-
-    model: `open_clip.CLIP` with a VisionTransformer. tokenizer: texts to ids (B, 77).
-    mean, std: of its pixels. size: side of its square input in pixels.
-    kinds: names of things that it knows; see `ImageTextScorer`. gap: see `Likeness`.
-    """
-
-    model: Any
-    tokenizer: Any
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    size: int
-    kinds: tuple[str, ...] = KINDS
-    gap: float = 3.0
 
 
 class ClipScorer:
@@ -238,50 +219,3 @@ class ClipScorer:
         """Of the place and type of pictures and regions."""
         weight: Tensor = self.clip.model.visual.conv1.weight
         return weight
-
-
-_PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-"""As open_clip calls them."""
-
-
-def load_clip(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> ClipModel:
-    """An open_clip vision transformer, offline.
-
-    Args:
-        name: ``ARCHITECTURE:PATH``, such as ``ViT-B-16:models/clip/vit_b_16.safetensors``, or the
-            path of a folder that holds open_clip_config.json beside its weights.
-        device: where it goes.
-        dtype: of its kernels; norms stay in float32.
-
-    Raises:
-        ModelError: no such architecture or file, or weights that do not fit.
-    """
-    import open_clip
-
-    architecture, _, weights = name.partition(":")
-    if Path(name).is_dir():
-        architecture, weights = f"local-dir:{name}", ""
-    elif architecture not in open_clip.list_models() or not Path(weights).is_file():
-        raise ModelError(
-            f"'{name}' names no CLIP model. Write ARCHITECTURE:PATH, such as "
-            "ViT-B-16:vit_b_16.safetensors, or the path of a folder with open_clip_config.json."
-        )
-    try:
-        model = open_clip.create_model(
-            architecture,
-            pretrained=weights or None,
-            precision=_PRECISIONS[dtype],
-            device=device,
-        )
-    except (RuntimeError, OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(
-            f"'{name}' cannot be loaded as a CLIP model ({reason}). Use a whole CLIP checkpoint, "
-            "and the architecture that it was made for."
-        ) from error
-    visual = model.visual
-    if not hasattr(visual, "transformer") or not hasattr(visual, "conv1"):
-        raise ModelError(f"'{name}' has no vision transformer. Use a ViT, such as ViT-B-16.")
-    size = visual.image_size if isinstance(visual.image_size, int) else visual.image_size[0]
-    tokenizer = open_clip.get_tokenizer(architecture)
-    return ClipModel(model.eval(), tokenizer, visual.image_mean, visual.image_std, size)

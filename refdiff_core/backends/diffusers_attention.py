@@ -144,7 +144,8 @@ class DiffusersAttention:
     def _denoise(self, latents: Tensor, text: Tensor, pooled: Tensor | None) -> None:
         timestep = noise_timestep(self.model.family, self.settings)
         noisy = add_noise(latents, timestep, self.settings.seed)
-        batch = _with_inpainting_channels(noisy, latents, self.model.unet.config.in_channels)
+        beside = latents / self.model.family.vae["scaling_factor"]
+        batch = with_picture(noisy, latents, beside, self.model.unet.config.in_channels)
         batch = batch.expand(len(text), -1, -1, -1)
         extra = None if pooled is None else self._size_conditioning(pooled, latents)
         # as a tensor that is there already, or it would be copied there
@@ -242,10 +243,23 @@ def add_noise(latents: Tensor, timestep: int, seed: int) -> Tensor:
     return noisy
 
 
-def _with_inpainting_channels(noisy: Tensor, latents: Tensor, channels: int) -> Tensor:
-    """Inpainting checkpoints also see the mask and the masked picture: here nothing is masked."""
+def with_picture(noisy: Tensor, latents: Tensor, plain: Tensor, channels: int) -> Tensor:
+    """What some checkpoints see beside the noisy latents, as they were trained to.
+
+    Args:
+        noisy: (B, 4, h, w).
+        latents: the same without noise.
+        plain: the same in the autoencoder's own scale.
+        channels: that the denoiser reads: 4, 8 for instruct-pix2pix, which sees the plain picture,
+            or 9 for inpainting, which sees a mask and the picture around it; nothing is masked.
+
+    Returns:
+        (B, channels, h, w).
+    """
     if channels == noisy.shape[1]:
         return noisy
+    if channels == 2 * noisy.shape[1]:
+        return torch.cat([noisy, plain], 1)
     return torch.cat([noisy, torch.zeros_like(noisy[:, :1]), latents], 1)
 
 

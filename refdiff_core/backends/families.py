@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from torch import Tensor
-
 from ..demo import architectures as demo
 from ..errors import ModelError
+from .weights import StateDict, described
 
 Config = Mapping[str, Any]
-StateDict = dict[str, Tensor]
 
 UNET = "model.diffusion_model."
 
@@ -202,10 +200,10 @@ def identify(state: StateDict, source: str) -> Family:
     first = state.get(UNET + "input_blocks.0.0.weight")
     keys = (key for key in state if key.startswith(UNET) and key.endswith("attn2.to_k.weight"))
     text_key = next(keys, None)
-    if first is None or text_key is None:
+    if first is None or text_key is None or first.ndim != 4 or state[text_key].ndim != 2:
         raise ModelError(
             f"'{source}' is not a Stable Diffusion checkpoint in the original single-file layout: "
-            f"it has no UNet with cross-attention. {_KNOWN}"
+            f"it has no UNet with cross-attention{described(state)}. {_KNOWN}"
         )
     return family_of(first.shape[0], state[text_key].shape[1], source)
 

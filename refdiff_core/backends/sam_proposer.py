@@ -18,14 +18,15 @@ import torch
 from torch import Tensor
 
 from ..cache import PictureCache, fingerprint
-from ..errors import ModelError
 from ..grid import LogitMasks, working_grid
 from ..pictures.images import scale_to
 from ..seeing.proposals import LOWEST_PEAK, best_apart, mask_iou, peaks_of
 from ..settings import SamSettings
 from ..values import AttentionMap, Image, Proposals
-from .checkpoints import read_state_dict
 from .precision import autocast
+from .sam_models import load_sam
+
+__all__ = ["DEMO", "SamProposer", "load_sam"]
 
 Progress = Callable[[int, int], None]
 """Called with (prompts done, prompts in all) between batches; may raise to stop."""
@@ -328,28 +329,3 @@ def _grid(side: int) -> Tensor:
     steps = (torch.arange(side) + 0.5) / side
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     return torch.stack([x, y], -1).reshape(-1, 2)
-
-
-def load_sam(path: str | Path) -> Any:
-    """A Sam model from a vit_b, vit_l or vit_h checkpoint, told apart by its own widths.
-
-    Raises:
-        ModelError: missing, damaged, or not a Segment Anything checkpoint.
-    """
-    from segment_anything import sam_model_registry
-
-    state = read_state_dict(path)
-    kinds = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
-    patches = state.get("image_encoder.patch_embed.proj.weight")
-    kind = None if patches is None else kinds.get(patches.shape[0])
-    if kind is None:
-        raise ModelError(
-            f"'{path}' is not a Segment Anything checkpoint. Use sam_vit_b, sam_vit_l or sam_vit_h "
-            "as Meta published them (.pth), or the same weights as .safetensors."
-        )
-    sam = sam_model_registry[kind]()
-    try:
-        sam.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        raise ModelError(f"'{path}' is not whole: it does not fit SAM's {kind}.") from error
-    return sam.eval().requires_grad_(False)

@@ -74,6 +74,10 @@ def base_score(
     return torch.zeros(count)
 
 
+CLEAR = 4.0
+"""Log-odds beyond which a region is as clearly on one side of the border as it can be."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What speaks for each of N candidates being what a noun phrase names.
@@ -134,7 +138,19 @@ def weigh(
     odds = odds.masked_fill(~admissible, -torch.inf)
     if not admissible.any():
         return Evidence(odds, torch.zeros_like(odds), 0.0)
-    match = _match_odds(odds, contrast, known).sigmoid() * admissible
+    behind = odds - odds.max()
+    if compared is None:
+        slope, bias = known.alone
+        chance = slope * behind + bias
+    else:
+        # the border lies somewhere between the best one and a whole gap behind it
+        inside = (behind + known.border * trust * compared.own.gap).clamp(-CLEAR, CLEAR)
+        slope, bias = known.plain
+        chance = slope * inside + bias
+        if contrast is not None:
+            slope, steep, bias = known.match
+            chance = slope * inside + steep * contrast + bias
+    match = chance.sigmoid() * admissible
     return Evidence(odds, match, _present(contrast, admissible, known))
 
 
@@ -156,13 +172,6 @@ def error_variance(compared: Compared, admissible: Tensor, known: Calibration) -
     together = float(shares.square().sum())
     disagreement = together / (1 - together) * squares / (len(asked) * (regions - 1))
     return known.shared * disagreement + known.floor**2
-
-
-def _match_odds(odds: Tensor, contrast: Tensor | None, known: Calibration) -> Tensor:
-    behind = odds - odds.max()
-    if contrast is None:
-        return known.alone[0] * behind + known.alone[1]
-    return known.match[0] * behind + known.match[1] * contrast + known.match[2]
 
 
 def _present(contrast: Tensor | None, admissible: Tensor, known: Calibration) -> float:

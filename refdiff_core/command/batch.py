@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ..errors import ExpressionError, ImageError
+from ..errors import ExpressionError, ImageError, MaskError
 from ..language.expression import parse_lines
 from ..models.choice import ModelChoice
 from ..pipeline import Models
@@ -63,7 +63,7 @@ class Painter:
         try:
             expressions = parse_lines(entry.lines)
             answers = answer_picture(entry.path, expressions, self._models)
-        except (ImageError, ExpressionError) as error:
+        except (ImageError, MaskError, ExpressionError) as error:
             return failed(entry, str(error))
         slugs = file_names([line_of(answer.result.expression) for answer in answers])
         return [
@@ -87,7 +87,7 @@ def mask_name(image: str) -> str:
     It depends on the picture's path alone, so that a list may grow and be sorted anew.
     """
     (name,) = file_names([str(Path(image).with_suffix(""))])
-    return f"{name}-{sha256(image.encode()).hexdigest()[:8]}"
+    return f"{name}-{sha256(image.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
 def failed(entry: Entry, reason: str) -> list[Record]:
@@ -116,7 +116,10 @@ def run_batch(job: BatchJob, work: Work) -> bool:
     about = {"version": version(), "previews": job.previews, **job.choice.describe()}
     missing = 0
     with open_records(open_folder(job.out), about, fresh=job.fresh) as records:
-        done = records.resume({entry.image: entry.lines for entry in entries})
+        done = records.resume(
+            {entry.image: entry.lines for entry in entries},
+            lambda record: "mask" not in record or (job.out / record["mask"]).is_file(),
+        )
         todo = [entry for entry in entries if entry.image not in done]
         work.begin(len(todo), "pictures")
         painter = Painter(job.choice, job.out, job.previews)

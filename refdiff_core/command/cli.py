@@ -7,6 +7,7 @@ Standard output carries results, standard error everything else. Exit status: 0 
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
 import sys
@@ -34,6 +35,7 @@ _out = click.option(
     help="Folder for the results; made if need be.",
 )
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+_SEED = click.IntRange(min=0, max=2**63 - 1)  # what torch's generators take
 _MODEL_OPTIONS = (
     click.option("--demo", is_flag=True, help="Use the bundled models; they know coloured shapes."),
     click.option("--checkpoint", help="Stable Diffusion: a file, a diffusers folder, or a name."),
@@ -52,7 +54,7 @@ _MODEL_OPTIONS = (
         show_default=True,
         help="The best that was measured, the paper's method, or its published code's.",
     ),
-    click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the noise."),
+    click.option("--seed", type=_SEED, default=0, help="Of the noise."),
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps."),
     click.option(
         "--dtype",
@@ -85,7 +87,28 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # other libraries' notes to their developers
-    sys.exit(run(sys.argv[1:]))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that a terminal lacks ends nothing
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(leave(run(sys.argv[1:])))
+
+
+def leave(status: int) -> int:
+    """Hand over what is still to be written; what cannot be is said once, not in a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        status = _untold(error)
+        # or Python would try again on its way out
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def _untold(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):  # whoever read has seen enough
+        return INTERRUPTED
+    say(f"results cannot be written ({error}).")
+    return BAD_INPUT
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -109,6 +132,8 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         say("interrupted")
         return INTERRUPTED
+    except OSError as error:
+        return _untold(error)
     return status if isinstance(status, int) else 0
 
 
@@ -129,7 +154,7 @@ def cli(context: click.Context, version: bool) -> None:
 
 @cli.command()
 @_out
-@click.option("--seed", type=click.IntRange(min=0), help="Another scene, other expressions.")
+@click.option("--seed", type=_SEED, help="Another scene, other expressions.")
 def demo(out: Path, seed: int | None) -> None:
     """Try it: a bundled scene, no downloads."""
     with working(2) as work:

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..backends.sam_proposer import SamProposer
-from ..errors import ImageError, MaskError
+from ..errors import ModelError, OutputError, RefDiffError, UnavailableError
 from ..language.expression import parse_lines
 from ..models.choice import ModelChoice
 from ..pictures.masks import load_masks
@@ -68,9 +68,12 @@ def run_job(job: Job, work: Work) -> bool:
         work.step(path.name)
         try:
             answers = answer_picture(path, expressions, models, masks)
-        except (ImageError, MaskError) as error:
+        except (ModelError, OutputError, UnavailableError):
+            raise
+        except Exception as error:
             failed.append(path)
-            work.trouble(str(error))
+            foreseen = isinstance(error, RefDiffError)
+            work.trouble(str(error) if foreseen else f"'{path}': {type(error).__name__}: {error}")
         else:
             _hand_out(answers, path, job.out / name, models.variant, job, work)
     if failed and len(job.images) > 1:

@@ -175,7 +175,7 @@ class Judge:
             "same_category": max(1, len(same)),
             "objects": len(image.annotations),
             "area": area,
-            "share": area / truth.numel(),
+            "share": area / max(1, truth.numel()),
             # as for an empty mask, until there is an answer
             "intersection": 0,
             "union": area,

@@ -9,8 +9,10 @@ Source: the layout and the sums of github lichengunc/refer, as METHOD.md 4 has t
 
 from __future__ import annotations
 
+import builtins
 import io
 import json
+import math
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +27,8 @@ from ..errors import DataError, UnavailableError
 BY = {"refcoco": "unc", "refcoco+": "unc", "refcocog": "umd", "demo": "refdiff"}
 """Whose references are read when nobody says: of RefCOCOg the split without shared pictures."""
 TEXTS = ("sent", "raw")
+LARGEST_SIDE = 2**15
+"""Pixels: four times the largest picture of any data set of this layout."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ def load_refer(
     folder = images or _find_pictures(root, name)
     try:
         found = tuple(_join(instances, chosen, folder, text))
-    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+    except Exception as error:  # whatever other data than these lists of objects lead to
         raise DataError(
             f"'{files[0]}' and '{files[1]}' do not belong together: {error!r}. "
             "Unpack the data set anew."
@@ -157,25 +161,37 @@ def read_refs(path: Path) -> list[dict[str, Any]]:
 
 def _parse(path: Path, parse: Any) -> Any:
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
         return parse(path.read_bytes())
     except FileNotFoundError as error:
         raise DataError(
             f"There is no '{path}'. --root names the folder that holds the data set's folder, "
             "--by whose references it has."
         ) from error
-    except (OSError, ValueError, EOFError, pickle.UnpicklingError, LookupError, TypeError) as error:
+    except Exception as error:  # what damaged files make of their readers is not to be foreseen
         raise DataError(f"'{path}' cannot be read: {error}. Unpack the data set anew.") from error
 
 
 _PLAIN = frozenset({"set", "frozenset", "list", "dict", "tuple", "str", "int", "float", "bool"})
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Admits plain builtin types only; `builtins.eval` and the like are builtins, but not plain."""
+class _PlainUnpickler(pickle._Unpickler):
+    """Admits plain builtin types only; `builtins.eval` and the like are builtins, but not plain.
+
+    Python's own, in Python: in the one in C a few bytes reserve gigabytes.
+    """
+
+    dispatch = {
+        code: run
+        for code, run in pickle._Unpickler.dispatch.items()
+        if bytes([code]) not in (pickle.BYTEARRAY8, pickle.EXT1, pickle.EXT2, pickle.EXT4)
+    }
 
     def find_class(self, module: str, name: str) -> Any:
+        """A plain type, or an error."""
         if module in ("builtins", "__builtin__") and name in _PLAIN:
-            return super().find_class("builtins", name)
+            return getattr(builtins, name)
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no plain data needs")
 
 
@@ -210,8 +226,14 @@ def _join(
         missing = {each.annotation for each in sentences} - {each.id for each in found}
         if missing:
             raise KeyError(f"picture {number} has no annotation {min(missing)}")
-        size_hw = int(image["height"]), int(image["width"])
-        yield ReferImage(number, folder / image["file_name"], size_hw, found, sentences)
+        yield ReferImage(number, folder / image["file_name"], _size(image), found, sentences)
+
+
+def _size(image: Mapping[str, Any]) -> tuple[int, int]:
+    """(H, W), or (0, 0) where it is none: that concerns one picture, not the data set."""
+    sides = image["height"], image["width"]
+    plain = all(isinstance(each, int) and 0 < each <= LARGEST_SIDE for each in sides)
+    return sides if plain else (0, 0)
 
 
 def _sentences(ref: Mapping[str, Any], text: str) -> Iterable[Sentence]:
@@ -252,26 +274,62 @@ def decode_mask(annotation: Annotation, size_hw: tuple[int, int]) -> Tensor:
         DataError: the outline does not fit the picture, or is none.
         UnavailableError: pycocotools is not installed.
     """
-    coco = _pycocotools()
-    height, width = size_hw
-    outline = annotation.segmentation
-    if isinstance(outline, list):
-        # of four numbers pycocotools would make a box; fewer than three points enclose nothing
-        outline = [polygon for polygon in outline if len(polygon) >= 6]
-        if not outline:
-            return torch.zeros(size_hw, dtype=torch.bool)
+    if 0 in size_hw:
+        raise DataError(f"The picture of annotation {annotation.id} has no size.")
     try:
-        packed = isinstance(outline, dict) and not isinstance(outline["counts"], list)
-        codes = outline if packed else coco.frPyObjects(outline, height, width)
-        mask = torch.from_numpy(coco.decode(codes))
-    except (TypeError, ValueError, KeyError) as error:
-        raise DataError(f"Annotation {annotation.id} has no outline: {error!r}.") from error
-    if tuple(mask.shape[:2]) != size_hw:
-        raise DataError(
-            f"Annotation {annotation.id} is {mask.shape[1]} x {mask.shape[0]} pixels, "
-            f"its picture {width} x {height}."
+        if isinstance(annotation.segmentation, dict):
+            return _decode_runs(annotation.segmentation, size_hw)
+        return _fill_polygons(annotation.segmentation, size_hw)
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        raise DataError(f"Annotation {annotation.id} has no outline: {error}.") from error
+
+
+def _fill_polygons(outline: Any, size_hw: tuple[int, int]) -> Tensor:
+    # of four numbers pycocotools would make a box; fewer than three points enclose nothing
+    polygons = [polygon for polygon in outline if len(polygon) >= 6]
+    if not polygons:
+        return torch.zeros(size_hw, dtype=torch.bool)
+    longest = max(size_hw)
+    for polygon in polygons:
+        # pycocotools believes whatever it is given, and what is not finite ends the process
+        if len(polygon) % 2 or not all(-longest <= each <= 2 * longest for each in polygon):
+            raise ValueError("a polygon of points x, y about the picture was expected")
+    coco = _pycocotools()
+    return torch.from_numpy(coco.decode(coco.frPyObjects(polygons, *size_hw))).bool().any(-1)
+
+
+def _decode_runs(code: Mapping[str, Any], size_hw: tuple[int, int]) -> Tensor:
+    """COCO's run-length code: of nothing and of the object in turn, column by column."""
+    import numpy as np
+
+    if list(code["size"]) != list(size_hw):
+        raise ValueError(
+            f"it is {code['size'][1]} x {code['size'][0]} pixels, its picture "
+            f"{size_hw[1]} x {size_hw[0]}"
         )
-    return mask.bool() if mask.ndim == 2 else mask.bool().any(-1)
+    counts = code["counts"]
+    runs = counts if isinstance(counts, list) else _unpack_runs(counts)
+    if not all(type(each) is int and each >= 0 for each in runs) or sum(runs) != math.prod(size_hw):
+        raise ValueError("its runs do not add up to the picture")
+    ones = np.arange(len(runs)) % 2 == 1
+    return torch.from_numpy(np.repeat(ones, runs).reshape(size_hw[::-1]).T.copy())
+
+
+def _unpack_runs(counts: str | bytes) -> list[int]:
+    """The runs of a compressed code: five bits a character, each run less the one two before it."""
+    runs: list[int] = []
+    value = shift = 0
+    for each in counts.encode() if isinstance(counts, str) else counts:
+        bits = each - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if not 0 <= bits < 64 or shift > 60:
+            raise ValueError("it is no run-length code")
+        if not bits & 32:
+            value -= (bits >> 4 & 1) << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return runs
 
 
 def encode_mask(mask: Tensor) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ..pipeline import Models
 from ..protocols import MaskProposer
 from ..settings import Preset, find_preset
 from .library import find_clip, find_model
-from .loading import load_demo, load_models
+from .loading import load_demo, load_models, name_variant
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class ModelChoice:
         """
         files = self._demo_files() if self.demo else self._files()
         there = {*files, *("s" if masks else "")}
-        used = self.variant or "".join(part for part in "gsd" if part in there)
+        used = self.variant or name_variant(part for part in "gsd" if part in there)
         seen = self.device.partition(":")[0]
         device = find_device(seen) if seen == "auto" else seen
         return {
@@ -165,8 +165,8 @@ def find_device(name: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.zeros(1, device=name).item()
-    except (RuntimeError, AssertionError) as error:  # AssertionError: built without CUDA
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # each back end that is not there has an error of its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise click.UsageError(f"There is no device '{name}' here ({reason}). Try cpu.") from error
     return name
 

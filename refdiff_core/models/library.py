@@ -1,7 +1,8 @@
 """Where model files lie, in folders laid out as ComfyUI's `models`.
 
 `REFDIFF_MODELS` names one folder or several (separated as in PATH); without it there is
-`~/.cache/refdiff/models`. Inside are `checkpoints`, `sams`, `clip` and `vae_approx`.
+`~/.cache/refdiff/models`. Inside are `checkpoints`, `sams`, `clip` or
+`open_clip`, and `vae_approx`, each with folders of the user's own in it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from pathlib import Path
 from ..errors import ModelError
 
 KINDS = ("checkpoints", "sams", "clip", "vae_approx")
-SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt", ".bin")
+SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pth", ".pt", ".bin")
+_DEEPEST = 8  # folders below a kind's: a link may lead back up
 _DEFAULT = Path("~/.cache/refdiff/models")
 
 
@@ -20,7 +22,7 @@ def model_folders() -> list[Path]:
     """The folders that are searched, in this order; they need not exist."""
     named = os.environ.get("REFDIFF_MODELS", "")
     folders = [Path(part) for part in named.split(os.pathsep) if part.strip()] or [_DEFAULT]
-    return [folder.expanduser() for folder in folders]
+    return [_at_home(folder) for folder in folders]
 
 
 def list_models(kind: str) -> list[Path]:
@@ -29,12 +31,20 @@ def list_models(kind: str) -> list[Path]:
     Args:
         kind: one of ``KINDS``.
     """
-    return [model for folder in model_folders() for model in models_in(folder / kind)]
+    return [model for place in _places(kind) for model in models_in(place)]
 
 
 def models_in(place: Path) -> list[Path]:
-    """Weight files, and folders that hold a model, in one place, which need not exist."""
-    return sorted(filter(_is_model, place.iterdir())) if place.is_dir() else []
+    """Weight files, and folders that hold a model, in a place, which need not exist, and below."""
+    found: list[Path] = []
+    for folder, inner, names in os.walk(place, followlinks=True):
+        here = [Path(folder, name) for name in (*inner, *names)]
+        found += filter(_is_model, here)
+        # what lies inside a model's folder is a part of it
+        inner[:] = [name for name in inner if not _is_model(Path(folder, name))]
+        if len(Path(folder).relative_to(place).parts) >= _DEEPEST:
+            inner.clear()
+    return sorted(found)
 
 
 def find_model(kind: str, name: str) -> Path:
@@ -47,11 +57,14 @@ def find_model(kind: str, name: str) -> Path:
     Raises:
         ModelError: neither is there; the message says where it looked.
     """
-    places = [folder / kind for folder in model_folders()]
-    paths = [Path(name).expanduser()]
-    paths += [place / f"{name}{suffix}" for place in places for suffix in ("", *SUFFIXES)]
+    places = _places(kind)
+    paths = [_at_home(Path(name))]
+    # as either system writes what lies below, and whatever the case of the suffix
+    names = dict.fromkeys((name, name.replace("\\", "/")))
+    ends = ("", *SUFFIXES, *map(str.upper, SUFFIXES))
+    paths += [place / f"{each}{end}" for place in places for each in names for end in ends]
     for path in paths if name.strip() else ():
-        if path.exists():
+        if os.path.exists(path):  # unlike the path's own, it bears names of any length
             return path
     looked = ", ".join(f"'{place}'" for place in places)
     raise ModelError(
@@ -63,7 +76,7 @@ def find_model(kind: str, name: str) -> Path:
 def find_clip(name: str) -> str:
     """A CLIP model's full name: as `find_model`, also for ``ARCHITECTURE:NAME``."""
     architecture, colon, weights = name.partition(":")
-    if not colon or Path(name).exists():
+    if not colon or os.path.exists(name):
         return str(find_model("clip", name))
     return f"{architecture}:{find_model('clip', weights)}"
 
@@ -76,8 +89,21 @@ def name_clip(path: Path) -> str:
     return str(path) if path.is_dir() else f"{path.name.partition('.')[0]}:{path}"
 
 
+def _places(kind: str) -> list[Path]:
+    """Where models of a kind lie: ComfyUI keeps CLIP for scoring in a folder of its own."""
+    kinds = ("clip", "open_clip") if kind == "clip" else (kind,)
+    return [folder / each for folder in model_folders() for each in kinds]
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # there is no such user
+        return path
+
+
 def _is_model(entry: Path) -> bool:
     if entry.is_dir():
         marks = ("unet/config.json", "open_clip_config.json")
         return any((entry / mark).is_file() for mark in marks)
-    return entry.suffix.lower() in SUFFIXES
+    return entry.suffix.lower() in SUFFIXES and entry.is_file()

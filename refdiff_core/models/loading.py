@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -133,9 +133,15 @@ _NEEDS = {
 }
 
 
+def name_variant(parts: Iterable[str]) -> str:
+    """The variant of these parts: of "s" and "d" it is "ds"."""
+    there = set(parts)
+    return next((each for each in VARIANTS if set(each) == there), "".join(sorted(there)))
+
+
 def _fullest(have: Mapping[str, object]) -> str:
-    variant = "".join(part for part, model in have.items() if model is not None)
-    for missing, parts in (("g", ("", "s")), ("s", ("d", "gd"))):
+    variant = name_variant(part for part, model in have.items() if model is not None)
+    for missing, parts in (("g", ("", "s")), ("s", ("d", "dg"))):
         if variant in parts:
             raise ModelError(f"The models named are not enough: there must be {_NEEDS[missing]}.")
     return variant

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
+import os
 import struct
 from pathlib import Path
 
@@ -18,7 +20,10 @@ from ..errors import ImageError, OutputError
 from ..grid import WORKING_SIDE, fit
 from ..values import Image
 
-UNREADABLE = (OSError, ValueError, SyntaxError, RuntimeError, TypeError, LookupError, struct.error)
+UNREADABLE = (
+    OSError, ValueError, SyntaxError, RuntimeError, TypeError, ArithmeticError, LookupError,
+    AttributeError, MemoryError, EOFError, struct.error,
+)  # fmt: skip
 """What Pillow's decoders raise on damaged files, as found by feeding them some."""
 
 logger = logging.getLogger("refdiff")
@@ -37,11 +42,8 @@ def load_image(path: str | Path) -> Image:
         ImageError: no such file, a folder, or nothing that Pillow can read whole.
     """
     path = Path(path)
-    if not path.exists():
-        raise ImageError(f"There is no picture at '{path}'. Check the path.")
-    if path.is_dir():
-        raise ImageError(f"'{path}' is a folder, not a picture. Name the pictures inside it.")
     try:
+        _check_file(path)
         with PIL.Image.open(path) as file:
             if getattr(file, "n_frames", 1) > 1:
                 logger.warning("'%s' is animated; its first frame is used.", path)
@@ -50,9 +52,18 @@ def load_image(path: str | Path) -> Image:
         raise ImageError(f"'{path}' is too large: {error}. Scale it down first.") from error
     except UNREADABLE as error:
         raise ImageError(
-            f"'{path}' cannot be read as a picture ({error}). "
+            f"'{path}' cannot be read as a picture ({error or type(error).__name__}). "
             "Use a whole PNG, JPEG, WebP or TIFF file."
         ) from error
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise ImageError(f"There is no picture at '{path}'. Check the path.")
+    if path.is_dir():
+        raise ImageError(f"'{path}' is a folder, not a picture. Name the pictures inside it.")
+    if not path.is_file():  # a device may have no end, and a pipe no beginning
+        raise ImageError(f"'{path}' is no file. Save the picture first.")
 
 
 def from_pil(picture: PIL.Image.Image) -> Image:
@@ -182,7 +193,21 @@ def save_image(image: Image, path: str | Path) -> Path:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        to_pil(image).save(path)
-    except (OSError, ValueError) as error:  # ValueError: a suffix that Pillow does not know
+        kind = PIL.Image.registered_extensions()[path.suffix.lower()]
+        content = io.BytesIO()
+        to_pil(image).save(content, kind)
+        write_whole(path, content.getvalue())
+    except (OSError, ValueError, KeyError) as error:  # KeyError: a suffix that Pillow lacks
         raise OutputError(f"'{path}' cannot be written ({error}). Choose another --out.") from error
     return path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is whole or as it was before."""
+    part = path.with_name(f".{path.name[-100:]}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

@@ -30,7 +30,11 @@ def load_masks(path: str | Path) -> Tensor:
         MaskError: nothing there, not readable, or masks of different sizes.
     """
     path = Path(path)
-    if not path.exists():
+    try:
+        there = path.is_file() or path.is_dir()
+    except OSError as error:
+        raise MaskError(f"'{path}' cannot be looked at ({error}). Check the path.") from error
+    if not there:
         raise MaskError(f"There are no masks at '{path}'. Check the path.")
     if path.suffix.lower() == ".npy" and path.is_file():
         return torch.from_numpy(np.stack([_cut(mask, path) for mask in _read_array(path)]))
@@ -59,7 +63,11 @@ def check_masks(masks: Tensor, size_hw: tuple[int, int]) -> None:
 
 
 def _png_files(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".png")
+    try:
+        named = [file for file in folder.iterdir() if file.suffix.lower() == ".png"]
+    except OSError as error:
+        raise MaskError(f"'{folder}' cannot be looked into ({error}).") from error
+    files = sorted(file for file in named if file.is_file())
     if not files:
         raise MaskError(f"'{folder}' holds no PNG files. Name a folder with one PNG per mask.")
     return files
@@ -67,8 +75,11 @@ def _png_files(folder: Path) -> list[Path]:
 
 def _read_array(path: Path) -> np.ndarray:
     try:
-        array: np.ndarray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        # mapped, so that a head which promises more than there is reserves nothing
+        array = np.load(path, allow_pickle=False, mmap_mode="r")
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it is an archive of several; take one array out of it")
+    except Exception as error:  # numpy parses the head as Python and raises what that does
         raise MaskError(f"'{path}' cannot be read as an array of numbers ({error}).") from error
     array = array[None] if array.ndim == 2 else array
     if array.ndim != 3 or not array.size or array.dtype.kind not in "buif":
@@ -85,7 +96,7 @@ def _read_picture(path: Path) -> np.ndarray:
             # Pillow would clip 16-bit values on the way to "L"
             wide = file.mode.startswith(("I", "F"))
             return np.asarray(file if wide else file.convert("L"))
-    except UNREADABLE as error:
+    except (PIL.Image.DecompressionBombError, *UNREADABLE) as error:
         raise MaskError(f"'{path}' cannot be read as a mask ({error}). Use a PNG.") from error
 
 

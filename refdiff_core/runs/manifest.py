@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,8 @@ def load_manifest(path: Path) -> list[Entry]:
         DataError: it is missing, empty, or a line of it cannot be used; the message says which.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
         content = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(f"'{path}' cannot be read as a list of pictures ({error}).") from error
@@ -66,7 +69,7 @@ def _read_json(path: Path, content: str) -> Iterator[Line]:
             continue
         try:
             given = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"Line {number} of '{path}' is no JSON: {error}.") from error
         wanted = given.get("expressions", given.get("expression")) if _is_plain(given) else None
         texts = [wanted] if isinstance(wanted, str) else wanted
@@ -83,15 +86,32 @@ def _is_plain(given: Any) -> bool:
 
 
 def _read_csv(path: Path, content: str) -> Iterator[Line]:
-    table = csv.DictReader(io.StringIO(content, newline=""))
-    columns = [name for name in table.fieldnames or () if name and name.startswith("expression")]
-    if "image" not in (table.fieldnames or ()) or not columns:
-        raise DataError(
-            f"The first line of '{path}' must name the columns image and expression "
-            "(and expression_2, ... where there are more)."
-        )
+    first = content.partition("\n")[0]
+    table = csv.reader(io.StringIO(content, newline=""), delimiter=_delimiter(first))
     try:
+        head = [name.strip().lower() for name in next(table, [])]
+        texts = [at for at, name in enumerate(head) if _EXPRESSION.fullmatch(name)]
+        if head.count("image") != 1 or not texts:
+            raise DataError(
+                f"The first line of '{path}' must name the columns image and expression "
+                "(and expression_2, ... where there are more)."
+            )
         for row in table:
-            yield table.line_num, row["image"] or "", [row[name] or "" for name in columns]
+            if len(row) > len(head):
+                raise DataError(
+                    f"Line {table.line_num} of '{path}' has {len(row)} cells for {len(head)} "
+                    'columns. Put texts that hold commas into quotes: "the cup, not the red one".'
+                )
+            if any(row):
+                row += [""] * (len(head) - len(row))
+                yield table.line_num, row[head.index("image")], [row[at] for at in texts]
     except csv.Error as error:
         raise DataError(f"Line {table.line_num} of '{path}' is no CSV: {error}.") from error
+
+
+_EXPRESSION = re.compile(r"expression[ _]?\d*")
+
+
+def _delimiter(head: str) -> str:
+    """What parts the columns: spreadsheets of some countries write semicolons."""
+    return max(",;\t", key=head.count)

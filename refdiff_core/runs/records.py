@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,7 +35,11 @@ class RecordFile:
         self.records: list[Record] = []
         self._file = file
 
-    def resume(self, wanted: Mapping[Any, Sequence[Any]]) -> set[Any]:
+    def resume(
+        self,
+        wanted: Mapping[Any, Sequence[Any]],
+        there: Callable[[Record], bool] = lambda _: True,
+    ) -> set[Any]:
         """Keep what is whole, and forget the rest.
 
         A picture all of whose records are failures is not whole, and is tried again.
@@ -43,6 +47,7 @@ class RecordFile:
         Args:
             wanted: for each picture's key its records' ids. Records of pictures that are not
                 wanted stay as they are.
+            there: whether what a record tells of, such as a mask, is still there.
 
         Returns:
             Keys of the pictures that are done.
@@ -55,7 +60,7 @@ class RecordFile:
         keep = {
             image: found
             for image, found in by_image.items()
-            if image not in wanted or _is_done(found, wanted[image])
+            if image not in wanted or (_is_done(found, wanted[image]) and all(map(there, found)))
         }
         self.records = [record for found in keep.values() for record in found]
         lines = _to_lines(self.records)
@@ -88,7 +93,8 @@ class RecordFile:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a full disk `append` has told
+            self._file.close()
 
 
 def _is_done(found: Sequence[Record], wanted: Sequence[Any]) -> bool:
@@ -100,9 +106,9 @@ def _is_done(found: Sequence[Record], wanted: Sequence[Any]) -> bool:
 def _whole_lines(content: bytes) -> Iterator[Record]:
     """The records among the lines; a line that a sudden end tore is none."""
     for line in content.split(b"\n")[:-1]:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             record = json.loads(line)
-            if isinstance(record, dict) and {"image", "id"} <= {*record}:
+            if isinstance(record, dict) and isinstance(record.get("image"), (str, int)):
                 yield record
 
 
@@ -161,7 +167,7 @@ def _agree(about: Path, records: Path, run: Mapping[str, Any]) -> None:
         return
     try:
         earlier = json.loads(about.read_text())
-    except ValueError:
+    except (ValueError, RecursionError):
         earlier = None
     if earlier != run:
         told = _differences(earlier, run) if isinstance(earlier, dict) else "it cannot be read"

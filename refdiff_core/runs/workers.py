@@ -31,9 +31,10 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Lost:
-    """In place of a result: why there is none."""
+    """In place of a result: why there is none; dead: the worker has gone with it."""
 
     reason: str
+    dead: bool = False
 
 
 class Crew(Generic[T, R]):
@@ -43,9 +44,22 @@ class Crew(Generic[T, R]):
         self._work = work
 
     def do(self, tasks: Iterable[T]) -> Iterator[tuple[T, R | Lost]]:
-        """Do all tasks; results come as they are ready, in any order."""
+        """Do all tasks; results come as they are ready, in any order.
+
+        Errors of ours concern the whole run and end it; any other is one task's, which is lost.
+        """
         for task in tasks:
-            yield task, self._work(task)
+            try:
+                result: R | Lost = self._work(task)
+            except (RefDiffError, ClickException):
+                raise
+            except Exception as error:
+                result = _unforeseen(error)
+            yield task, result
+
+
+def _unforeseen(error: BaseException) -> Lost:
+    return Lost(f"it could not be done ({type(error).__name__}: {' '.join(str(error).split())})")
 
 
 @contextlib.contextmanager
@@ -118,13 +132,14 @@ class _RayCrew(Crew[T, R]):
             (ready,), _ = self._ray.wait(list(busy), num_returns=1)
             index, task, attempt = busy.pop(ready)
             result = self._result(ready)
-            if isinstance(result, Lost):
+            dead = isinstance(result, Lost) and result.dead
+            if dead:
                 logger.warning("a worker died; another one takes its place")
                 self.workers[index] = self._start()
                 if attempt < ATTEMPTS:
                     again.append((task, attempt + 1))
             idle.append(index)
-            if not isinstance(result, Lost) or attempt == ATTEMPTS:
+            if not dead or attempt == ATTEMPTS:
                 yield task, result
 
     def _result(self, reference: Any) -> R | Lost:
@@ -137,11 +152,11 @@ class _RayCrew(Crew[T, R]):
                     f"A worker could not start: {error}. All machines of a cluster need the same "
                     "version of refdiff."
                 ) from error
-            return Lost(f"{ATTEMPTS} workers died over it; most likely memory ran out.")
+            return Lost(f"{ATTEMPTS} workers died over it; most likely memory ran out.", True)
         except errors.RayTaskError as error:
             if isinstance(error.cause, (RefDiffError, ClickException)):
                 raise error.cause from None
-            raise
+            return _unforeseen(error.cause)
         return result
 
 

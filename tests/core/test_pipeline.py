@@ -221,13 +221,11 @@ def test_nothing_lies_beside_what_is_not_there(picture, squares):
     assert not found.found and "'purple square'" in found.missing
 
 
-def test_a_third_of_two_is_not_there(picture, squares):
-    second, third = segment(
-        picture, ["the second red square from the left", "the third red square from the left"],
-        models(squares),
-    )  # fmt: skip
-    assert second.found
-    assert not third.found and third.missing.startswith("fewer than 3 look like 'red square'")
+def test_a_fourth_of_three_is_not_there(picture, squares):
+    asked = [f"the {word} red square from the left" for word in ("third", "fourth")]
+    third, fourth = segment(picture, asked, models(squares))
+    assert third.found
+    assert not fourth.found and fourth.missing.startswith("fewer than 4 look like 'red square'")
 
 
 def test_attention_alone_always_sees_something(picture, squares):

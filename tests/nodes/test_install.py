@@ -1,14 +1,15 @@
 """install.py: what it says, and its downloads, from a server on this machine."""
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
+import os
 import socket
 import struct
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,14 +38,21 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         start = int(self.headers.get("Range", "bytes=0-")[6:-1]) if self.plan.ranges else 0
         self.plan.starts.append(start)
+        if self.plan.leads_to:
+            self.send_response(302)
+            self.send_header("Location", self.plan.leads_to)
+            self.end_headers()
+            return
         if start >= len(CONTENT):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(CONTENT) - start))
+        if self.plan.length is not None:
+            self.send_header("Content-Length", self.plan.length or str(len(CONTENT) - start))
         self.end_headers()
         stop, self.plan.stop = self.plan.stop, None
-        self.wfile.write(CONTENT[start:stop])
+        with contextlib.suppress(ConnectionError):  # the other end has seen enough
+            self.wfile.write(CONTENT[start:stop] * self.plan.times)
         if stop and self.plan.cut:  # closed with data on the way: the other end sees a reset
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -56,7 +64,9 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def plan():
-    return SimpleNamespace(stop=None, cut=False, ranges=True, starts=[])
+    return SimpleNamespace(
+        stop=None, cut=False, ranges=True, starts=[], leads_to="", length="", times=1
+    )
 
 
 @pytest.fixture
@@ -114,14 +124,62 @@ def test_a_full_disk_is_named(install, model, tmp_path, monkeypatch):
         install.download(model, tmp_path)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to write to")
-def test_a_disk_that_fills_up_meanwhile_is_named(install, model, tmp_path):
-    part = tmp_path / "sams" / "model.pth.part"
-    part.parent.mkdir()
-    part.symlink_to("/dev/full")
+def test_a_disk_that_fills_up_meanwhile_is_named(install, model, tmp_path, monkeypatch):
+    def fill(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(install, "_copy", fill)
     with pytest.raises(install.DownloadError, match=r"could not be written .*No space left"):
         install.download(model, tmp_path)
     assert not (tmp_path / "sams" / "model.pth").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no right to make links")
+def test_a_link_in_place_of_the_part_is_not_followed(install, model, tmp_path):
+    (tmp_path / "sams").mkdir()
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "sams/model.pth.part").symlink_to(tmp_path / "precious")
+    assert install.download(model, tmp_path).read_bytes() == CONTENT
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+@pytest.mark.parametrize("length", ["abc", "-5", "\u00b2", None])
+def test_a_length_that_is_none_is_done_without(install, model, plan, tmp_path, length):
+    plan.length = length
+    assert install.download(model, tmp_path).read_bytes() == CONTENT
+
+
+def test_what_has_no_end_is_not_taken_to_the_last_byte(install, model, plan, tmp_path):
+    plan.length, plan.times = None, 20
+    with pytest.raises(install.DownloadError, match="longer than the model"):
+        install.download(model, tmp_path)
+    assert (tmp_path / "sams/model.pth.part").stat().st_size <= 2 * len(CONTENT)
+
+
+def test_another_file_or_a_folder_in_the_models_place_is_told(install, model, plan, tmp_path):
+    target = tmp_path / "sams/model.pth"
+    target.mkdir(parents=True)
+    with pytest.raises(install.DownloadError, match="Move it away"):
+        install.download(model, tmp_path)
+    target.rmdir()
+    target.write_bytes(b"something else")
+    with pytest.raises(install.DownloadError, match="Move it away"):
+        install.download(model, tmp_path)
+    assert target.read_bytes() == b"something else" and not plan.starts
+
+
+@pytest.mark.parametrize("place", ["http://[bad", "ftp://example.org/m", "file:///etc/passwd"])
+def test_a_redirect_that_leads_nowhere_is_told(install, model, plan, tmp_path, place):
+    plan.leads_to = place
+    with pytest.raises(install.DownloadError):
+        install.download(model, tmp_path)
+    assert not list((tmp_path / "sams").iterdir())
+
+
+def test_a_refused_range_of_nothing_is_told(install, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "CONTENT", b"")
+    with pytest.raises(install.DownloadError, match="416"):
+        install.download(model, tmp_path)
 
 
 def test_a_connection_that_is_cut_is_no_matter_of_the_disk(install, model, plan, tmp_path):
@@ -173,11 +231,8 @@ def test_versions_are_the_ones_that_the_package_asks_for(install):
     assert f'requires-comfyui = ">={install.LEAST_COMFYUI}"' in text
 
 
-def test_a_redirect_away_from_https_is_not_followed_to_its_end(install, tmp_path, monkeypatch):
-    answer = BytesIO(CONTENT)
-    answer.url = "http://example.org/elsewhere.pth"
-    monkeypatch.setattr(install.urllib.request, "urlopen", lambda *_, **__: answer)
-    model = install.Model("sams", "m", 1, "https://example.org/m", "0" * 64, "MIT")
+def test_no_hop_of_a_redirect_may_leave_https(install, model, plan, tmp_path):
+    plan.leads_to = "http://example.org/elsewhere.pth"
     with pytest.raises(install.DownloadError, match="elsewhere.pth is not https"):
         install.download(model, tmp_path)
     assert list((tmp_path / "sams").iterdir()) == []

@@ -317,7 +317,7 @@ def test_a_diffusers_folder_gives_the_same_map_as_the_single_file(source, image,
         folder.read(image, expressions)[0].heat, source.read(image, expressions)[0].heat, atol=1e-4
     )
     shutil.rmtree(tmp_path / "vae")
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match="holds no weights"):
         load_stable_diffusion(tmp_path)
 
 
@@ -335,7 +335,7 @@ def test_ckpt_files_of_weights_are_read_and_pickled_code_is_not(tmp_path, source
             return (open, (str(tmp_path / "written"), "w"))
 
     torch.save({"state_dict": Evil()}, tmp_path / "evil.ckpt")
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match="holds no weights"):
         read_state_dict(tmp_path / "evil.ckpt")
     assert not (tmp_path / "written").exists()
 

@@ -5,6 +5,7 @@ from comfy_api.latest import ComfyExtension, io
 from ._errors import name_errors
 from ._models import register_folders
 from .attention import RefDiffAttention
+from .cutout import RefDiffCutOut
 from .fuse import RefDiffFuseMasks
 from .load import RefDiffLoadCLIP, RefDiffLoadDemo, RefDiffLoadSAM
 from .pick import RefDiffPick
@@ -19,6 +20,7 @@ NODES: list[type[io.ComfyNode]] = [
     RefDiffCLIPScore,
     RefDiffFuseMasks,
     RefDiffPick,
+    RefDiffCutOut,
     RefDiffLoadDemo,
     RefDiffLoadSAM,
     RefDiffLoadCLIP,

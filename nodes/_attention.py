@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import comfy.model_base
 import comfy.model_management
-import comfy.model_sampling
-import comfy.samplers
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.model_base import ModelType
 from torch import Tensor
 
-from ..refdiff_core.backends.diffusers_attention import (
-    alphas_cumprod,
-    noise_timestep,
-    root_alone,
-    working_size,
-)
+from ..refdiff_core.backends.diffusers_attention import noise_timestep, root_alone, working_size
 from ..refdiff_core.backends.families import Family, family_of, trained_at
 from ..refdiff_core.backends.tokens import batches, words_to_read
-from ..refdiff_core.cache import fingerprint
 from ..refdiff_core.errors import ModelError, UnavailableError
-from ..refdiff_core.pictures.images import resize_picture
+from ..refdiff_core.protocols import AttentionSource
 from ..refdiff_core.seeing.attention import attention_map, word_weights
-from ..refdiff_core.seeing.capture import Capture, PassComplete
+from ..refdiff_core.seeing.capture import Capture
 from ..refdiff_core.settings import AttentionSettings
 from ..refdiff_core.values import AttentionMap, Expression, Image
-from ._caches import cache_of
+from ._pass import call_model, encode_picture, noise_level, trained_sampling
 from ._prompt import Chunks, PromptTokens, tokenize_prompt
 from ._recording import Asked, layers_on, recording_clone
-
-logger = logging.getLogger("refdiff")
+from ._transformers import TransformerAttention, family_of_transformer
 
 ROWS = 16
 """Expressions in one pass; more are read in several, so that memory stays bounded."""
 
 
+def attention_source(
+    model: Any, clip: Any, vae: Any, settings: AttentionSettings = AttentionSettings()
+) -> AttentionSource:
+    """What reads a MODEL's attention: a U-Net's, or a transformer's.
+
+    Raises:
+        UnavailableError: it has none with the words.
+        ModelError: a U-Net of a kind that is not known here.
+    """
+    family = family_of_transformer(model)
+    if family is not None:
+        return TransformerAttention(model, clip, vae, family, settings)
+    return ComfyAttention(model, clip, vae, settings)
+
+
 class ComfyAttention:
-    """An `AttentionSource` over MODEL, CLIP and VAE.
+    """An `AttentionSource` over the MODEL, CLIP and VAE of a checkpoint with a U-Net.
 
     The host does what is the host's: placing weights, patches, the extra channels of inpainting
     models, SDXL's sizes. One conditional call of the model on a clone that records the words'
@@ -107,19 +111,7 @@ class ComfyAttention:
     def _encode_image(self, image: Image) -> Tensor:
         """Latents (1, 4, h, w), once per picture, autoencoder and size."""
         size_hw = working_size((image.shape[0], image.shape[1]), self.family, self.settings)
-
-        def encode() -> tuple[Tensor]:
-            return (self.vae.encode(resize_picture(image, size_hw).movedim(1, -1)),)
-
-        cache = cache_of(self.vae.first_stage_model)
-        (latents,) = cache.once((fingerprint(image), size_hw), encode)
-        channels = self.model.get_model_object("latent_format").latent_channels
-        if latents.ndim != 4 or latents.shape[1] != channels:
-            raise ModelError(
-                f"The VAE gives latents {tuple(latents.shape)}, the model reads {channels} "
-                "channels. Connect the VAE of the same checkpoint."
-            )
-        return latents
+        return encode_picture(self.model, self.vae, image, size_hw)
 
     def _encode_text(self, tokens: Sequence[PromptTokens]) -> tuple[Tensor, dict[str, Any]]:
         """Text (E, chunks * 77, width) and what belongs to it, such as SDXL's pooled text."""
@@ -152,75 +144,16 @@ class ComfyAttention:
         model = recording_clone(self.model, layers, capture, asked)
         sampling = trained_sampling(self.model)
         model.add_object_patch("model_sampling", sampling)
-        guider = comfy.samplers.CFGGuider(model)
         # inpainting models also see a mask and the masked picture: here nothing is masked
         seen = {"concat_latent_image": latents, "concat_mask": torch.zeros_like(latents[:, :1])}
-        guider.inner_set_conds({"positive": [[text, {**extra, **seen}]]})
         sigma = noise_level(sampling, noise_timestep(self.family, self.settings))
-        generator = torch.Generator().manual_seed(self.settings.seed)
-        noise = torch.randn(latents.shape, generator=generator)
-        guider.sample(
-            noise.repeat(len(text), 1, 1, 1),
-            latents.repeat(len(text), 1, 1, 1),
-            comfy.samplers.KSAMPLER(call_once),
-            torch.stack([sigma, torch.zeros(())]),
-            disable_pbar=True,
-            seed=self.settings.seed,
-        )
+        call_model(model, latents, text, {**extra, **seen}, sigma, self.settings.seed)
         if capture.pending:
             raise UnavailableError(
                 "The model was run without its cross-attention being called. Connect the model "
                 "before the node that replaces its layers."
             )
         return capture.word_maps()
-
-
-def call_once(
-    model: Callable[..., Tensor],
-    x: Tensor,
-    sigmas: Tensor,
-    extra_args: dict[str, Any] | None = None,
-    callback: Any = None,
-    disable: bool | None = None,
-    **_options: Any,
-) -> Tensor:
-    """A sampler that calls the model at the first sigma and leaves the latents as they are."""
-    try:
-        model(x, sigmas[0].expand(len(x)), **(extra_args or {}))
-    except PassComplete:  # here rather than further out, so that the host tidies up as always
-        pass
-    return x
-
-
-def trained_sampling(model: Any) -> Any:
-    """How the weights were taught to see noise, whatever another node has put in its place.
-
-    Nodes that replace ``model_sampling`` mostly say how pictures are to be made; a U-Net shown
-    another kind's noise or told another kind's time answers for no noise that it knows. Only EDM
-    is taken from them: in a file of the denoiser alone nothing else tells that weights are such.
-    """
-    own = comfy.model_base.model_sampling(model.model.model_config, model.model.model_type)
-    chosen = model.get_model_object("model_sampling")
-    if not _is_edm(chosen) or _is_edm(own):
-        return own
-    logger.warning(
-        "A node says that the model's weights were trained with EDM's noise, and it is read so. If "
-        "they were not, connect the model before that node."
-    )
-    return chosen
-
-
-def _is_edm(sampling: Any) -> bool:
-    other = comfy.model_sampling.ModelSamplingContinuousV
-    edm = comfy.model_sampling.ModelSamplingContinuousEDM
-    return isinstance(sampling, edm) and not isinstance(sampling, other)
-
-
-def noise_level(sampling: Any, timestep: int) -> Tensor:
-    """Sigma at a timestep of the schedule that all families share, within the model's range."""
-    signal = alphas_cumprod()[timestep]
-    sigma = ((1 - signal) / signal).sqrt().float()
-    return sigma.clamp(float(sampling.sigma_min), float(sampling.sigma_max))
 
 
 def model_family(model: Any) -> Family:

@@ -1,7 +1,7 @@
 """The bundled demo models as ComfyUI's own MODEL, CLIP and VAE.
 
-The denoiser is in Stable Diffusion's layout but of a size that ComfyUI's list of models does not
-have, so the classes are filled by hand; the list itself is left alone.
+The denoisers are in the layouts of Stable Diffusion 1.x and 3 but of sizes that ComfyUI's list of
+models does not have, so the classes are filled by hand; the list itself is left alone.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..refdiff_core.demo import architectures as demo
-from ..refdiff_core.demo.models import DENOISER_FILE
+from ..refdiff_core.demo.models import DENOISER_FILE, TRANSFORMER_FILE
 from ..refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
+U_NET, TRANSFORMER = "U-Net", "transformer"
+"""The demo's two denoisers, as the loader calls them."""
 
 
 class DemoModel(comfy.supported_models.SD15):
@@ -45,6 +47,18 @@ class DemoModel(comfy.supported_models.SD15):
         self.latent_format.spacial_downscale_ratio = downscale()
 
 
+class DemoTransformer(comfy.supported_models.SD3):
+    """The demo transformer as a model class of ComfyUI's: its latents are the demo denoiser's."""
+
+    unet_config: dict[str, Any] = {}
+    sampling_settings = {"shift": 1.0}
+
+    def __init__(self, unet_config: dict[str, Any]) -> None:
+        super().__init__(unet_config)
+        self.latent_format = comfy.latent_formats.SD15(demo.SCALING_FACTOR)
+        self.latent_format.spacial_downscale_ratio = downscale()
+
+
 class DemoClip(sd1_clip.SD1ClipModel):
     """The demo's small text encoder; the tokenizer is CLIP's own."""
 
@@ -53,10 +67,18 @@ class DemoClip(sd1_clip.SD1ClipModel):
         super().__init__(device, dtype, {**model_options, **config})
 
 
-def load_demo() -> tuple[Any, Any, Any]:
-    """MODEL, CLIP and VAE from the weights in the package."""
+def load_demo(denoiser: str = U_NET) -> tuple[Any, Any, Any]:
+    """MODEL, CLIP and VAE from the weights in the package.
+
+    Args:
+        denoiser: `U_NET` or `TRANSFORMER`; text encoder and autoencoder are the same.
+    """
     weights = load_file(DENOISER_FILE)
-    return _model(weights), _clip(weights), _vae(weights)
+    if denoiser == TRANSFORMER:
+        model = _model(load_file(TRANSFORMER_FILE), DemoTransformer(transformer_config()))
+    else:
+        model = _model(weights, DemoModel(unet_config()))
+    return model, _clip(weights), _vae(weights)
 
 
 def demo_picture(number: int) -> Tensor:
@@ -66,8 +88,7 @@ def demo_picture(number: int) -> Tensor:
     return picture.to(comfy.model_management.intermediate_device())
 
 
-def _model(weights: dict[str, Any]) -> Any:
-    config = DemoModel(unet_config())
+def _model(weights: dict[str, Any], config: Any) -> Any:
     device = comfy.model_management.get_torch_device()
     dtype = comfy.model_management.unet_dtype(supported_dtypes=config.supported_inference_dtypes)
     cast = comfy.model_management.unet_manual_cast(dtype, device, config.supported_inference_dtypes)
@@ -127,6 +148,27 @@ def unet_config() -> dict[str, Any]:
         "use_temporal_attention": False,
         "adm_in_channels": None,
         "legacy": False,
+    }
+
+
+def transformer_config() -> dict[str, Any]:
+    """The transformer's architecture in ComfyUI's words, where the width tells the heads."""
+    config = demo.TRANSFORMER_CONFIG
+    width, table = config["caption_projection_dim"], config["pos_embed_max_size"]
+    text = {"in_features": config["joint_attention_dim"], "out_features": width}
+    return {
+        "in_channels": config["in_channels"],
+        "out_channels": config["out_channels"],
+        "patch_size": config["patch_size"],
+        "input_size": None,
+        "depth": config["num_attention_heads"],
+        "num_blocks": config["num_layers"],
+        "adm_in_channels": config["pooled_projection_dim"],
+        "context_embedder_config": {"target": "torch.nn.Linear", "params": text},
+        "num_patches": table**2,
+        "pos_embed_max_size": table,
+        "pos_embed_scaling_factor": None,
+        "qk_norm": "rms",
     }
 
 

@@ -48,7 +48,7 @@ class Hand:
 
     masks: bool (N, h, w), all candidates on the panel's grid, those made by hand at the end.
     ids: of the candidates. made: by index, the id of what the hand made.
-    picked: indices chosen, in the order of choice. lost: how many choices are not to be found.
+    picked: indices chosen, in the order of choice. same: the same by what was asked for.
     default: indices that were told otherwise, and count where none is chosen.
     cut: bool (h, w), what is kept out of the mask whatever is chosen; None where nothing is.
     without: the masks that make it.
@@ -58,7 +58,7 @@ class Hand:
     ids: tuple[str, ...]
     made: Mapping[int, str] = field(default_factory=dict)
     picked: tuple[int, ...] = ()
-    lost: int = 0
+    same: Mapping[str, int] = field(default_factory=dict)
     default: tuple[int, ...] = ()
     cut: Tensor | None = None
     without: tuple[Proposals, ...] = ()
@@ -98,8 +98,8 @@ def by_hand(
         smalls.append(small)
         extra = [(each.id, _make(picture, each, asker)) for each in small.choice.made]
         for result in row:
-            told = () if numbered is None else numbered[len(hands)]
-            whole, hand = _choose(result, row, extra, small)
+            told = _told(result) if numbered is None else numbered[len(hands)]
+            whole, hand = _choose(result, extra, small)
             hand = hand if hand.picked else replace(hand, default=tuple(told))
             before.append(whole)
             hands.append(hand)
@@ -118,7 +118,7 @@ def _small(picture: Image, choices: Mapping[str, Choice]) -> Small:
 def _make(picture: Image, made: Made, asker: Asker | None) -> Proposals:
     if made.file:
         return Proposals.of(_painted(made.file, (picture.shape[0], picture.shape[1]))[None])
-    if asker is None:
+    if asker is None or not (made.points or made.box):
         return Proposals.of(torch.zeros(0, *picture.shape[:2], dtype=torch.bool))
     return asker.ask(picture, made)
 
@@ -136,9 +136,13 @@ def _painted(file: str, size_hw: tuple[int, int]) -> Tensor:
     return torch.from_numpy(np.array(alpha)) < 128
 
 
+def _told(result: Segmentation) -> list[int]:
+    """What the words chose, where they ask for several."""
+    return result.winners.tolist() if result.several else []
+
+
 def _choose(
     result: Segmentation,
-    row: Sequence[Segmentation],
     extra: Sequence[tuple[str, Proposals]],
     small: Small,
 ) -> tuple[Segmentation, Hand]:
@@ -153,12 +157,14 @@ def _choose(
     wanted = small.choice.picks.get(result.expression.text, ())
     # the first of what was made by that hand is what SAM trusts most
     first = {name: index for index, name in reversed(made.items())}
-    found = [first.get(each, find_mask(each, ids)) for each in wanted]
-    picked = tuple(dict.fromkeys(index for index in found if index is not None))
-    cuts = _cuts(result, row)
+    found = {each: first.get(each, find_mask(each, ids)) for each in wanted}
+    same = {name: index for name, index in found.items() if index is not None}
+    picked = tuple(dict.fromkeys(same.values()))
+    cuts = result.drawing.without
     cut = torch.cat([each.masks for each in cuts]).any(0).cpu() if cuts else None
-    lost = found.count(None)
-    return result, Hand(masks, tuple(ids), made, picked, lost, cut=cut, without=cuts)
+    # what the whole picture is without says nothing of a candidate by itself
+    without = () if result.drawing.whole else cuts
+    return result, Hand(masks, tuple(ids), made, picked, same, cut=cut, without=without)
 
 
 def _with(result: Segmentation, more: Proposals) -> Segmentation:
@@ -184,36 +190,27 @@ def _with(result: Segmentation, more: Proposals) -> Segmentation:
     return replace(result, proposals=proposals, scores=scores)
 
 
-def _cuts(result: Segmentation, row: Sequence[Segmentation]) -> tuple[Proposals, ...]:
-    """What negative lines keep out of the mask."""
-    named = [] if result.expression.negative else row
-    return tuple(
-        each.proposals.select(each.ranking[:1])
-        for each in named
-        if each.expression.negative and each.best is not None
-    )
-
-
 def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: float) -> Segmentation:
     """The mask of what was chosen; as it was where nothing was."""
     cut_by_map = threshold > 0 and result.attention is not None
     told = hand.picked or hand.default
-    if not told and not cut_by_map:
+    if not told and (not cut_by_map or result.drawing.whole):
         return result
     ranked = result.ranking.tolist()
-    winners = list(told) or ranked[: settings.union]
+    winners = list(told) or result.winners.tolist()
     shown, without = result.proposals.select(torch.tensor(winners).long()), hand.without
     if cut_by_map:
         strong, weak = _by_strength(result, threshold)
         shown, without = (shown, (*without, weak)) if told else (strong, without)
     order = list(dict.fromkeys([*winners, *ranked]))
     drawing = Drawing(shown, without, partial(finish, settings=settings))
-    return replace(result, drawing=drawing, ranking=torch.tensor(order).long())
+    chosen = torch.tensor(winners).long()
+    return replace(result, drawing=drawing, ranking=torch.tensor(order).long(), winners=chosen)
 
 
 def _by_strength(result: Segmentation, threshold: float) -> tuple[Proposals, Proposals]:
     """Where the map is at least so strong, in 255 steps as the panel has them, and where not."""
     assert result.attention is not None
-    strong = (result.attention.heat.cpu() * 255).round() >= round(threshold * 255)
+    strong = (result.attention.heat.cpu() * 255).round() >= int(threshold * 255 + 0.5)
     both = Proposals(torch.stack([strong, ~strong]), torch.ones(2), result.attention.size_hw)
     return both.select(torch.tensor([0])), both.select(torch.tensor([1]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import comfy.model_management
@@ -33,12 +33,24 @@ SEG = namedtuple(
 
 def images(image: Tensor) -> list[Image]:
     """IMAGE (B, H, W, C) as B pictures on the CPU; a fourth channel is left out."""
-    if image.ndim != 4 or image.shape[-1] < 3 or not len(image):
+    if image.ndim != 4 or image.shape[-1] not in (3, 4) or not len(image):
+        planes = (
+            " It has its channels first." if image.ndim == 4 and image.shape[1] in (3, 4) else ""
+        )
         raise ImageError(
-            f"An IMAGE is (batch, height, width, 3), got {tuple(image.shape)}. "
+            f"An IMAGE is (batch, height, width, 3), got {tuple(image.shape)}.{planes} "
             "Connect a Load Image node."
         )
+    if image.max() > _BRIGHTEST:
+        raise ImageError(
+            f"An IMAGE has values in [0, 1], this one up to {float(image.max()):.0f}. "
+            "Divide it by 255 before it gets here."
+        )
     return [check_image(each) for each in image[..., :3]]
+
+
+_BRIGHTEST = 100.0
+"""Above it values are 0 to 255; below, even the lights of a picture with a high range fit in."""
 
 
 def size_of(picture: Image) -> tuple[int, int]:
@@ -46,8 +58,20 @@ def size_of(picture: Image) -> tuple[int, int]:
     return picture.shape[0], picture.shape[1]
 
 
-def masks(mask: Tensor) -> Tensor:
-    """MASK (B, H, W), (H, W) or (B, 1, H, W) as float32 (B, H, W) in [0, 1] on the CPU."""
+def is_mask(value: Any) -> bool:
+    """Whether it is a MASK, or a list of some, as nodes give out that make one at a time."""
+    several = isinstance(value, (list, tuple)) and bool(value)
+    return isinstance(value, Tensor) or (several and all(isinstance(v, Tensor) for v in value))
+
+
+def masks(mask: Tensor | Sequence[Tensor]) -> Tensor:
+    """MASK (B, H, W), (H, W) or (B, 1, H, W), or a list, as float32 (B, H, W) on the CPU."""
+    if not isinstance(mask, Tensor):
+        found = [masks(each) for each in mask]
+        if len({each.shape[1:] for each in found}) > 1:
+            sizes = ", ".join(f"{each.shape[2]} x {each.shape[1]}" for each in found[:5])
+            raise MaskError(f"Masks of one picture must share one size, got {sizes}.")
+        return torch.cat(found)
     if mask.ndim == 4 and mask.shape[1] == 1:
         mask = mask[:, 0]
     mask = mask[None] if mask.ndim == 2 else mask
@@ -65,7 +89,7 @@ def proposals(value: Any) -> ProposalBatch:
     """REFDIFF_PROPOSALS as it is; MASK and SEGS as the candidates of one picture."""
     if isinstance(value, ProposalBatch):
         return value
-    if isinstance(value, Tensor):
+    if is_mask(value):
         # a few at a time: compared all at once they would be there twice
         cut = Proposals.of_parts(part >= 0.5 for part in in_parts(masks(value)))
         return ProposalBatch(((cut,),))
@@ -96,13 +120,30 @@ def _whole(seg: Any, size_hw: Sequence[int]) -> Tensor:
     """The mask of a SEG in its picture, bool (1, H, W)."""
     mask = torch.zeros(1, *size_hw, dtype=torch.bool)
     x0, y0, x1, y1 = (int(edge) for edge in seg.crop_region)
-    mask[0, y0:y1, x0:x1] = torch.as_tensor(seg.cropped_mask) >= 0.5
+    if seg.cropped_mask is None:  # a box alone
+        mask[0, max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
+        return mask
+    part = torch.as_tensor(seg.cropped_mask).squeeze()
+    if part.shape != (y1 - y0, x1 - x0):
+        raise MaskError(
+            f"A SEG's mask is {tuple(part.shape)}, its crop_region {(y1 - y0, x1 - x0)}. "
+            "Connect the detector's own SEGS."
+        )
+    # regions are padded by some detectors and then reach past the picture
+    inside = part[max(0, -y0) : max(0, size_hw[0] - y0), max(0, -x0) : max(0, size_hw[1] - x0)]
+    top, left = max(0, y0), max(0, x0)
+    mask[0, top : top + inside.shape[0], left : left + inside.shape[1]] = inside >= 0.5
     return mask
 
 
 def _confidence(seg: Any) -> float:
     # Impact Pack's own detectors give a float, a numpy array of one value, or None
     return 1.0 if seg.confidence is None else float(torch.as_tensor(seg.confidence).mean())
+
+
+def draw_each(batch: ResultBatch) -> Tensor:
+    """MASK of every thing that is meant, one by one; of a result without any, its mask."""
+    return to_host([mask for result in batch.results for mask in result.drawing.draw_each()])
 
 
 def draw(batch: ResultBatch) -> Tensor:
@@ -117,17 +158,34 @@ def draw(batch: ResultBatch) -> Tensor:
 
 def to_segs(batch: ResultBatch, drawn: Tensor) -> tuple[tuple[int, int], list[SEG]]:
     """SEGS of everything that was found; ``drawn`` holds its masks."""
-    found = [each for each in zip(batch.pairs, drawn, strict=True) if each[0][1].found]
     size_hw = tuple(int(side) for side in batch.images[0].shape[:2])
-    return size_hw, [_seg(*pair, mask) for pair, mask in found]
+    found = zip(batch.pairs, drawn, strict=True)
+    return size_hw, [
+        _seg(picture, result, *part)
+        for (picture, result), mask in found
+        for part in _parts(result, mask)
+    ]
 
 
-def _seg(picture: Image, result: Segmentation, mask: Tensor) -> SEG:
+def _parts(result: Segmentation, mask: Tensor) -> Iterator[tuple[Tensor, float | None]]:
+    """A result's mask and score, or those of each of several things; none where none is found."""
+    if not result.found:
+        return
+    if not result.several:
+        yield mask, result.score
+        return
+    scores = result.scores.total[result.winners].tolist()
+    for each, score in zip(result.drawing.draw_each(), scores, strict=True):
+        if each.any():
+            yield each, score
+
+
+def _seg(picture: Image, result: Segmentation, mask: Tensor, score: float | None) -> SEG:
     x0, y0, x1, y1 = region = _edges(mask)
     return SEG(
         cropped_image=picture[None, y0:y1, x0:x1].numpy(),
         cropped_mask=mask[y0:y1, x0:x1].cpu().numpy(),
-        confidence=result.score,
+        confidence=score,
         crop_region=region,
         bbox=region,
         label=result.expression.text,
@@ -138,13 +196,16 @@ def to_boxes(batch: ResultBatch, drawn: Tensor) -> list[list[dict[str, Any]]]:
     """BOUNDING_BOX in core's form: for each picture, the boxes of what was found in it."""
     masks_left = iter(drawn)
     rows = [[(result, next(masks_left)) for result in row] for _, row in batch.rows]
-    return [[_box(*each) for each in row if each[0].found] for row in rows]
+    return [
+        [_box(result, *part) for result, mask in row for part in _parts(result, mask)]
+        for row in rows
+    ]
 
 
-def _box(result: Segmentation, mask: Tensor) -> dict[str, Any]:
+def _box(result: Segmentation, mask: Tensor, score: float | None) -> dict[str, Any]:
     x0, y0, x1, y1 = _edges(mask)
     place = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
-    return {**place, "score": result.score, "label": result.expression.text}
+    return {**place, "score": score, "label": result.expression.text}
 
 
 def _edges(mask: Tensor) -> tuple[int, int, int, int]:
@@ -162,6 +223,7 @@ def to_scores(batch: ResultBatch, most: int = 20) -> str:
             "expression": result.expression.text,
             "found": result.found,
             "score": result.score,
+            "objects": len(result.drawing.winners),
             "candidates": [
                 {"total": float(result.scores.total[at]), **result.scores.of(at)}
                 for at in result.ranking[:most].tolist()
@@ -213,11 +275,18 @@ def progress() -> Callable[[int, int], None]:
     return step
 
 
-def answer(batch: ResultBatch, ui: dict[str, Any]) -> io.NodeOutput:
-    """What Ref-Diff Segment and Fuse Masks give out, and what their panel shows."""
+def answer(
+    batch: ResultBatch, ui: dict[str, Any], one_mask: bool = False, each: bool = False
+) -> io.NodeOutput:
+    """What Ref-Diff Segment and Fuse Masks give out, and what their panel shows.
+
+    one_mask: of each picture, all lines' masks together. each: else a mask of every thing in place
+    of one of every line.
+    """
     drawn = draw(batch)
+    shown = draw_each(batch) if each and not one_mask else drawn
     return io.NodeOutput(
-        drawn,
+        drawn.unflatten(0, (len(batch.images), -1)).amax(1) if one_mask else shown,
         batch,
         to_scores(batch),
         to_boxes(batch, drawn),

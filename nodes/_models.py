@@ -41,7 +41,7 @@ def register_folders() -> None:
 def list_files(name: str) -> list[str]:
     """Files of one kind; where there are none, the list says what to do."""
     register_folders()
-    return folder_paths.get_filename_list(name) or [_nothing(name)]
+    return folder_paths.get_filename_list(name) or [NO_FILE]
 
 
 def find_file(name: str, file: str) -> str:
@@ -50,14 +50,24 @@ def find_file(name: str, file: str) -> str:
     Raises:
         ModelError: there is none.
     """
-    path = folder_paths.get_full_path(name, file)
-    if path is None:
-        raise ModelError(f"There is no '{file}' in models/{name}. Put a model file there.")
-    return path
+    if message := missing_file(name, file):
+        raise ModelError(message)
+    return str(folder_paths.get_full_path(name, file))
 
 
-def _nothing(name: str) -> str:
-    return f"(none: put a file into models/{name})"
+def missing_file(name: str, file: str) -> str | None:
+    """What to say where there is no such file; None where there is."""
+    if folder_paths.get_full_path(name, file) is not None:
+        return None
+    found = f"There is no '{file}' in" if file != NO_FILE else "No model is chosen: none lies in"
+    return (
+        f"{found} models/{name}. Put a file there ('python install.py' says where to get one), "
+        "then press R to see it in the list."
+    )
+
+
+NO_FILE = "(none yet)"
+"""In the list where there are no files; short, so that the page does not cut it."""
 
 
 @dataclass(frozen=True)

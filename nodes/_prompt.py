@@ -8,12 +8,15 @@ from typing import Any
 
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
 
-from ..refdiff_core.backends.tokens import HostTokens, match, tokenize, with_sinks
+from ..refdiff_core.backends.tokens import HostTokens, match, tokenize, whole_letters, with_sinks
 from ..refdiff_core.errors import ExpressionError, UnavailableError
 from ..refdiff_core.language.expression import parse
 from ..refdiff_core.values import Expression, Word
 
 Chunks = list[list[tuple[Any, float]]]
+
+_NO_WORDS = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*|<\w+:[^<>\n]*>|\bBREAK\b", re.DOTALL)
+"""What pasted prompts bring along and no text encoder is shown: comments, networks, breaks."""
 
 _NOT = re.compile(r"\s*not\b\s*:?\s*", re.IGNORECASE)
 
@@ -22,7 +25,8 @@ _NOT = re.compile(r"\s*not\b\s*:?\s*", re.IGNORECASE)
 class PromptedExpression(Expression):
     """An expression with the prompt that it was written as.
 
-    prompt: as the text encoder gets it, with weights, embeddings and escaped brackets.
+    prompt: as the text encoder gets it, with weights, embeddings and escaped brackets; "" where it
+        has none of these, and is the text.
     """
 
     prompt: str = ""
@@ -30,7 +34,7 @@ class PromptedExpression(Expression):
 
 def read_lines(text: str) -> tuple[PromptedExpression, ...]:
     """One expression a line, in ComfyUI's prompt syntax; blank lines are skipped."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in _NO_WORDS.sub(" ", whole_letters(text)).splitlines() if line.strip()]
     if not lines:
         raise ExpressionError(
             "There is no expression. Write at least one line that says what to find, "
@@ -41,7 +45,10 @@ def read_lines(text: str) -> tuple[PromptedExpression, ...]:
 
 def read_line(line: str) -> PromptedExpression:
     """One line: its plain words are parsed, its prompt is kept for the text encoder."""
-    expression = parse(plain_text(line))
+    plain = plain_text(line)
+    expression = parse(plain)
+    if plain == line:
+        return PromptedExpression(**vars(expression))
     prompt = _NOT.sub("", line, count=1) if expression.negative else line
     prompt = prompt.replace("[", "").replace("]", "")
     return PromptedExpression(**vars(expression), prompt=prompt)

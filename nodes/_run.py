@@ -12,6 +12,7 @@ from ..refdiff_core.backends.clip_scorer import ClipScorer
 from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer
 from ..refdiff_core.choosing.contrast import questions as contrasted
 from ..refdiff_core.errors import RefDiffError
+from ..refdiff_core.language.lines import looked_for
 from ..refdiff_core.pictures.images import shrink
 from ..refdiff_core.pipeline import Models, propose_masks, read_maps, segment
 from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
@@ -19,10 +20,10 @@ from ..refdiff_core.seeing.phrases import find_phrases
 from ..refdiff_core.seeing.proposals import AttentionProposer
 from ..refdiff_core.settings import AUTOMATIC, AttentionSettings, SamSettings, Settings
 from ..refdiff_core.values import AttentionMap, Expression, Image, Likeness, Proposals
-from ._attention import ComfyAttention
+from ._attention import attention_source
 from ._caches import cache_of
 from ._choice import Made
-from ._host import check_sizes, images, masks, progress, proposals, size_of
+from ._host import check_sizes, images, is_mask, masks, progress, proposals, size_of
 from ._memory import RememberedAttention, RememberedProposer, RememberedScorer
 from ._models import DEMO_NAME, HostClip, sam_on_device
 from ._values import (
@@ -65,12 +66,14 @@ class HostAsker:
         with sam_on_device(self.sam) as model:
             proposer = SamProposer(model, own_settings(self.sam))
             proposer.cache = cache_of(model)
-            return proposer.ask(image, made.points, made.box or None)
+            # of the copy that `segment` shows, which is encoded already
+            found = proposer.ask(shrink(image), made.points, made.box or None)
+        return replace(found, picture_hw=(image.shape[0], image.shape[1]))
 
 
 def asker_of(sam: Any) -> HostAsker | None:
     """Who answers questions about a place, where there is a Segment Anything model."""
-    return None if sam is None or not hasattr(SamProposer, "ask") else HostAsker(sam)
+    return None if sam is None else HostAsker(sam)
 
 
 def own_settings(sam: Any) -> SamSettings:
@@ -114,11 +117,11 @@ def read_attention(
     settings: AttentionSettings,
     sharpen: float,
 ) -> AttentionBatch:
-    """The words' maps in every picture."""
-    pictures, source = images(image), ComfyAttention(*checkpoint, settings)
+    """The words' maps in every picture, one for each thing that the lines name."""
+    pictures, source = images(image), attention_source(*checkpoint, settings)
+    things = looked_for(expressions)
     maps = tuple(
-        tuple(read_maps(shrink(picture), size_of(picture), expressions, source))
-        for picture in pictures
+        tuple(read_maps(shrink(picture), size_of(picture), things, source)) for picture in pictures
     )
     return AttentionBatch(tuple(pictures), tuple(expressions), maps, sharpen)
 
@@ -126,7 +129,7 @@ def read_attention(
 def propose(
     sam: Any, image: Tensor, attention: AttentionBatch | None, settings: SamSettings
 ) -> ProposalBatch:
-    """SAM's masks in every picture: one set each, or one per expression where maps guide it."""
+    """SAM's masks in every picture: one set each, or one per thing where maps guide it."""
     pictures, proposer, sets = images(image), HostProposer(sam, settings), []
     for index, picture in enumerate(pictures):
         maps = attention.maps_of(index) if attention else [None]
@@ -139,12 +142,12 @@ def score(
     clip: HostClip, image: Tensor, expressions: Sequence[Expression], given: Any
 ) -> ScoreBatch:
     """CLIP's view of every candidate in every picture."""
-    pictures, batch = images(image), proposals(given)
+    pictures, batch, things = images(image), proposals(given), looked_for(expressions)
     check_sizes(pictures, batch)
     scores = []
     for index, picture in enumerate(pictures):
-        sets = batch.of(index, len(expressions))
-        scores.append(_score_phrases(HostScorer(clip), picture, expressions, sets))
+        sets = batch.of(index, len(things))
+        scores.append(_score_phrases(HostScorer(clip), picture, things, sets))
     return ScoreBatch(tuple(pictures), tuple(expressions), tuple(scores), clip.clip.kinds)
 
 
@@ -177,7 +180,7 @@ def segment_batch(
 ) -> ResultBatch:
     """Everything at once."""
     models = Models(
-        RememberedAttention(ComfyAttention(*checkpoint, attention), checkpoint, attention),
+        RememberedAttention(attention_source(*checkpoint, attention), checkpoint, attention),
         None if sam is None else RememberedProposer(HostProposer(sam), sam, own_settings(sam)),
         None if clip is None else RememberedScorer(HostScorer(clip), clip.clip.model),
     )
@@ -203,7 +206,7 @@ def fuse_batch(
         check_sizes(pictures, batch)
     results = []
     for index, picture in enumerate(pictures):
-        models = _given(maps, batch, scores, index, len(told.expressions))
+        models = _given(maps, batch, scores, index, len(looked_for(told.expressions)))
         results += segment(picture, told.expressions, models, shape)
     return ResultBatch(pictures, tuple(results))
 
@@ -211,7 +214,7 @@ def fuse_batch(
 def _attention(
     value: Any, scores: ScoreBatch | None, image: Tensor | None
 ) -> AttentionBatch | None:
-    if not isinstance(value, Tensor):
+    if not is_mask(value):
         return value
     soft = masks(value)
     picture = blank(soft.shape[1:]) if image is None else images(image)[0]

@@ -57,6 +57,15 @@ def panel_input() -> io.Input:
     return widget
 
 
+def each_input() -> io.Input:
+    return io.Boolean.Input(
+        "each",
+        optional=True,
+        default=False,
+        tooltip="A mask for every thing in place of one for every line: of 'both cups', two.",
+    )
+
+
 def threshold_input() -> io.Input:
     return io.Float.Input(
         "threshold",
@@ -65,6 +74,17 @@ def threshold_input() -> io.Input:
         tooltip="How much of the thing: above 0, the mask is where the words' map is at least so "
         "strong, within what was chosen by hand. 0 takes candidates whole.",
         **_range(0, 1, 0.01),
+    )
+
+
+def one_mask_input() -> io.Input:
+    """For what takes one mask a picture; optional and last, as `panel_input` says."""
+    return io.Boolean.Input(
+        "one_mask",
+        default=False,
+        optional=True,
+        tooltip="One mask a picture with what all lines found, for nodes that take one, such as "
+        "VAE Encode (for Inpainting). Off, every line has a mask of its own.",
     )
 
 
@@ -89,9 +109,12 @@ def expressions_input() -> io.Input:
     return io.String.Input(
         "expressions",
         multiline=True,
-        default="the red circle on the left",
+        default="the cup on the left",
+        placeholder="Say which one, such as: the cup on the left",
         tooltip="What to find, in plain English, one a line; every line gives its own mask. "
-        "'not: ...' says what to leave out, [brackets] which word names the thing. "
+        "'both cups', 'all the red cars', 'face . hair' are several things, 'everything but the "
+        "dog' and 'background' the rest. 'not: ...' says what to leave out, [brackets] which word "
+        "names the thing. "
         "ComfyUI's (weights:1.2) and embeddings work as in any prompt.",
     )
 

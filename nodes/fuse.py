@@ -19,9 +19,12 @@ from ._schema import (
     Proposals,
     Scores,
     Segs,
+    advanced,
     alpha_input,
+    each_input,
     image_input,
     mask_inputs,
+    one_mask_input,
     panel_input,
     result_outputs,
     schema,
@@ -40,7 +43,10 @@ class RefDiffFuseMasks(io.ComfyNode):
             description="Ranks candidates by attention, CLIP and the words' geometry, and makes "
             "the mask of the best one. Candidates may come from anywhere, such as SAM 3's "
             "individual masks; without any they are made from the attention.",
-            search_aliases=["which mask", "rank masks", "choose mask", "pick mask", "which one"],
+            search_aliases=[
+                "which mask", "which one", "rank masks", "choose mask", "pick mask",
+                "select object", "sam 3 masks",
+            ],
             inputs=[
                 io.MultiType.Input(
                     "attention",
@@ -67,10 +73,12 @@ class RefDiffFuseMasks(io.ComfyNode):
                 *mask_inputs(),
                 threshold_input(),
                 panel_input(),
+                advanced(one_mask_input()),
+                advanced(each_input()),
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
-        )
+        )  # fmt: skip
 
     @classmethod
     def execute(
@@ -81,9 +89,12 @@ class RefDiffFuseMasks(io.ComfyNode):
         image: Tensor | None = None,
         threshold: float = 0.0,
         panel: str = "",
+        one_mask: bool = False,
+        each: bool = False,
         **settings: Any,
     ) -> io.NodeOutput:
         shape = Settings(**settings)
         found = fuse_batch(attention, proposals, scores, image, shape)
         handled = by_hand(found, read_choices(panel), shape, threshold)
-        return answer(handled.batch, panel_of(handled, "fuse", message(handled.batch)))
+        ui = panel_of(handled, "fuse", message(handled.batch))
+        return answer(handled.batch, ui, one_mask, each)

@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..refdiff_core.backends.clip_scorer import ClipModel
 from ..refdiff_core.demo.models import load_clip, load_sam
-from ._demo import demo_picture, load_demo
+from ._demo import TRANSFORMER, U_NET, demo_picture, load_demo
 from ._models import (
     ARCHITECTURES,
     BY_NAME,
@@ -18,6 +18,7 @@ from ._models import (
     list_files,
     load_host_clip,
     load_host_sam,
+    missing_file,
 )
 from ._schema import LOADERS, Clip, Sam, schema
 
@@ -41,7 +42,15 @@ class RefDiffLoadDemo(io.ComfyNode):
                     max=9999,
                     tooltip="Which of the made-up pictures to hand out; the models have seen "
                     "none of them.",
-                )
+                ),
+                io.Combo.Input(
+                    "denoiser",
+                    options=[U_NET, TRANSFORMER],
+                    default=U_NET,
+                    optional=True,
+                    tooltip="How the model is built: like Stable Diffusion 1.x and XL, or like "
+                    "Stable Diffusion 3, Flux and others. Both know the same shapes.",
+                ),
             ],
             outputs=[
                 io.Model.Output("model", display_name="MODEL"),
@@ -56,9 +65,9 @@ class RefDiffLoadDemo(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, scene: int) -> io.NodeOutput:
+    def execute(cls, scene: int, denoiser: str = U_NET) -> io.NodeOutput:
         sam, clip = hold_sam(load_sam(), DEMO_NAME), hold_clip(ClipModel(*load_clip()))
-        return io.NodeOutput(*load_demo(), sam, clip, demo_picture(scene))
+        return io.NodeOutput(*load_demo(denoiser), sam, clip, demo_picture(scene))
 
 
 class RefDiffLoadSAM(io.ComfyNode):
@@ -70,7 +79,7 @@ class RefDiffLoadSAM(io.ComfyNode):
             category=LOADERS,
             description="Loads a Segment Anything model (sam_vit_b, sam_vit_l, sam_vit_h) from "
             "models/sams. Impact Pack's and storyicon's nodes can use it too.",
-            search_aliases=["segment anything", "sam_vit", "SAMLoader"],
+            search_aliases=["segment anything", "sam", "sam_vit", "SAMLoader", "load sam"],
             inputs=[
                 io.Combo.Input(
                     "file",
@@ -81,6 +90,10 @@ class RefDiffLoadSAM(io.ComfyNode):
             ],
             outputs=[Sam.Output("sam_model", display_name="SAM_MODEL")],
         )
+
+    @classmethod
+    def validate_inputs(cls, file: str) -> bool | str:
+        return missing_file(SAMS, file) or True
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
@@ -114,6 +127,10 @@ class RefDiffLoadCLIP(io.ComfyNode):
             ],
             outputs=[Clip.Output("refdiff_clip", display_name="REFDIFF_CLIP")],
         )
+
+    @classmethod
+    def validate_inputs(cls, file: str) -> bool | str:
+        return missing_file(CLIPS, file) or True
 
     @classmethod
     def execute(cls, file: str, architecture: str) -> io.NodeOutput:

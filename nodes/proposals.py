@@ -44,7 +44,13 @@ class RefDiffSAMProposals(io.ComfyNode):
             category=CATEGORY,
             description="Finds everything that could be a thing with Segment Anything. With the "
             "attention connected it also looks where the words are, and needs fewer points.",
-            search_aliases=["segment anything", "automatic masks", "segment everything"],
+            search_aliases=[
+                "segment anything",
+                "sam",
+                "automatic masks",
+                "segment everything",
+                "mask generator",
+            ],
             inputs=[
                 Sam.Input(
                     "sam_model",

@@ -18,13 +18,16 @@ from ._schema import (
     CATEGORY,
     Clip,
     Sam,
+    advanced,
     alpha_input,
     attention_inputs,
+    each_input,
     expressions_input,
     image_input,
     look_of,
     mask_inputs,
     model_inputs,
+    one_mask_input,
     panel_input,
     result_outputs,
     schema,
@@ -44,8 +47,10 @@ class RefDiffSegment(io.ComfyNode):
             "'the left cup', 'the player in white', 'the dog behind the bench'. SAM sharpens the "
             "mask's edges, CLIP helps to choose; both may be left out.",
             search_aliases=[
-                "text to mask", "referring segmentation", "mask by text", "grounding", "clipseg",
-                "segment by text", "ref-diff",
+                "text to mask", "mask by text", "segment by text", "select object", "describe",
+                "select by text", "find", "find object", "which one", "pick object", "clipseg",
+                "remove object", "referring segmentation", "grounding dino", "sam", "lang sam",
+                "inpaint mask", "ref-diff",
             ],
             inputs=[
                 *model_inputs(),
@@ -67,6 +72,8 @@ class RefDiffSegment(io.ComfyNode):
                 *attention_inputs(),
                 threshold_input(),
                 panel_input(),
+                advanced(one_mask_input()),
+                advanced(each_input()),
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
@@ -88,6 +95,8 @@ class RefDiffSegment(io.ComfyNode):
         refdiff_clip: Any = None,
         threshold: float = 0.0,
         panel: str = "",
+        one_mask: bool = False,
+        each: bool = False,
         **settings: Any,
     ) -> io.NodeOutput:
         look = look_of(timestep, resolution, seed, words)
@@ -96,4 +105,4 @@ class RefDiffSegment(io.ComfyNode):
         asker = asker_of(sam_model)
         handled = by_hand(found, read_choices(panel), shape, threshold, asker)
         ui = panel_of(handled, "segment", message(handled.batch), asker is not None)
-        return answer(handled.batch, ui)
+        return answer(handled.batch, ui, one_mask, each)

@@ -24,6 +24,10 @@ class AttentionSettings:
         places which look alike share it.
     competing: where other things are named, each place counts for the thing only as far as its
         words win it from theirs.
+    reading: how transformers compare places with words, one of
+        `refdiff_core.seeing.joint.READINGS`; None takes the family's own. U-Nets have one way.
+    reference: models that edit pictures are shown the picture clean, as what is to be edited, and
+        noise alone as what is to become; then the clean one's attention is read.
     budget: MiB that the activations of expressions read in one pass may take, about.
     """
 
@@ -31,6 +35,8 @@ class AttentionSettings:
     resolution: int | None = None
     seed: int = 0
     words: str = "content"
+    reading: str | None = None
+    reference: bool = False
     # eight expressions or more at 512 pixels in any precision, four at 1024 in float32
     budget: int = 2048
     # the last three help others' models (METHOD.md 3c, ideas 3, 5, 6) and the demo's hardly

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from .demo.scenes import COLORS
+from .grid import working_grid
+from .pictures.images import scale_to
 from .values import AttentionMap, Expression, Image, Likeness, Proposals
 
 HeatFunction = Callable[[Image, Expression], Tensor]
@@ -62,7 +64,9 @@ class FakeAttention:
     def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
         """See `AttentionSource.read`."""
         self.calls += 1
-        return [AttentionMap(self.heat(image, each)) for each in expressions]
+        size_hw = (image.shape[0], image.shape[1])
+        heats = [_on_grid(self.heat(image, each)) for each in expressions]
+        return [AttentionMap(heat, picture_hw=size_hw) for heat in heats]
 
 
 class FakeScorer:
@@ -80,9 +84,15 @@ class FakeScorer:
     ) -> list[Likeness]:
         """See `ImageTextScorer.score`; an empty mask scores 0."""
         return [
-            Likeness.of(_mean_inside(self.heat(image, expression), candidates.masks), AHEAD, AHEAD)
+            Likeness.of(
+                _mean_inside(_on_grid(self.heat(image, expression)), candidates.masks), AHEAD, AHEAD
+            )
             for expression, candidates in zip(expressions, proposals, strict=True)
         ]
+
+
+def _on_grid(heat: Tensor) -> Tensor:
+    return scale_to(heat, working_grid((heat.shape[0], heat.shape[1])))
 
 
 def _mean_inside(heat: Tensor, masks: Tensor) -> Tensor:

@@ -19,8 +19,8 @@ from refdiff_core.demo.architectures import (
     SCHEDULER_CONFIG,
     TEXT_ENCODER_CONFIG,
 )
-from refdiff_core.demo.scenes import Scene, caption, expressions
-from refdiff_core.demo.wording import name_all
+from refdiff_core.demo.scenes import caption
+from training.captions import EMPTY_CAPTIONS, sample_caption
 from training.dataset import Bucket, held_out, load_buckets
 from training.latents import load_latents
 from training.localisation import evaluate
@@ -39,9 +39,6 @@ from training.words import FULL, SHORT, Words, small_table
 log = logging.getLogger("refdiff.training")
 
 DENOISER_FILE = "denoiser.pt"
-# Captions that say which colours there are: words of size and place teach attention little.
-NAME_ALL_SHARE, NAME_ONE_SHARE = 0.5, 0.25
-EMPTY_CAPTIONS = 0.08
 FULL_LENGTH_BATCHES = 0.1
 # Where the text decides most: below, the picture shows everything; above, nothing binds.
 MIDDLE_SHARE, MIDDLE = 0.65, (400, 950)
@@ -86,17 +83,6 @@ def _timesteps(rng: np.random.Generator, count: int) -> Tensor:
     return torch.from_numpy(np.where(rng.random(count) < MIDDLE_SHARE, middle, anywhere))
 
 
-def _caption(scene: Scene, rng: np.random.Generator) -> str:
-    """All objects, one by its colour, or a caption of any kind."""
-    draw = rng.random()
-    if draw < NAME_ALL_SHARE:
-        return name_all(scene.objects, rng)
-    named = [e.text for e in expressions(scene) if e.kind in ("attribute", "color")]
-    if named and draw < NAME_ALL_SHARE + NAME_ONE_SHARE:
-        return str(rng.choice(named))
-    return caption(scene, rng)
-
-
 def _batch(
     buckets: list[Bucket], latents: list[Tensor], rng: np.random.Generator, count: int
 ) -> tuple[Tensor, list[str]]:
@@ -104,7 +90,7 @@ def _batch(
     which = rng.integers(len(buckets))
     indices = rng.integers(len(latents[which]), size=count)
     texts = [
-        "" if rng.random() < EMPTY_CAPTIONS else _caption(buckets[which].scene(i), rng)
+        "" if rng.random() < EMPTY_CAPTIONS else sample_caption(buckets[which].scene(i), rng)
         for i in indices
     ]
     return latents[which][torch.from_numpy(indices)].float(), texts

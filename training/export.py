@@ -11,12 +11,19 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from refdiff_core.demo.architectures import SCHEDULER_CONFIG
-from refdiff_core.demo.models import CLIP_FILE, DENOISER_FILE, SAM_FILE, fill_word_table
+from refdiff_core.demo.models import (
+    CLIP_FILE,
+    DENOISER_FILE,
+    SAM_FILE,
+    TRANSFORMER_FILE,
+    fill_word_table,
+)
 from training.autoencoder import load_autoencoder
 from training.dataset import load_buckets
 from training.denoiser import caption_words, load_denoiser
-from training.layout import single_file
+from training.layout import original_transformer, single_file
 from training.loop import arguments
+from training.transformer import load_transformer
 
 log = logging.getLogger("refdiff.training")
 
@@ -72,10 +79,27 @@ def export_clip(work: Path) -> None:
     _write(CLIP_FILE, weights, title="Ref-Diff demo CLIP, open_clip layout, rows in use only")
 
 
+def export_transformer(work: Path) -> None:
+    """Alone, in SD 3's original layout: autoencoder and text encoder are the denoiser's."""
+    model, steps = load_transformer(work)
+    weights = original_transformer(model.state_dict())
+    _write(
+        TRANSFORMER_FILE,
+        {f"model.diffusion_model.{name}": value for name, value in weights.items()},
+        title="Ref-Diff demo transformer, Stable Diffusion 3 layout",
+        steps=str(steps),
+    )
+
+
 def main() -> None:
-    """Export the models asked for: any of denoiser, sam, clip, separated by commas."""
-    options = arguments(main.__doc__, models="denoiser,sam,clip")
-    exports = {"denoiser": export_denoiser, "sam": export_sam, "clip": export_clip}
+    """Export the models asked for, separated by commas."""
+    options = arguments(main.__doc__, models="denoiser,transformer,sam,clip")
+    exports = {
+        "denoiser": export_denoiser,
+        "transformer": export_transformer,
+        "sam": export_sam,
+        "clip": export_clip,
+    }
     for name in options.models.split(","):
         exports[name](options.work)
 

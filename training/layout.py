@@ -1,4 +1,4 @@
-"""From diffusers' and transformers' key names to Stable Diffusion 1.x's original ones.
+"""From diffusers' and transformers' key names to the original ones of Stable Diffusion 1.x and 3.
 
 Written for any number of levels and of residual blocks a level, because the demo model has
 three levels with one block each where Stable Diffusion has four with two.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor
 
 Weights = Mapping[str, Tensor]
@@ -100,6 +101,63 @@ def _autoencoder_key(key: str, last: int) -> str:
         for old, new in _VAE_ATTENTION.items():
             key = key.replace(f".{old}.", f".{new}.")
     return key.replace("conv_shortcut", "nin_shortcut").replace("conv_norm_out", "norm_out")
+
+
+_TRANSFORMER = {
+    "pos_embed.proj": "x_embedder.proj",
+    "pos_embed.pos_embed": "pos_embed",
+    "time_text_embed.timestep_embedder.linear_1": "t_embedder.mlp.0",
+    "time_text_embed.timestep_embedder.linear_2": "t_embedder.mlp.2",
+    "time_text_embed.text_embedder.linear_1": "y_embedder.mlp.0",
+    "time_text_embed.text_embedder.linear_2": "y_embedder.mlp.2",
+    "context_embedder": "context_embedder",
+    "norm_out.linear": "final_layer.adaLN_modulation.1",
+    "proj_out": "final_layer.linear",
+}
+_JOINT_BLOCK = {
+    "norm1_context.linear": "context_block.adaLN_modulation.1",
+    "norm1.linear": "x_block.adaLN_modulation.1",
+    "attn.norm_added_q": "context_block.attn.ln_q",
+    "attn.norm_added_k": "context_block.attn.ln_k",
+    "attn.norm_q": "x_block.attn.ln_q",
+    "attn.norm_k": "x_block.attn.ln_k",
+    "attn.to_add_out": "context_block.attn.proj",
+    "attn.to_out.0": "x_block.attn.proj",
+    "ff_context.net.0.proj": "context_block.mlp.fc1",
+    "ff_context.net.2": "context_block.mlp.fc2",
+    "ff.net.0.proj": "x_block.mlp.fc1",
+    "ff.net.2": "x_block.mlp.fc2",
+}
+_JOINT_QKV = {
+    "x_block": ("to_q", "to_k", "to_v"),
+    "context_block": ("add_q_proj", "add_k_proj", "add_v_proj"),
+}
+
+
+def original_transformer(weights: Weights) -> dict[str, Tensor]:
+    """Rename an ``SD3Transformer2DModel``'s weights; queries, keys and values become one."""
+    renamed = {}
+    blocks = 1 + _highest(weights, r"transformer_blocks\.(\d+)")
+    for key, value in weights.items():
+        if not re.search(r"\.attn\.(to|add)_[qkv]", key):
+            # the last layers are told scale before shift here, shift before scale there
+            is_last = key.startswith(("norm_out", f"transformer_blocks.{blocks - 1}.norm1_context"))
+            swapped = torch.cat(value.chunk(2)[::-1]) if is_last else value
+            renamed[_transformer_key(key)] = swapped
+    for block in range(blocks):
+        for part, names in _JOINT_QKV.items():
+            for end in ("weight", "bias"):
+                own = [weights[f"transformer_blocks.{block}.attn.{name}.{end}"] for name in names]
+                renamed[f"joint_blocks.{block}.{part}.attn.qkv.{end}"] = torch.cat(own)
+    return renamed
+
+
+def _transformer_key(key: str) -> str:
+    found = re.fullmatch(r"transformer_blocks\.(\d+)\.(.+)", key)
+    names, rest = (_JOINT_BLOCK, found[2]) if found else (_TRANSFORMER, key)
+    old = next(name for name in names if rest == name or rest.startswith(f"{name}."))
+    stem = f"joint_blocks.{found[1]}." if found else ""
+    return stem + names[old] + rest[len(old) :]
 
 
 def _numbers(keys: Iterable[str], pattern: str) -> list[str]:

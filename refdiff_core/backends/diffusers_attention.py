@@ -26,6 +26,7 @@ from .families import Family
 from .reading import Positions, read_in_batches
 from .tiny_autoencoder import load_tiny_autoencoder
 from .tokens import Tokens, stack_layouts, tokenize, with_sinks
+from .transformer_families import Transformer
 
 
 class DiffusersAttention:
@@ -202,26 +203,28 @@ def encode_text(model: StableDiffusion, tokens: Sequence[Tokens]) -> tuple[Tenso
 
 
 def working_size(
-    size_hw: tuple[int, int], family: Family, settings: AttentionSettings
+    size_hw: tuple[int, int], family: Family | Transformer, settings: AttentionSettings
 ) -> tuple[int, int]:
     """The size (H, W) at which the denoiser sees a picture.
 
     About the area of resolution x resolution, in the picture's proportions, each side rounded to
     a multiple that every level of the model halves evenly. Rounding stretches a picture by a few
     per cent at most; padding would spend work on nothing and give the model a border to look at.
-    Sides are kept to four times the resolution, so that a 1 x 4000 strip still fits in memory.
+    Sides are kept to four times the resolution, so that a 1 x 4000 strip still fits in memory,
+    and to what the model has positions for.
     """
     resolution = settings.resolution or family.resolution
     aspect = math.sqrt(size_hw[0] / size_hw[1])
+    longest = min(4 * resolution, family.longest or math.inf)
 
     def side(length: float) -> int:
-        steps = round(min(length, 4 * resolution) / family.multiple)
+        steps = round(min(length, longest) / family.multiple)
         return max(1, steps) * family.multiple
 
     return side(resolution * aspect), side(resolution / aspect)
 
 
-def noise_timestep(family: Family, settings: AttentionSettings) -> int:
+def noise_timestep(family: Family | Transformer, settings: AttentionSettings) -> int:
     """Where on the noise schedule attention is read: as set, or the family's own."""
     return family.timestep if settings.timestep is None else settings.timestep
 

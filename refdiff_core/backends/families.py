@@ -53,6 +53,7 @@ class Family:
     grid_factor: the layers read lie on the latent grid divided by this. 4 is the published
         code's choice for SD 1.x (METHOD.md 1b: "ds=4"), and the one that carries most meaning
         (METHOD.md 3c, idea 7).
+    longest: of a picture's sides in pixels, where the model has no places for more.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Family:
     grid_factor: int
     timestep: int = 100
     size_conditioning: bool = field(default=False)
+    longest: int | None = None
 
 
 _VAE: Config = {

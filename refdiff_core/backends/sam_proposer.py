@@ -116,6 +116,55 @@ class SamProposer:
         kept_sets = _distinct(near, quality, [len(each.quality) for each in (grid, *own)])
         return self._show(every.logits, quality, kept_sets, frame)
 
+    @torch.inference_mode()
+    def ask(
+        self,
+        image: Image,
+        points_xy: Sequence[tuple[float, float, int]] = (),
+        box_xyxy: Sequence[float] | None = None,
+    ) -> Proposals:
+        """The masks of one question, which no filter takes away, the most trusted first.
+
+        Args:
+            image: as for `propose`.
+            points_xy: (x, y, 1 for inside or 0 for outside), x and y as shares of the picture.
+            box_xyxy: around the thing, as shares of the picture.
+
+        Returns:
+            As many masks as the model gives, three.
+
+        Raises:
+            ValueError: nothing is asked.
+        """
+        if not len(points_xy) and box_xyxy is None:
+            raise ValueError("A question needs points or a box.")
+        image = image.to(self.device)
+        frame, key = self._frame(image), (fingerprint(image), "embedding")
+        (embedding,) = self.cache.once(key, lambda: (self.embed(image),))
+        scale = torch.tensor(frame.input_hw[::-1], dtype=torch.float32, device=self.device)
+        told = torch.tensor(points_xy, device=self.device).reshape(-1, 3)
+        points = ((told[:, :2] * scale)[None], told[:, 2].int()[None]) if len(told) else None
+        box = None if box_xyxy is None else torch.tensor(box_xyxy, device=self.device).view(1, 2, 2)
+        box = None if box is None else (box * scale).view(1, 4)
+        sparse, dense = self.sam.prompt_encoder(points=points, boxes=box, masks=None)
+        logits, quality = self._ask_decoder(embedding.to(self.device), sparse, dense, frame)
+        order = quality.argsort(descending=True, stable=True).cpu()
+        return self._show(logits, quality.cpu(), [order], frame)[0]
+
+    def _ask_decoder(
+        self, embedding: Tensor, sparse: Tensor, dense: Tensor, frame: _Frame
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (3 P, h, w) and quality (3 P,) of P prompts."""
+        logits, quality = self.sam.mask_decoder(
+            image_embeddings=embedding,
+            image_pe=self.sam.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=True,
+        )
+        low = logits.flatten(0, 1).float()[:, : frame.low_hw[0], : frame.low_hw[1]]
+        return low, quality.flatten().float()
+
     def _peaks(self, attention: AttentionMap | None) -> tuple[Tensor, Tensor | None]:
         """Points (P, 2) of a map, and which of them to ask at; None for all."""
         if attention is None:
@@ -171,15 +220,7 @@ class SamProposer:
 
     def _decode_batch(self, embedding: Tensor, frame: _Frame, points_xy: Tensor) -> _LowMasks:
         sparse, dense = self._embed_points(frame, points_xy)
-        logits, quality = self.sam.mask_decoder(
-            image_embeddings=embedding,
-            image_pe=self.sam.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=True,
-        )
-        low = logits.flatten(0, 1).float()[:, : frame.low_hw[0], : frame.low_hw[1]]
-        return self._filter(_LowMasks(low, quality.flatten().float()))
+        return self._filter(_LowMasks(*self._ask_decoder(embedding, sparse, dense, frame)))
 
     def _embed_points(self, frame: _Frame, points_xy: Tensor) -> tuple[Tensor, Tensor]:
         """What the prompt encoder makes of points inside a thing, (P, 2, C) and (P, C, h, w).

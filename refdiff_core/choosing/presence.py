@@ -41,19 +41,27 @@ def judge_presence(
     Returns:
         The chance in [0, 1], and the reason in words, "" where it is there.
     """
+    if expression.region:
+        return 1.0, ""
     name = without_place(expression).text
     chances = [(evidence.present, f"nothing looks like '{name}'")]
     if settings.spatial_weight:
         known = [each for each in others if each is not None]
         chances += [(each.present, f"nothing looks like '{each.text}'") for each in known]
-        order = expression.order
-        if order is not None and order.index > 1 and len(proposals):
-            enough = evidence.present * enough_chance(order.index, evidence.match, proposals)
-            chances.append((enough, f"fewer than {order.index} look like '{name}'"))
+        needed = _needed(expression)
+        if needed > 1 and len(proposals):
+            enough = evidence.present * enough_chance(needed, evidence.match, proposals)
+            chances.append((enough, f"fewer than {needed} look like '{name}'"))
     present, reason = min(chances, key=lambda each: each[0])
     if present >= settings.min_present:
         return present, ""
     return present, f"{reason} ({present:.2f})".replace("(0.", "(.")
+
+
+def _needed(expression: Expression) -> int:
+    """How many there must be for what the words ask for: two for "the second", or for "two"."""
+    first = expression.order.index if expression.order else 1
+    return first - 1 + (expression.count if isinstance(expression.count, int) else 1)
 
 
 def enough_chance(count: int, match: Tensor, proposals: Proposals) -> float:

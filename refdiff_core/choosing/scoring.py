@@ -129,7 +129,7 @@ def weigh(
     if generative is not None:
         share = 1.0 if compared is None else min(1.0, 2 * alpha)
         odds = odds + share * known.steep * generative
-    contrast = None
+    contrast, trust = None, 0.0
     if compared is not None and admissible.any():
         trust = compared.own.gap / error_variance(compared, admissible, known)
         contrast = compared.contrast(trust)
@@ -139,19 +139,15 @@ def weigh(
     if not admissible.any():
         return Evidence(odds, torch.zeros_like(odds), 0.0)
     behind = odds - odds.max()
-    if compared is None:
-        slope, bias = known.alone
-        chance = slope * behind + bias
-    else:
-        # the border lies somewhere between the best one and a whole gap behind it
-        inside = (behind + known.border * trust * compared.own.gap).clamp(-CLEAR, CLEAR)
-        slope, bias = known.plain
-        chance = slope * inside + bias
-        if contrast is not None:
-            slope, steep, bias = known.match
-            chance = slope * inside + steep * contrast + bias
-    match = chance.sigmoid() * admissible
-    return Evidence(odds, match, _present(contrast, admissible, known))
+    slope, bias = known.alone
+    if compared is not None:
+        # others begin to be something else somewhere within a gap behind the best one
+        behind = (behind + known.border * trust * compared.own.gap).clamp(-CLEAR, CLEAR)
+        slope, bias = known.plain if settings.fusion == "agreement" else known.match[::2]
+    logit = slope * behind + bias
+    if contrast is not None:
+        logit = known.match[0] * behind + known.match[1] * contrast + known.match[2]
+    return Evidence(odds, logit.sigmoid() * admissible, _present(contrast, admissible, known))
 
 
 def error_variance(compared: Compared, admissible: Tensor, known: Calibration) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -36,6 +38,7 @@ class BatchJob:
     choice: ModelChoice
     out: Path
     previews: bool
+    each: bool
     workers: int
     fresh: bool
 
@@ -49,36 +52,71 @@ class Painter:
         choice: of models.
         out: folder for the masks.
         previews: also write overlay, heat map and candidates.
+        each: also write a mask for each object.
     """
 
-    def __init__(self, choice: ModelChoice, out: Path, previews: bool) -> None:
+    def __init__(self, choice: ModelChoice, out: Path, previews: bool, each: bool) -> None:
         self.choice = choice
         self.out = out
         self.previews = previews
+        self.each = each
         self._models: Models | None = None
 
     def __call__(self, entry: Entry) -> list[Record]:
         """Do one picture. What cannot be read has its error in its record."""
         self._models = self._models or self.choice.load()
         try:
-            expressions = parse_lines(entry.lines)
-            answers = answer_picture(entry.path, expressions, self._models)
-        except (ImageError, MaskError, ExpressionError) as error:
+            answers = _answer(entry.path, entry.lines, self._models)
+        except (ImageError, MaskError) as error:
             return failed(entry, str(error))
-        slugs = file_names([line_of(answer.result.expression) for answer in answers])
+        names = file_names([_name(each) for each in answers])
         return [
-            self._write(entry, number, answer, slug, self._models.variant)
-            for number, (answer, slug) in enumerate(zip(answers, slugs, strict=True))
+            {"image": entry.image, "id": line, "error": answer}
+            if isinstance(answer, str)
+            else self._write(entry, line, answer, name, self._models.variant)
+            for line, answer, name in zip(answered_lines(entry), answers, names, strict=True)
         ]
 
-    def _write(self, entry: Entry, number: int, answer: Answer, slug: str, variant: str) -> Record:
+    def _write(self, entry: Entry, line: str, answer: Answer, slug: str, variant: str) -> Record:
         base = self.out / f"{mask_name(entry.image)}.{slug}"
-        told = hand_out(answer, entry.path, base, variant)
+        told = hand_out(answer, entry.path, base, variant, each=self.each)
         if self.previews:
             write_previews(answer.picture, answer.result, base)
         # relative to the list and to the folder, so that both may move
-        mask = Path(str(told["mask"])).name
-        return {**told, "id": entry.lines[number], "image": entry.image, "mask": mask}
+        for each in (told, *cast(list[dict[str, object]], told["objects"])):
+            if "mask" in each:
+                each["mask"] = Path(str(each["mask"])).name
+        return {**told, "id": line, "image": entry.image}
+
+
+def _answer(path: Path, lines: Sequence[str], models: Models) -> list[Answer | str]:
+    """One answer a line that has one, or why it has none; a bad line keeps no other from it."""
+    try:
+        return list(answer_picture(path, parse_lines(lines), models))
+    except ExpressionError as error:
+        negative = [line for line in lines if _is_negative(line)]
+        positive = [line for line in lines if line not in negative]
+        if len(positive) <= 1:
+            return [str(error)]
+        alone = [[line, *negative] for line in positive]
+        return [answer for each in alone for answer in _answer(path, each, models)]
+
+
+def _is_negative(line: str) -> bool:
+    try:
+        return all(each.negative for each in parse_lines([line]))
+    except ExpressionError:  # it is told of in a record of its own
+        return False
+
+
+def _name(answer: Answer | str) -> str:
+    return answer if isinstance(answer, str) else line_of(answer.result.expression)
+
+
+def answered_lines(entry: Entry) -> list[str]:
+    """The lines that have a record: not the negative ones, unless there are no others."""
+    positive = [line for line in entry.lines if not _is_negative(line)]
+    return positive or ["\n".join(entry.lines)]
 
 
 def mask_name(image: str) -> str:
@@ -90,9 +128,15 @@ def mask_name(image: str) -> str:
     return f"{name}-{sha256(image.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
+def _masks(record: Record) -> list[str]:
+    told = [record, *record.get("objects", [])]
+    return [each["mask"] for each in told if each.get("mask")]
+
+
 def failed(entry: Entry, reason: str) -> list[Record]:
     """The records of a picture that could not be done."""
-    return [{"image": entry.image, "id": line, "error": reason} for line in entry.lines]
+    wanted = answered_lines(entry)
+    return [{"image": entry.image, "id": line, "error": reason} for line in wanted]
 
 
 def run_batch(job: BatchJob, work: Work) -> bool:
@@ -113,16 +157,17 @@ def run_batch(job: BatchJob, work: Work) -> bool:
     if job.workers > 1 and ":" in job.choice.device:
         raise click.UsageError("Every worker is given its own GPU. Say --device cuda.")
     entries = load_manifest(job.manifest)
-    about = {"version": version(), "previews": job.previews, **job.choice.describe()}
+    switches = {"previews": job.previews, "each": job.each}
+    about = {"version": version(), **switches, **job.choice.describe()}
     missing = 0
     with open_records(open_folder(job.out), about, fresh=job.fresh) as records:
         done = records.resume(
-            {entry.image: entry.lines for entry in entries},
-            lambda record: "mask" not in record or (job.out / record["mask"]).is_file(),
+            {entry.image: answered_lines(entry) for entry in entries},
+            lambda record: all((job.out / mask).is_file() for mask in _masks(record)),
         )
         todo = [entry for entry in entries if entry.image not in done]
         work.begin(len(todo), "pictures")
-        painter = Painter(job.choice, job.out, job.previews)
+        painter = Painter(job.choice, job.out, job.previews, job.each)
         with hire(
             painter, min(job.workers, max(1, len(todo))), gpus=job.choice.device != "cpu"
         ) as crew:
@@ -130,8 +175,9 @@ def run_batch(job: BatchJob, work: Work) -> bool:
                 found = failed(entry, result.reason) if isinstance(result, Lost) else result
                 records.append(found)
                 work.advance(1, entry.path.name)
-                if error := found[0].get("error"):
-                    missing += 1
+                errors = dict.fromkeys(each["error"] for each in found if "error" in each)
+                missing += bool(errors)
+                for error in errors:
                     work.trouble(f"{entry.image}: {error}")
     told = f"{len(entries) - missing} of {len(entries)} pictures done"
     work.result(f"{told}; masks and records.jsonl are in {job.out}.")

@@ -71,6 +71,23 @@ TEXT_ENCODER_CONFIG: Config = {
     "pad_token_id": 49_407,
 }
 
+# SD 3's layout. ComfyUI's class has heads of 64 and as many as the width allows; the table of
+# positions has one row a place, so that a side may be three times as long as in training.
+TRANSFORMER_CONFIG: Config = {
+    "sample_size": 96,
+    "patch_size": 2,
+    "in_channels": 4,
+    "out_channels": 4,
+    "num_layers": 4,
+    "attention_head_dim": 64,
+    "num_attention_heads": 2,
+    "joint_attention_dim": 64,
+    "caption_projection_dim": 128,
+    "pooled_projection_dim": 64,
+    "pos_embed_max_size": 48,
+    "qk_norm": "rms_norm",
+}
+
 SAM_IMAGE_SIZE = 128
 SAM_CONFIG: Config = {
     "patch": 8,

@@ -80,6 +80,20 @@ class Capture:
         if query.shape[1] != h * w:
             raise ValueError(f"layer {layer}: {query.shape[1]} places do not form a {h} x {w} grid")
         maps = word_attention(query, key, heads, self._weights, logits=self._logits)
+        self.keep(layer, maps, heads=heads, grid_hw=grid_hw)
+
+    def keep(self, layer: str, maps: Tensor, *, heads: int, grid_hw: tuple[int, int]) -> None:
+        """Take one layer's maps, computed elsewhere, such as by `refdiff_core.seeing.joint`.
+
+        Args:
+            layer: the layer's name.
+            maps: float32 (B, G, h * w).
+            heads: of the self-attention that maps are spread along.
+            grid_hw: (h, w).
+
+        Raises:
+            PassComplete: after the last layer asked for.
+        """
         if self.propagation:
             seen = self._self.pop(layer)
             for _ in range(self.propagation):

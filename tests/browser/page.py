@@ -110,9 +110,16 @@ class Page:
         self.page = page
         self.server = server
         self.errors: list[str] = []
+        self.console: list[str] = []
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", lambda error: self.console.append(f"{error} {error.stack}"))
+        page.on("console", self._note_message)
         page.on("response", self._note_refusal)
+
+    def _note_message(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.console.append(message.text)
 
     def _note_refusal(self, response: Any) -> None:
         if response.url.endswith("/prompt") and response.status >= 400:
@@ -123,6 +130,10 @@ class Page:
         for key, value in {**SETTINGS, **settings}.items():
             self.server.post(f"/settings/{key}", value)
         self.page.goto(self.server.url)
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Until the page has its nodes."""
         self.page.wait_for_function(READY)
         self.page.wait_for_timeout(1000)  # the page restores the last graph after that
 

@@ -47,9 +47,9 @@ def picture(size_hw=(96, 160)):
 
 
 def load(path):
-    """MODEL, CLIP and VAE; "demo" is the bundled one."""
-    if path == "demo":
-        return ours("nodes._demo").load_demo()
+    """MODEL, CLIP and VAE; "demo" is the bundled U-Net, "demo transformer" the other."""
+    if path.startswith("demo"):
+        return ours("nodes._demo").load_demo(path.removeprefix("demo ").replace("demo", "U-Net"))
     import comfy.sd
 
     return comfy.sd.load_checkpoint_guess_config(path)[:3]

@@ -2,6 +2,8 @@
 
 from hosted import load, ours, read  # isort: skip - finds ComfyUI
 
+from collections import namedtuple
+
 import comfy_extras.nodes_model_advanced as advanced
 import torch
 
@@ -125,3 +127,47 @@ def distilled(_=None):
     }  # fmt: skip
     find = ours("nodes._recording").layers_on
     return [len(find(UNetModel(transformer_depth_middle=mid, **config), 4)) for mid in (-1, -2)]
+
+
+def given(_=None):
+    """Masks, SEGS and pictures as other nodes hand them over, and what comes of each."""
+    host, run, settings = ours("nodes._host"), ours("nodes._run"), ours("refdiff_core.settings")
+    segment = namedtuple("SEG", "cropped_mask confidence crop_region")
+    fuse = lambda hint: run.fuse_batch(hint, None, None, None, settings.Settings())  # noqa: E731
+
+    def area(*seg):
+        found = host.proposals(((96, 160), [segment(*seg)])).sets[0][0]
+        return int(found.draw(0).sum())
+
+    none = fuse(torch.zeros(0, 96, 160))
+    square = torch.zeros(96, 160)
+    square[20:40, 30:60] = 1
+    return {
+        "none": [len(none.results), none.results[0].found, host.message(none)],
+        "drawn": list(host.answer(none, {}).result[0].shape),
+        "list": len(fuse([square, square[None]]).results),
+        "unlike": _said(lambda: host.masks([square, square[:50]])),
+        "past the edge": area(torch.ones(20, 20), 0.9, (150, 86, 170, 106)),
+        "before it": area(torch.ones(20, 20), 0.9, (-10, -10, 10, 10)),
+        "no mask": area(None, None, (150, 86, 170, 106)),
+        "no fit": _said(lambda: area(torch.ones(5, 5), 0.9, (0, 0, 20, 20))),
+        "planes": _said(lambda: host.images(torch.rand(1, 3, 96, 160))),
+        "bytes": _said(lambda: host.images(torch.rand(1, 96, 160, 3) * 255)),
+        "one mask": _one_mask(host, fuse([square, square.flip(1)]), square),
+    }
+
+
+def _one_mask(host, batch, square):
+    both = host.answer(batch, {}, one_mask=True).result[0]
+    each = host.answer(batch, {}).result[0]
+    return [list(both.shape), list(each.shape), torch.equal(both[0], each.amax(0))]
+
+
+def pasted(_=None):
+    """Lines with what prompts are pasted with."""
+    lines = [
+        "<lora:foo:0.8> the red circle", "the red circle BREAK on the left",
+        "/* a\ncomment */ the red circle", "the red circle // round", "a break in the wall",
+    ]  # fmt: skip
+    read_lines = ours("nodes._prompt").read_lines
+    return [[" ".join(each.prompt.split()) for each in read_lines(line)] for line in lines]

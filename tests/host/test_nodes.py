@@ -15,6 +15,7 @@ NODES = {
     "RefDiffCLIPScore": "CLIP Score",
     "RefDiffFuseMasks": "Fuse Masks",
     "RefDiffPick": "Ref-Diff Pick",
+    "RefDiffCutOut": "Cut Out and Crop",
     "RefDiffLoadDemo": "Load Ref-Diff Demo Models",
     "RefDiffLoadSAM": "Load SAM",
     "RefDiffLoadCLIP": "Load CLIP for Scoring",

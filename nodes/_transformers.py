@@ -1,0 +1,279 @@
+"""Attention from the transformer checkpoint that ComfyUI has loaded: SD 3, Flux, Z-Image, ..."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_management
+import torch
+from torch import Tensor
+
+from ..refdiff_core.backends.diffusers_attention import noise_timestep, root_alone, working_size
+from ..refdiff_core.backends.reading import Positions, read_in_batches
+from ..refdiff_core.backends.tokens import with_sinks
+from ..refdiff_core.backends.transformer_families import CROSS, Transformer, transformer_family
+from ..refdiff_core.errors import ModelError, UnavailableError
+from ..refdiff_core.seeing.attention import word_weights
+from ..refdiff_core.seeing.capture import Capture
+from ..refdiff_core.seeing.joint import JointReader, Layout
+from ..refdiff_core.settings import AttentionSettings
+from ..refdiff_core.values import AttentionMap, Expression, Image, Word
+from ._pass import call_model, encode_picture, noise_level, trained_sampling
+from ._words import Placed, place_words, reads_literally
+
+ROWS = 8
+"""Expressions in one pass; more are read in several, so that memory stays bounded."""
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """One expression as the model reads it.
+
+    text: (1, L, width). extra: what belongs to it. placed: where its words are.
+    """
+
+    text: Tensor
+    extra: dict[str, Any]
+    placed: Placed
+
+    @property
+    def chunks(self) -> int:
+        """Its length: texts of one length can share a pass."""
+        return self.placed.length
+
+    def positions(self, word: Word) -> tuple[int, ...]:
+        """Where a word's pieces stand."""
+        return self.placed.positions(word)
+
+    @property
+    def said(self) -> Tensor:
+        """bool (L,): the tokens that are no padding."""
+        tokens = torch.zeros(self.chunks, dtype=torch.bool)
+        tokens[list(self.placed.said)] = True
+        return tokens
+
+
+class TransformerAttention:
+    """An `AttentionSource` over the MODEL, CLIP and VAE of a transformer checkpoint.
+
+    One conditional call of the model on a clone whose attention is seen by an override, which ends
+    the call after the last block that is read.
+
+    Args:
+        model, clip, vae: as ComfyUI's nodes hand them over; none is changed.
+        family: of the model.
+        settings: noise level, resolution, seed, way of reading.
+    """
+
+    def __init__(
+        self, model: Any, clip: Any, vae: Any, family: Transformer, settings: AttentionSettings
+    ) -> None:
+        self.model = model
+        self.clip = clip
+        self.vae = vae
+        self.family = family
+        self.settings = settings
+        self.reading = settings.reading or family.reading
+        _check(family, self.reading, settings)
+
+    def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
+        """See `AttentionSource.read`."""
+        if self.settings.words == "root":
+            expressions = [root_alone(each) for each in expressions]
+        size_hw = (image.shape[0], image.shape[1])
+        seen_hw = working_size(size_hw, self.family, self.settings)
+        latents = encode_picture(self.model, self.vae, image, seen_hw)
+        texts = [self._encode_text(each) for each in expressions]
+
+        def read_rows(rows: list[int], positions: Positions) -> Tensor:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            return self._denoise(latents, seen_hw, [texts[row] for row in rows], positions)
+
+        return read_in_batches(
+            expressions,
+            texts,
+            read_rows,
+            size_hw,
+            most=1 if self.family.one_by_one else ROWS,
+            competing=self.settings.competing,
+        )
+
+    def _encode_text(self, expression: Expression) -> Conditioning:
+        """Never padded: what a text encoder adds is part of how the model reads."""
+        keys, sinks = self.family.tokens, self.settings.sinks
+        said = with_sinks(expression.text, sinks)
+        prompt = with_sinks(getattr(expression, "prompt", "") or expression.text, sinks)
+        groups = self.clip.tokenize(prompt)
+        if prompt != said and reads_literally(self.clip, groups, prompt, keys):
+            groups = self.clip.tokenize(said)
+        found = self.clip.encode_from_tokens(groups, return_pooled=True, return_dict=True)
+        found.pop("conditioning_byt5small", None)  # HunyuanImage's, of what is to be written
+        text, empty = found.pop("cond"), self.clip.tokenize("")
+        placed = place_words(self.clip, groups, empty, said, text.shape[1], keys)
+        return Conditioning(text, found, placed)
+
+    def _denoise(
+        self,
+        latents: Tensor,
+        seen_hw: tuple[int, int],
+        texts: Sequence[Conditioning],
+        positions: Positions,
+    ) -> Tensor:
+        """The words' maps, float32 (E, G, h, w), from one call of the model."""
+        network, length = self.model.get_model_object("diffusion_model"), texts[0].chunks
+        weights = word_weights(positions, length)
+        blocks = [str(block) for block in self.family.blocks_of(_depth(network, self.family))]
+        capture = Capture(blocks, weights, propagation=self.settings.propagation)
+        grid_hw = (seen_hw[0] // self.family.cell, seen_hw[1] // self.family.cell)
+        layout = lay_out(self.family, network, grid_hw, length, reference=self.settings.reference)
+        said = torch.stack([text.said for text in texts])
+        model = watched_clone(self.model, JointReader(capture, layout, weights, said, self.reading))
+        sampling = trained_sampling(self.model)
+        model.add_object_patch("model_sampling", sampling)
+        extra = {**_joined([text.extra for text in texts]), **self._shown(latents)}
+        sigma = noise_level(sampling, self._timestep())
+        text = torch.cat([each.text for each in texts])
+        call_model(model, latents, text, extra, sigma, self.settings.seed)
+        if capture.pending:
+            raise UnavailableError(
+                "The model was run without its attention being seen where it was expected. "
+                "Connect the model before the node that replaces its layers or changes its size; "
+                "models in a form of their own, such as Nunchaku's, cannot be read."
+            )
+        return capture.word_maps()
+
+    def _timestep(self) -> int:
+        if self.settings.reference and self.settings.timestep is None:
+            return 1000  # the first step of making a picture: nothing but noise
+        return noise_timestep(self.family, self.settings)
+
+    def _shown(self, latents: Tensor) -> dict[str, Any]:
+        """What the model sees beside the noisy picture."""
+        shown: dict[str, Any] = {}
+        if self.family.inpainting:
+            shown["concat_latent_image"] = latents
+            shown["concat_mask"] = torch.zeros_like(latents[:, :1])  # nothing is masked
+        if self.settings.reference:
+            shown["reference_latents"] = [latents]
+        return shown
+
+
+def family_of_transformer(model: Any) -> Transformer | None:
+    """The family of a MODEL that is a transformer of a known kind, else None."""
+    return transformer_family(each.__name__ for each in type(model.model.model_config).__mro__)
+
+
+def _check(family: Transformer, reading: str, settings: AttentionSettings) -> None:
+    if family.kind == CROSS and reading == "output":
+        raise ModelError(
+            f"In {family.name} the picture asks the words: they have no outputs to compare. Use "
+            "the reading 'all' or 'text'."
+        )
+    if settings.reference and not family.reference:
+        raise ModelError(
+            f"{family.name} cannot be shown a clean picture to edit. Leave the reference off."
+        )
+
+
+def _depth(network: Any, family: Transformer) -> int:
+    blocks = getattr(network, family.stack, None)
+    if blocks is None:
+        raise UnavailableError(
+            f"This model ({type(network).__name__}) is not built like {family.name} in ComfyUI, so "
+            "its attention cannot be read. Use the ordinary weights."
+        )
+    return len(blocks)
+
+
+def lay_out(
+    family: Transformer,
+    network: Any,
+    grid_hw: tuple[int, int],
+    length: int,
+    *,
+    reference: bool = False,
+) -> Layout:
+    """Where a family's attention has text and picture.
+
+    Args:
+        family: of the model.
+        network: the model itself: ComfyUI 0.3.64 has some families' pictures first.
+        grid_hw: the picture's places.
+        length: tokens of the conditioning.
+        reference: the places are those of a clean picture of the same size.
+    """
+    if family.kind == CROSS:
+        keys = max(length, family.fill_right)
+        return Layout(0, 0, length, grid_hw, cross=True, keys=keys)
+    places = _filled(grid_hw[0] * grid_hw[1], family.pad)
+    filled = max(length, family.fill_left)
+    first_block = getattr(network, family.stack)[0]
+    if family.image_first or getattr(first_block, "flipped_img_txt", False):
+        return Layout(family.before, family.before + places, length, grid_hw)
+    image = family.before + _filled(filled, family.pad)
+    if reference == (family.reference == "after"):
+        image += places if reference else 0
+    return Layout(image, family.before + filled - length, length, grid_hw)
+
+
+def _filled(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
+
+
+def _joined(extras: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What belongs to several texts, row by row where it has rows."""
+    first = extras[0]
+    return {
+        key: torch.cat([extra[key] for extra in extras])
+        if len(extras) > 1 and isinstance(value, Tensor) and value.ndim > 1
+        else value
+        for key, value in first.items()
+    }
+
+
+def watched_clone(model: Any, reader: JointReader) -> Any:
+    """A clone of the model every attention call of which a reader sees.
+
+    Another pack's override stays where it is: it still does the work.
+    """
+    clone = model.clone()
+    options = clone.model_options["transformer_options"]
+    previous = options.get("optimized_attention_override")
+    options["optimized_attention_override"] = Override(reader, previous)
+    return clone
+
+
+@dataclass(eq=False)
+class Override:
+    """ComfyUI's "optimized_attention_override": shows a call to the reader, then has it done."""
+
+    reader: JointReader
+    previous: Callable[..., Tensor] | None
+
+    def __call__(
+        self,
+        func: Callable[..., Tensor],
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        heads: int,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Tensor:
+        def attend() -> Tensor:
+            if self.previous is None:
+                return func(q, k, v, heads, *args, **kwargs)
+            return self.previous(func, q, k, v, heads, *args, **kwargs)
+
+        mask = args[0] if args else kwargs.get("mask")
+        if kwargs.get("skip_reshape"):
+            return self.reader.see(q, k, attend, mask)
+        size = q.shape[-1] // heads
+        by_head = (each.unflatten(-1, (-1, size)).transpose(1, 2) for each in (q, k))
+        return self.reader.see(*by_head, attend, mask)
+
+    def __deepcopy__(self, _memo: Any) -> Override:
+        """ComfyUI 0.3.64 copies what is in the options; what is recorded must arrive here."""
+        return self

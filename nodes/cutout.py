@@ -1,0 +1,149 @@
+"""The thing by itself: cut out, on a colour, cropped with a margin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..refdiff_core.errors import MaskError, RefDiffError
+from ..refdiff_core.seeing.proposals import mask_boxes
+from ._host import images, masks, to_host
+from ._schema import CATEGORY, schema
+
+
+class RefDiffCutOut(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        number = "Of the crop, in the picture's pixels: connect it where the crop is put back."
+        return schema(
+            node_id="RefDiffCutOut",
+            display_name="Cut Out and Crop",
+            category=CATEGORY,
+            description="What a mask shows, by itself: cut out with a clear background, on a plain "
+            "colour, and cropped with a margin, with the numbers to put the crop back.",
+            search_aliases=[
+                "cut out", "cutout", "remove", "remove background", "transparent background",
+                "crop to mask", "crop and stitch", "colour fill", "color fill", "extract object",
+            ],
+            inputs=[
+                io.Image.Input("image", tooltip="The picture that the mask was made for."),
+                io.Mask.Input("mask", tooltip="Such as Ref-Diff Segment's; soft edges stay soft."),
+                io.Int.Input(
+                    "margin", default=32, min=0, max=4096,
+                    tooltip="Pixels around the thing that the crop shows, as far as there are any.",
+                ),
+                io.Int.Input(
+                    "multiple", default=8, min=1, max=512,
+                    tooltip="The crop's sides divide by it, in pixels: 8 for most models.",
+                ),
+                io.String.Input(
+                    "color", default="#ffffff",
+                    tooltip="Of the plain background, as #rrggbb or #rgb.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    "cut_out", display_name="cut-out",
+                    tooltip="Everything else is clear: four channels, to be saved as PNG.",
+                ),
+                io.Image.Output(
+                    "on_color", display_name="on color", tooltip="The thing on the plain colour."
+                ),
+                io.Image.Output(
+                    "crop", display_name="crop", is_output_list=True,
+                    tooltip="The picture around the thing, one for each mask; the whole picture "
+                    "where a mask is empty.",
+                ),
+                io.Mask.Output(
+                    "crop_mask", display_name="crop mask", is_output_list=True,
+                    tooltip="The mask of the crop.",
+                ),
+                io.Int.Output("x", display_name="x", is_output_list=True, tooltip=number),
+                io.Int.Output("y", display_name="y", is_output_list=True, tooltip=number),
+                io.Int.Output("width", display_name="width", is_output_list=True, tooltip=number),
+                io.Int.Output("height", display_name="height", is_output_list=True, tooltip=number),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, image: Tensor, mask: Tensor, margin: int, multiple: int, color: str
+    ) -> io.NodeOutput:
+        pairs, plain = pair_up(image, mask), read_color(color)
+        clear = [torch.cat([picture, soft[..., None]], -1) for picture, soft in pairs]
+        filled = [torch.lerp(plain.expand_as(each), each, soft[..., None]) for each, soft in pairs]
+        boxes = [crop_box(soft, margin, multiple) for _, soft in pairs]
+        crops = [crop(picture, box) for (picture, _), box in zip(pairs, boxes, strict=True)]
+        cut = [crop(soft, box) for (_, soft), box in zip(pairs, boxes, strict=True)]
+        numbers = [list(each) for each in zip(*boxes, strict=True)]
+        return io.NodeOutput(to_host(clear), to_host(filled), crops, cut, *numbers)
+
+
+def pair_up(image: Tensor, mask: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Each mask with its picture; several masks of each picture lie one behind the other.
+
+    Raises:
+        MaskError: sizes or numbers do not fit.
+    """
+    pictures, soft = images(image), masks(mask).clamp(0, 1)
+    if soft.shape[1:] != pictures[0].shape[:2]:
+        raise MaskError(
+            f"The mask is {soft.shape[2]} x {soft.shape[1]} pixels, but the picture is "
+            f"{pictures[0].shape[1]} x {pictures[0].shape[0]}. Resize one of them."
+        )
+    if not len(soft) or len(soft) % len(pictures):
+        raise MaskError(
+            f"There are {len(soft)} masks for {len(pictures)} pictures. Connect the picture that "
+            "the masks were made for."
+        )
+    each = len(soft) // len(pictures)
+    return [(pictures[at // each], one) for at, one in enumerate(soft)]
+
+
+def crop(values: Tensor, box: tuple[int, int, int, int]) -> Tensor:
+    """A part of one picture or mask, as a batch of one."""
+    x, y, width, height = box
+    return to_host([values[y : y + height, x : x + width]])
+
+
+def crop_box(mask: Tensor, margin: int, multiple: int) -> tuple[int, int, int, int]:
+    """x, y, width and height of what is above zero, with a margin; all of it where nothing is.
+
+    Sides divide by ``multiple`` where the picture has room for that.
+    """
+    height, width = mask.shape
+    if not bool((mask > 0).any()):
+        return 0, 0, width, height
+    x0, y0, x1, y1 = (int(edge) for edge in mask_boxes(mask[None] > 0)[0])
+    x, wide = _span(x0 - margin, x1 + margin, width, multiple)
+    y, high = _span(y0 - margin, y1 + margin, height, multiple)
+    return x, y, wide, high
+
+
+def _span(start: int, end: int, most: int, multiple: int) -> tuple[int, int]:
+    """Start and length inside [0, most), the length a multiple where there is room."""
+    start, end = max(0, start), min(most, end)
+    length = -(-(end - start) // multiple) * multiple
+    if length > most:
+        length = max(most // multiple * multiple, end - start)
+    start = max(0, min(start - (length - (end - start)) // 2, most - length))
+    return start, length
+
+
+def read_color(text: str) -> Tensor:
+    """RGB in [0, 1] of #rrggbb or #rgb.
+
+    Raises:
+        RefDiffError: it is neither.
+    """
+    digits = text.strip().lstrip("#")
+    if not re.fullmatch(r"[0-9a-fA-F]{3}|[0-9a-fA-F]{6}", digits):
+        raise RefDiffError(f"'{text}' is no colour. Write it as #rrggbb, such as #ffffff.")
+    pairs: Sequence[str] = [each * 2 for each in digits] if len(digits) == 3 else [
+        digits[at : at + 2] for at in (0, 2, 4)
+    ]  # fmt: skip
+    return torch.tensor([int(pair, 16) / 255 for pair in pairs])

@@ -1,0 +1,243 @@
+"""Reading words where text and picture attend together, as in transformer checkpoints.
+
+A transformer's attention has text and picture in one sequence ("joint"), or the picture asks the
+text as in a U-Net ("cross"). A host adapter shows `JointReader` every attention call of the pass;
+the reader finds the blocks that are asked for by the lengths of the calls and records them.
+
+Sources of the readings: softmax over all keys, Seg4Diff (arXiv 2509.18096, code) and the U-Net's
+own; output space, ConceptAttention (arXiv 2502.04320, code).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .attention import SCORES_AT_ONCE
+from .capture import Capture
+
+READINGS = ("all", "text", "output")
+"""How places are compared with words: see `JointReader`."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where an attention call keeps the words and the places of the picture.
+
+    image: the first place among the queries. text: where the conditioning's first token lies among
+    the keys. tokens: of the conditioning. grid_hw: (h, w), the picture's places.
+    cross: queries are places only, keys text only, ``keys`` of them.
+    """
+
+    image: int
+    text: int
+    tokens: int
+    grid_hw: tuple[int, int]
+    cross: bool = False
+    keys: int = 0
+
+    @property
+    def places(self) -> slice:
+        """The picture's places among the queries, row by row."""
+        return slice(self.image, self.image + self.grid_hw[0] * self.grid_hw[1])
+
+    def holds(self, query: Tensor, key: Tensor) -> bool:
+        """Whether a call with queries and keys (B, heads, tokens, d) has both text and picture.
+
+        Calls of one of them alone, as in refiners, are too short; what else may stand in the
+        sequence, such as padding or another picture, makes it longer.
+        """
+        places, keys = query.shape[2], key.shape[2]
+        if self.cross:
+            return bool(places == self.places.stop and keys == self.keys)
+        return bool(places == keys >= max(self.places.stop, self.text + self.tokens))
+
+
+@dataclass
+class JointReader:
+    """Sees every attention call of a pass and records the n-th that fits the layout as block n.
+
+    capture: takes the maps; its layers are named "0", "1", ... . layout: of the calls.
+    weights: float32 (B, tokens, G) from `word_weights`. said: bool (B, tokens), which tokens of
+    the text are no padding. reading: "all" for the softmax over all keys; "text" for one over the
+    text that was said, so that nothing is lost to padding and other sinks; "output" for what
+    ConceptAttention does, a softmax over the same tokens of how alike attention's outputs are.
+    """
+
+    capture: Capture
+    layout: Layout
+    weights: Tensor
+    said: Tensor
+    reading: str = "all"
+    blocks: int = 0
+
+    def see(
+        self, query: Tensor, key: Tensor, attend: Callable[[], Tensor], mask: Tensor | None = None
+    ) -> Tensor:
+        """One attention call: note what is asked for, and give what ``attend`` gives.
+
+        Args:
+            query: (B, heads, S, d).
+            key: (B, heads or fewer, L, d).
+            attend: the call itself; gives (B, S, heads * d), or (B, heads, S, d).
+            mask: the call's own, boolean or added to the scores, (..., S or 1, L) or None.
+
+        Raises:
+            PassComplete: after the last block asked for.
+        """
+        if not self.layout.holds(query, key):
+            return attend()
+        name, self.blocks = str(self.blocks), self.blocks + 1
+        if name not in self.capture.pending:
+            return attend()
+        if self.reading == "output":
+            output = attend()
+            self._keep(name, query, key, self._likeness(output))
+            return output
+        self._keep(name, query, key, self._attention(query, key, mask))
+        return attend()
+
+    def _attention(self, query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
+        q = query[:, :, self.layout.places]
+        text = slice(self.layout.text, self.layout.text + self.layout.tokens)
+        rows = _rows(mask, self.layout.places, query.shape[2])
+        if self.reading == "text":
+            k = _for_all_heads(key[:, :, text], query)
+            own = None if rows is None else rows[..., text]
+            return attention_among(q, k, self.weights, self.said, own)
+        after = key.shape[2] - text.stop
+        weights = F.pad(self.weights, (0, 0, text.start, after))
+        return attention_over_all(q, _for_all_heads(key, query), weights, rows)
+
+    def _likeness(self, output: Tensor) -> Tensor:
+        out = output.transpose(1, 2).flatten(2) if output.ndim == 4 else output
+        text = slice(self.layout.text, self.layout.text + self.layout.tokens)
+        return likeness(out[:, self.layout.places], out[:, text], self.weights, self.said)
+
+    def _keep(self, name: str, query: Tensor, key: Tensor, maps: Tensor) -> None:
+        if self.capture.propagation and not self.layout.cross:
+            pair = (query, _for_all_heads(key, query))
+            places = (each[:, :, self.layout.places].transpose(1, 2).flatten(2) for each in pair)
+            self.capture.record_self(name, *places)
+        self.capture.keep(name, maps, heads=query.shape[1], grid_hw=self.layout.grid_hw)
+
+
+def _for_all_heads(key: Tensor, query: Tensor) -> Tensor:
+    return key.repeat_interleave(query.shape[1] // key.shape[1], 1)
+
+
+def attention_over_all(
+    query: Tensor, key: Tensor, weights: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """Attention of every place to every word among all keys, averaged over heads and pieces.
+
+    The words' columns take the place of the values in the host's own fast attention, so that
+    nothing of the size places x keys is ever held.
+
+    Args:
+        query: (B, heads, T, d).
+        key: (B, heads, L, d).
+        weights: float32 (B, L, G) from `word_weights`.
+        mask: (..., T or 1, L), boolean or added to the scores, or None.
+
+    Returns:
+        float32 (B, G, T), probabilities.
+    """
+    words = weights.to(query).split(query.shape[-1], -1)  # at most as many as values are wide
+    maps = [_attend_to(query, key, columns, mask) for columns in words]
+    return (torch.cat(maps, -1) / query.shape[1]).transpose(1, 2)
+
+
+def _attend_to(query: Tensor, key: Tensor, columns: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention with words for values, summed over heads: float32 (B, T, G)."""
+    # fast attention wants values as wide as keys
+    values = F.pad(columns, (0, query.shape[-1] - columns.shape[-1]))[:, None]
+    total = torch.zeros(len(query), query.shape[2], columns.shape[-1], device=query.device)
+    for at in _heads_at_once(query):
+        q, k = query[:, at], key[:, at]
+        rows = mask[:, at] if mask is not None and mask.shape[1] > 1 else mask
+        shared = values.expand(-1, q.shape[1], -1, -1)
+        out = F.scaled_dot_product_attention(q, k, shared, attn_mask=rows)
+        total += out[..., : columns.shape[-1]].float().sum(1)
+    return total
+
+
+def attention_among(
+    query: Tensor, key: Tensor, weights: Tensor, said: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """As `attention_over_all`, but the softmax is over some of the keys only.
+
+    Args:
+        query: (B, heads, T, d).
+        key: (B, heads, L, d).
+        weights: float32 (B, L, G) from `word_weights`.
+        said: bool (B, L), which keys count.
+        mask: as there.
+
+    Returns:
+        float32 (B, G, T), probabilities.
+    """
+    columns, closed = _columns(said, query.device)
+    k, picked = key[:, :, columns].float(), weights.to(query.device)[:, columns]
+    rows = max(1, SCORES_AT_ONCE // (k.shape[0] * k.shape[1] * max(1, k.shape[2])))
+    maps = []
+    for start in range(0, query.shape[2], rows):
+        part = slice(start, start + rows)
+        scores = query[:, :, part].float() * query.shape[-1] ** -0.5 @ k.transpose(-1, -2)
+        if mask is not None:
+            own = mask[..., part, :] if mask.shape[-2] > 1 else mask
+            scores = _masked(scores, own[..., columns])
+        scores = scores.masked_fill(closed[:, None, None], -torch.inf).softmax(-1)
+        maps.append(scores.mean(1) @ picked)
+    return torch.cat(maps, 1).transpose(1, 2)
+
+
+def _masked(scores: Tensor, mask: Tensor) -> Tensor:
+    return scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+
+
+def likeness(places: Tensor, words: Tensor, weights: Tensor, said: Tensor) -> Tensor:
+    """How much a place's attention output is like a word's, against the text's other tokens.
+
+    Args:
+        places: (B, T, heads * d), the outputs of the picture's places.
+        words: (B, L, heads * d), those of the text's tokens.
+        weights: float32 (B, L, G) from `word_weights`.
+        said: bool (B, L), which tokens count.
+
+    Returns:
+        float32 (B, G, T), probabilities.
+
+    Source: ConceptAttention, arXiv 2502.04320: dot products of outputs, softmax over concepts.
+    Concepts are tokens of their own there; here they are the text's.
+    """
+    columns, closed = _columns(said, words.device)
+    scores = places.float() @ words[:, columns].float().transpose(1, 2)
+    scores = scores.masked_fill(closed[:, None], -torch.inf).softmax(-1)
+    return (scores @ weights.to(words.device)[:, columns]).transpose(1, 2)
+
+
+def _columns(said: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Which keys count for any text, int64 (C,), and which of them not for this one (B, C)."""
+    columns = said.any(0).nonzero().flatten()
+    return columns.to(device), ~said[:, columns].to(device)
+
+
+def _rows(mask: Tensor | None, places: slice, length: int) -> Tensor | None:
+    """The places' rows of a mask, with dimensions for batch and heads in front."""
+    if mask is None:
+        return None
+    while mask.ndim < 4:
+        mask = mask[None] if mask.ndim == 2 else mask[:, None]
+    return mask[:, :, places] if mask.shape[2] == length and length > 1 else mask
+
+
+def _heads_at_once(query: Tensor) -> list[slice]:
+    """Parts of the heads whose outputs take about as much memory as scores may."""
+    per_head = query.shape[0] * query.shape[2] * query.shape[3]
+    count = max(1, SCORES_AT_ONCE // 2 // per_head)
+    return [slice(at, at + count) for at in range(0, query.shape[1], count)]

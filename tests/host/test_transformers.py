@@ -1,0 +1,50 @@
+"""Transformer checkpoints: tiny random models of ComfyUI's real classes through the real nodes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from server import Graph, running
+
+FAMILIES = (
+    "sd3", "sd3.5-medium", "flux", "chroma", "flux2", "klein", "qwen-image", "z-image", "lumina2",
+    "auraflow", "omnigen2", "krea2", "hunyuan-image", "hidream", "cosmos-predict2", "anima", "wan",
+)  # fmt: skip
+NEWER = {"flux2", "klein", "z-image", "krea2", "anima"}
+"""Not in ComfyUI 0.3.64."""
+TEXT = "the red circle\nthe circle left of the square\n" + "a red circle " * 12 + "and a cat"
+ATTENTION = {"timestep": -1, "resolution": 128, "seed": 0, "sharpen": 0.0, "words": "content"}
+
+
+@pytest.fixture(scope="module")
+def tiny_server(comfy_root, tmp_path_factory):
+    base = tmp_path_factory.mktemp("tiny")
+    (base / "custom_nodes").mkdir()
+    (base / "custom_nodes" / "tiny_pack").symlink_to(Path(__file__).with_name("tiny_pack"))
+    with running(comfy_root, base, "--whitelist-custom-nodes refdiff tiny_pack") as host:
+        yield host
+
+
+def prove(server, family, size_hw=(96, 200)):
+    pixels = np.random.default_rng(0).integers(0, 255, (*size_hw, 3), np.uint8)
+    graph = Graph()
+    image = graph.add("LoadImage", image=server.put_image("noise.png", pixels))
+    tiny = graph.add("TinyCheckpoint", family=family)
+    models = {"model": tiny[0], "clip": tiny[1], "vae": tiny[2], "image": image[0]}
+    read = graph.add("RefDiffAttention", **models, expressions=TEXT, **ATTENTION)
+    proof = graph.add("TinyProof", **models, attention=read[0], family=family)
+    return server.run(graph.nodes).outputs[proof.name]["proof"][0]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_words_maps_are_those_of_plain_full_attention(tiny_server, family):
+    if family in NEWER and tiny_server.version.startswith("0.3"):
+        pytest.skip(f"ComfyUI {tiny_server.version} does not have {family}")
+    found = prove(tiny_server, family)
+    assert max(found["maps"].values()) < 1e-4, found["maps"]
+    assert found["alone"] < 1e-4
+    assert found["over the page"] == 0
+    assert found["contrast"] > 0.9
+    assert found["unchanged"]
+    ended, whole = found["calls"]
+    assert 0 < ended < whole

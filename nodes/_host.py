@@ -16,7 +16,7 @@ from torch import Tensor
 from ..refdiff_core.errors import ImageError, MaskError
 from ..refdiff_core.grid import WORKING_SIDE, fits, in_parts
 from ..refdiff_core.pictures.images import check_image, scale_to, shrink
-from ..refdiff_core.pictures.previews import heat_picture, overlay
+from ..refdiff_core.pictures.previews import heat_picture, label, overlay
 from ..refdiff_core.seeing.attention import resize
 from ..refdiff_core.seeing.proposals import mask_boxes
 from ..refdiff_core.values import Image, Proposals, Segmentation
@@ -239,7 +239,10 @@ def to_overlays(batch: ResultBatch, drawn: Tensor) -> Tensor:
     masks_left, shown = iter(drawn), []
     for picture, row in batch.rows:
         small = shrink(picture)
-        shown += [overlay(small, scale_to(next(masks_left).cpu(), size_of(small))) for _ in row]
+        for result in row:
+            mask = scale_to(next(masks_left).cpu(), size_of(small))
+            score = "" if result.score is None else f"   {result.score:.2f}"
+            shown.append(label(overlay(small, mask), mask, result.expression.text + score))
     return to_host(shown)
 
 

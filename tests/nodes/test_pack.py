@@ -111,7 +111,7 @@ def test_blueprints_are_whole(path):
 def test_the_panel_speaks_every_language():
     english = (ROOT / "web" / "js" / "texts.js").read_text()
     keys = set(re.findall(r"^  (\w+): \"", english, re.M))
-    languages = sorted((ROOT / "locales").iterdir())
+    languages = sorted(path for path in (ROOT / "locales").iterdir() if path.name != "en")
     assert [each.name for each in languages] == ["de", "es", "fr", "ja", "ko", "pt", "ru", "zh"]
     for each in languages:
         words = json.loads((each / "main.json").read_text())["refdiffPanel"]

@@ -84,6 +84,13 @@ def test_there_are_five_example_workflows():
     assert len(WORKFLOWS) == 5
 
 
+def test_python_files_can_be_read_where_the_system_has_western_letters_only():
+    """As on a Windows that was not told of UTF-8; other letters are written as escapes."""
+    for path in ROOT.rglob("*.py"):
+        if not {".venv", ".ci", "build"} & {*path.relative_to(ROOT).parts}:
+            path.read_text(encoding="utf-8").encode("cp1252")
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_models_of_example_workflows_can_be_fetched_from_the_page(path):
     for node in json.loads(path.read_text())["nodes"]:

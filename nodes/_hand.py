@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from ..refdiff_core.errors import MaskError
 from ..refdiff_core.grid import fit, working_grid
 from ..refdiff_core.pictures.images import scale_to, shrink
 from ..refdiff_core.settings import Settings
-from ..refdiff_core.values import Drawing, Image, Proposals, Scores, Segmentation
+from ..refdiff_core.values import Drawing, Image, Proposals, Segmentation
 from ._choice import NOTHING, Choice, Made, find_mask, mask_ids, picture_id
 from ._values import ResultBatch
 
@@ -188,20 +188,13 @@ def _with(result: Segmentation, more: Proposals) -> Segmentation:
     proposals = result.proposals.join(more)
     seen = result.attention
     fit = more.quality if seen is None else generative_score(seen.heat.cpu(), more.masks.cpu())
-    nothing = torch.full((len(more),), torch.nan)
-
-    def extend(term: Tensor | None, values: Tensor) -> Tensor | None:
-        return None if term is None else torch.cat([term, values])
-
-    old = result.scores
-    scores = Scores(
-        torch.cat([old.total, fit]),
-        extend(old.generative, fit),
-        extend(old.discriminative, nothing),
-        extend(old.spatial, nothing),
-        extend(old.excluded, nothing),
-    )
-    return replace(result, proposals=proposals, scores=scores)
+    nothing, old = torch.full((len(more),), torch.nan), result.scores
+    longer = {
+        each.name: torch.cat([term, fit if each.name in ("total", "generative") else nothing])
+        for each in fields(old)
+        if (term := getattr(old, each.name)) is not None
+    }
+    return replace(result, proposals=proposals, scores=replace(old, **longer))
 
 
 def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: float) -> Segmentation:
@@ -219,7 +212,13 @@ def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: floa
     order = list(dict.fromkeys([*winners, *ranked]))
     drawing = Drawing(shown, without, partial(finish, settings=settings))
     chosen = torch.tensor(winners).long()
-    return replace(result, drawing=drawing, ranking=torch.tensor(order).long(), winners=chosen)
+    return replace(
+        result,
+        drawing=drawing,
+        ranking=torch.tensor(order).long(),
+        winners=chosen,
+        missing="",  # whoever chose it sees it
+    )
 
 
 def _by_strength(result: Segmentation, threshold: float) -> tuple[Proposals, Proposals]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -225,13 +226,18 @@ def to_scores(batch: ResultBatch, most: int = 20) -> str:
             "score": result.score,
             "objects": len(result.drawing.winners),
             "candidates": [
-                {"total": float(result.scores.total[at]), **result.scores.of(at)}
+                {"total": float(result.scores.total[at]), **_known(result.scores.of(at))}
                 for at in result.ranking[:most].tolist()
             ],
         }
         for index, result in enumerate(batch.results)
     ]
     return json.dumps(rows, indent=1)
+
+
+def _known(scores: dict[str, float]) -> dict[str, float]:
+    """Without those that were never asked of a candidate that a hand made."""
+    return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 
 def to_overlays(batch: ResultBatch, drawn: Tensor) -> Tensor:

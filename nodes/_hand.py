@@ -194,7 +194,7 @@ def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: floa
     """The mask of what was chosen; as it was where nothing was."""
     cut_by_map = threshold > 0 and result.attention is not None
     told = hand.picked or hand.default
-    if not told and (not cut_by_map or result.drawing.whole):
+    if not told and (not cut_by_map or result.drawing.whole or result.missing):
         return result
     ranked = result.ranking.tolist()
     winners = list(told) or result.winners.tolist()
@@ -205,7 +205,9 @@ def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: floa
     order = list(dict.fromkeys([*winners, *ranked]))
     drawing = Drawing(shown, without, partial(finish, settings=settings))
     chosen = torch.tensor(winners).long()
-    return replace(result, drawing=drawing, ranking=torch.tensor(order).long(), winners=chosen)
+    ranking = torch.tensor(order).long()
+    # what a hand chose is there
+    return replace(result, drawing=drawing, ranking=ranking, winners=chosen, missing="")
 
 
 def _by_strength(result: Segmentation, threshold: float) -> tuple[Proposals, Proposals]:

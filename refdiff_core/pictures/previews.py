@@ -90,16 +90,20 @@ def candidates_sheet(image: Image, result: Segmentation, most: int = 12) -> Imag
         most: at most so many candidates.
 
     Returns:
-        float32 (h, w, 3) in [0, 1]; the picture alone, and so labelled, when nothing was found.
+        float32 (h, w, 3) in [0, 1]; the picture alone, and so labelled, when there are no
+        candidates; before them, and so labelled, when what is meant is none of them.
     """
     best = result.ranking[:most].tolist()
     if not best:
         return sheet([_tile(image)], ["nothing found"])
     small = _tile(image)
     masks = [result.proposals.masks[index].cpu() for index in best]
-    tiles = [overlay(small, scale_to(mask, (small.shape[0], small.shape[1]))) for mask in masks]
+    tiles = [small] if result.missing else []
+    tiles += [overlay(small, scale_to(mask, (small.shape[0], small.shape[1]))) for mask in masks]
     totals = [float(result.scores.total[index]) for index in best]
-    return sheet(tiles, [f"{rank}   {total:.3f}" for rank, total in enumerate(totals, 1)])
+    captions = [f"none of them: {result.missing}"] if result.missing else []
+    captions += [f"{rank}   {total:.3f}" for rank, total in enumerate(totals, 1)]
+    return sheet(tiles, captions)
 
 
 def sheet(tiles: Sequence[Image], captions: Sequence[str], columns: int = 4) -> Image:

@@ -18,6 +18,8 @@ from threading import Lock
 import torch
 from torch import Tensor
 
+from .grid import bring
+
 
 class PictureCache:
     """Results within a bound; those used least recently leave first.
@@ -96,7 +98,7 @@ def hashed_once(picture: Tensor, device: torch.device) -> Iterator[Tensor]:
 
     It must not be written to meanwhile.
     """
-    moved = picture.to(device)
+    moved = bring(picture, device)
     token = _hashed.set((moved, cache(lambda: _digest(picture))))
     try:
         yield moved

@@ -47,6 +47,11 @@ def working_grid(size_hw: Size) -> Size:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
+def bring(values: Tensor, device: torch.device) -> Tensor:
+    """Values on a device, without waiting for what it is busy with."""
+    return values.to(device, non_blocking=device.type != "cpu")
+
+
 def in_parts(masks: Tensor) -> tuple[Tensor, ...]:
     """Masks (N, h, w) a few at a time, so that they may be held as numbers; one part at least."""
     at_once = max(1, CELLS_AT_ONCE // max(1, masks[:1].numel()))
@@ -212,9 +217,8 @@ def pack(rows: Tensor) -> Tensor:
 
 
 def unpack(bits: Tensor) -> Tensor:
-    """What `pack` packed, bool (8 C,), of one row uint8 (C,)."""
-    places = torch.arange(8, dtype=torch.uint8, device=bits.device)
-    return ((bits[:, None] >> places) & 1).bool().flatten()
+    """What `pack` packed, bool (..., 8 C), of rows uint8 (..., C) on the CPU."""
+    return torch.from_numpy(np.unpackbits(bits.numpy(), axis=-1, bitorder="little")).bool()
 
 
 def to_grid(masks: Tensor) -> Tensor:

@@ -176,11 +176,10 @@ def _look(
         if models.scorer
         else [None] * len(phrases)
     )
-    figures = zip(_to_cpu(generative), _to_cpu(discriminative), strict=True)
-    return phrases, [
-        (*look, *scores)
-        for look, scores in zip(zip(attention, proposals, strict=True), figures, strict=True)
-    ]
+    scores = _to_cpu([*generative, *discriminative])
+    measured = [each.on_cpu() for each in proposals]
+    looks = zip(attention, measured, scores[: len(phrases)], scores[len(phrases) :], strict=True)
+    return phrases, list(looks)
 
 
 def read_maps(
@@ -217,7 +216,10 @@ def propose_masks(
     Raises:
         MaskError: the masks lie on another grid than the picture's.
     """
-    return [_of_size(each, size_hw) for each in proposer.propose(seen, attention)]
+    found = proposer.propose(seen, attention)
+    # each set once: many expressions mostly share one
+    sized = {id(each): _of_size(each, size_hw) for each in found}
+    return [sized[id(each)] for each in found]
 
 
 Seen = TypeVar("Seen", AttentionMap, Proposals)

@@ -49,6 +49,12 @@ class PictureCache:
         size = f"{self.bytes / 2**20:.1f} of {self.max_bytes / 2**20:.0f} MiB"
         return f"PictureCache({len(self)} results, {size}, {self.hits} hits, {self.misses} misses)"
 
+    def clear(self) -> None:
+        """Let everything go."""
+        with self._lock:
+            self._kept.clear()
+            self.bytes = 0
+
     def get(self, key: Hashable) -> tuple[Tensor, ...] | None:
         """The result kept by this name, None where there is none. Not to be written to."""
         with self._lock:

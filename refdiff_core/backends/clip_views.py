@@ -138,8 +138,10 @@ def cut_out(
     if surround == "black":
         return shown * inside
     if surround == "mean":
-        return torch.where(inside, shown, planes.mean((1, 2))[:, None, None])
-    return torch.where(inside, shown, _sample_picture(_blur(planes), places, sides / size))
+        around = planes.mean((1, 2))[:, None, None]
+    else:
+        around = _sample_picture(_blur(planes), places, sides / size)
+    return around.lerp(shown, inside)
 
 
 def _places(boxes: Tensor, size: int, margin: float) -> tuple[Tensor, Tensor]:
@@ -154,10 +156,11 @@ def _places(boxes: Tensor, size: int, margin: float) -> tuple[Tensor, Tensor]:
 
 
 def _sample_masks(masks: Tensor, places: Tensor) -> Tensor:
-    """Which places (N, S, S, 2), in cells, lie in the mask of their own: bool (N, 1, S, S)."""
+    """How far places (N, S, S, 2), in cells, lie in the mask of their own: (N, 1, S, S)."""
     height, width = masks.shape[1:]
     grid = torch.stack([places[..., 0] / width, places[..., 1] / height], -1) * 2 - 1
-    return F.grid_sample(masks[:, None].float(), grid, align_corners=False) >= 0.5
+    found = F.grid_sample(masks[:, None].float(), grid, mode="bicubic", align_corners=False)
+    return found.clamp(0, 1)
 
 
 def _sample_picture(planes: Tensor, places: Tensor, steps: Tensor) -> Tensor:

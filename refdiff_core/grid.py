@@ -8,6 +8,7 @@ somebody asks for come to the picture's own size, out of the best that is known 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,6 +51,15 @@ def working_grid(size_hw: Size) -> Size:
 def bring(values: Tensor, device: torch.device) -> Tensor:
     """Values on a device, without waiting for what it is busy with."""
     return values.to(device, non_blocking=device.type != "cpu")
+
+
+def fetch(values: Sequence[Tensor]) -> list[Tensor]:
+    """Values of one type on the CPU, from one device by way of one copy."""
+    if len({each.device for each in values}) != 1:
+        return [each.cpu() for each in values]
+    moved = torch.cat([each.flatten() for each in values]).cpu()
+    parts = moved.split([each.numel() for each in values])
+    return [part.view(each.shape) for part, each in zip(parts, values, strict=True)]
 
 
 def in_parts(masks: Tensor) -> tuple[Tensor, ...]:

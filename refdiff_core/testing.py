@@ -17,11 +17,13 @@ from torch import Tensor
 from .demo.scenes import COLORS
 from .grid import working_grid
 from .pictures.images import scale_to
-from .values import AttentionMap, Expression, Image, Proposals
+from .values import AttentionMap, Expression, Image, Likeness, Proposals
 
 HeatFunction = Callable[[Image, Expression], Tensor]
 """From a picture (H, W, 3) and an expression to a heat map float32 (H, W) in [0, 1]."""
 
+AHEAD = 12.0
+"""Log-likelihoods that a region of the very colour is ahead of one of another."""
 SPREAD = 0.25
 """How far a colour may be off, as a distance in the RGB cube, before its similarity fades."""
 
@@ -79,10 +81,12 @@ class FakeScorer:
 
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
-    ) -> list[Tensor]:
+    ) -> list[Likeness]:
         """See `ImageTextScorer.score`; an empty mask scores 0."""
         return [
-            _mean_inside(_on_grid(self.heat(image, expression)), candidates.masks)
+            Likeness.of(
+                _mean_inside(_on_grid(self.heat(image, expression)), candidates.masks), AHEAD, AHEAD
+            )
             for expression, candidates in zip(expressions, proposals, strict=True)
         ]
 

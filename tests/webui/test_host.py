@@ -13,7 +13,7 @@ from refdiff_core.backends.diffusers_attention import DiffusersAttention
 from refdiff_core.language.expression import parse
 from refdiff_core.pictures.images import from_pil
 
-SAM = [0, 0, False, "Ref-Diff demo"]
+SAM = [0, 0, False, 0.15, "Ref-Diff demo"]
 
 
 def bits(mask):

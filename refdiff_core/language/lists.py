@@ -128,7 +128,7 @@ def _join(group: Sequence[Part]) -> str:
 def _stands_alone(part: Part, groups: Sequence[Sequence[Part]], read: Read) -> bool:
     """Whether a part names a thing of its own, rather than to say more of the one before."""
     before = groups[-1]
-    if not _names_something(part.said) or look_up(part.words[0])[0] in "irvpgwfc":
+    if not part.words or not _names_something(part.said) or look_up(part.words[0])[0] in "irvpgwfc":
         return False
     if not _names_something(before[0].said) or read(_join(before)).excluded:
         return False

@@ -159,12 +159,13 @@ PAGE = """\
 # What happens to bad input
 
 Made by `python tests/hostile/attack.py --long --page`, seed {seed}: {total:,} inputs, each of which
-must end in a right answer or in one error of ours. "Raw errors" are exceptions of any other kind
-and processes that died; "wrong answers" are other values than the known ones, code of a file that
-was run, files that were lost or written elsewhere. Memory is bounded to {room} MiB beyond what the
+must end in an answer or in one error of ours. "Raw errors" are exceptions of any other kind and
+processes that died; "wrong answers" are other values than the known ones where an input is whole,
+values out of their range where it is damaged, code of a file that was run, files that were lost or
+written elsewhere. Memory is bounded to {room} MiB beyond what the
 program has when it begins; "peak" is what was used of that.
 
-| kind | inputs tried | right answers | our errors | raw errors | wrong answers | peak, MiB |
+| kind | inputs tried | answers | our errors | raw errors | wrong answers | peak, MiB |
 |---|---:|---:|---:|---:|---:|---:|
 {rows}
 

@@ -163,7 +163,11 @@ def test_previews_are_written_when_asked_for(fakes, scene, tmp_path):
 
 
 def test_long_and_foreign_names(fakes, scene, capsys):
-    texts = ["the red square " + "very " * 100, "das rote Viereck für Ärger", "红色的 red 方块"]
+    texts = [
+        "the red square " + "very " * 100,
+        "das rote Viereck für Ärger",
+        "\u7ea2\u8272\u7684 red \u65b9\u5757",
+    ]
     options = [part for text in texts for part in ("--expression", text)]
     assert segment(scene, *options, "--json") == 0
     for record in records(capsys):

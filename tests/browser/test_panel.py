@@ -34,8 +34,13 @@ def opened(page: Page, request):
     page.open(**{"Comfy.VueNodes.Enabled": request.param})
     page.console.clear()
     yield page
-    said = [each for each in page.console if not any(part in each for part in HARMLESS)]
-    assert said == []
+    assert [each for each in page.console if ours(each)] == []
+
+
+def ours(message):
+    """Whether a message of the console may be about this pack; 0.3.64's page has errors at undo."""
+    of_the_page = "/assets/" in message and "/extensions/refdiff" not in message
+    return not of_the_page and not any(part in message for part in HARMLESS)
 
 
 def scene(number=SCENE):
@@ -105,13 +110,11 @@ def test_a_node_that_has_not_run_says_what_to_do(opened):
 
 def test_three_gestures_lead_from_the_wrong_one_to_the_right_one(opened):
     panel, shown = started(opened, "the red circle")
-    x, y, small = place(SCENE, "red circle", largest=False)
-    before = panel.look()
+    circles = [place(SCENE, "red circle", largest=each) for each in (True, False)]
+    x, y, other = next(each for each in circles if iou(panel.soft() >= 0.5, each[2]) < 0.5)
     panel.click(x, y)
-    after = panel.look()
-    assert after["chosen"] != before["chosen"]
-    assert iou(panel.soft() >= 0.5, small) > 0.8
-    assert iou(rerun(panel, shown), small) > 0.8
+    assert iou(panel.soft() >= 0.5, other) > 0.8
+    assert iou(rerun(panel, shown), other) > 0.8
     shoot(panel, "chosen")
 
 
@@ -265,10 +268,10 @@ def test_lines_have_tabs_and_pictures_have_pages(opened):
     opened.run()
     panel = Panel(opened)
     assert panel.wait()["tabs"] == ["the red circle", "the green square"]
-    assert panel.press("ArrowDown")["tab"] == 1
-    panel.wait()
-    assert panel.press("PageDown")["page"] == 1
-    panel.wait()
+    panel.press("ArrowDown")
+    panel.until(tab=1)
+    panel.press("PageDown")
+    panel.until(page=1, tab=1)
     panel.press("Digit1")
     (kept,) = panel.state().values()
     assert list(kept["picks"]) == ["the green square"]

@@ -119,7 +119,10 @@ export class Panel {
       notes.push(say("elsewhere"));
     const lost = this.picks.filter((each) => this.indexOf(each) === null).length;
     if (lost && !this.pending.length) notes.push(say("lost", { count: lost }));
+    const picked = lost < this.picks.length;
     if (!this.candidates.length) notes.push(say("nothing"));
+    const { missing } = this.answer;
+    if (missing && !picked && !this.sent.notes.includes(missing)) notes.push(missing);
     if (this.sent.notes) notes.push(this.sent.notes);
     if (this.sent.left) notes.push(say("left", { count: this.sent.left }));
     return notes.join(" ");

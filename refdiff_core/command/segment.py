@@ -105,6 +105,8 @@ def _hand_out(
 
 def _tell(record: dict[str, object]) -> str:
     start = f"{record['image']}: {record['expression']}:"
+    if record["missing"]:
+        return f"{start} not found: {record['missing']}, empty mask in {record['mask']}"
     if not record["found"]:
         return f"{start} nothing found, empty mask in {record['mask']}"
     objects = record["objects"]

@@ -67,7 +67,7 @@ def each_input() -> io.Input:
 
 
 def min_present_input() -> io.Input:
-    widget = setting(
+    return setting(
         io.Float,
         "min_present",
         "The mask is empty where the chance that there is such a thing at all is below this. "
@@ -75,7 +75,6 @@ def min_present_input() -> io.Input:
         optional=True,
         **_range(0, 1, 0.01),
     )
-    return advanced(widget)
 
 
 def threshold_input() -> io.Input:

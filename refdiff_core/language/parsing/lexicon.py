@@ -16,7 +16,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from .vocabulary import ADJECTIVES, BODY_PARTS, GARMENTS, NOUNS, PERSONS, THINGS
+from .vocabulary import (
+    ADJECTIVES,
+    BODY_PARTS,
+    GARMENTS,
+    NO_ADVERBS,
+    NOUNS,
+    NOUNS_IN_ED,
+    NOUNS_IN_ING,
+    PERSONS,
+    THINGS,
+)
 
 
 def _list(words: str) -> frozenset[str]:
@@ -135,16 +145,6 @@ DIRECTED = _list(
 )
 """Verbs after which a bare side is a direction ("facing left"), not a position."""
 
-NOUNS_IN_ING = _list(
-    "thing ring string king wing ceiling building painting railing awning icing pudding "
-    "dressing wedding morning evening clothing spring earring swing sling stuffing frosting "
-    "filling something anything bling sibling duckling topping landing living dining parking "
-    "crossing lightning being"
-)
-_NO_ADVERBS = _list("family butterfly assembly monopoly dragonfly firefly belly jelly dolly")
-NOUNS_IN_ED = _list(
-    "seaweed bread breed steed moped bobsled forest chest guest priest harvest radish"
-)
 
 _FRAMES = ("picture", "image", "photo", "scene", "frame", "screen")
 _O_CLOCK = ("o'clock", "o clock", "oclock")
@@ -330,7 +330,7 @@ def look_up(word: str) -> tuple[str, str]:
         return "#", word.lstrip("#")
     if is_verb_form(word):
         return "v", word
-    if word.endswith("ly") and len(word) > 4 and word not in KNOWN_NOUNS | _NO_ADVERBS:
+    if word.endswith("ly") and len(word) > 4 and word not in KNOWN_NOUNS | NO_ADVERBS:
         return "y", word
     return ("a" if is_adjective_form(word) else "n"), word
 

@@ -240,3 +240,16 @@ SINGULARS = frozenset(
     "is was has its his this yes plus less across always perhaps sometimes us bangs "
     "outdoors indoors downstairs upstairs overseas underpants stuffs thanks sheers".split()
 )
+
+NOUNS_IN_ING = frozenset(
+    "thing ring string king wing ceiling building painting railing awning icing pudding "
+    "dressing wedding morning evening clothing spring earring swing sling stuffing frosting "
+    "filling something anything bling sibling duckling topping landing living dining parking "
+    "crossing lightning being".split()
+)
+NO_ADVERBS = frozenset(
+    "family butterfly assembly monopoly dragonfly firefly belly jelly dolly".split()
+)
+NOUNS_IN_ED = frozenset(
+    "seaweed bread breed steed moped bobsled forest chest guest priest harvest radish".split()
+)

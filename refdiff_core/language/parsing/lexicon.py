@@ -26,6 +26,7 @@ from .vocabulary import (
     NOUNS_IN_ING,
     PERSONS,
     THINGS,
+    VERBS,
 )
 
 
@@ -129,12 +130,6 @@ KNOWN_NOUNS = PERSONS | GARMENTS | BODY_PARTS | THINGS | NOUNS
 
 ANYBODY = _list("person man woman guy girl boy kid lady dude child gal gentleman")
 """Persons in no compound: "man bike" is a man with a bike, but "baby bear" is a bear."""
-
-CONTAINERS = _list(
-    "bowl cup glass slice piece bottle plate vase box bag mug jar can carton pot basket tray "
-    "bucket loaf bunch bouquet pile stack row crowd flock herd picture photo painting statue"
-)
-"""Nouns that "of" says the contents of: of "the glass of the wine" no wine owns a glass."""
 
 OWN = ("in", "with", "wearing", "holding")
 """Relations to what somebody wears or has."""
@@ -246,14 +241,6 @@ COMMANDS = _list(
     "find segment select show mask mark pick get give choose highlight locate detect track take see"
 )
 """Verbs that ask for something at the beginning of a line, and are nouns elsewhere."""
-
-VERBS = _list(
-    "sits stands eats rides walks runs plays look looks lays lies sleeps drinks throws catches "
-    "swings jumps faces talks smiles uses sit stand ride walk eat sleep made held worn shown seen "
-    "throw catch kick bitten fallen led driven written drawn says read worn hung torn "
-    "taken lay goes go pulls pushes ridden eaten leans hits reads hangs hung"
-)
-"""Verb forms other than those in -ing."""
 
 RIDES = _list("riding rides driving straddling")
 """Verbs whose object is what the thing is on."""

@@ -201,7 +201,7 @@ def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: floa
     """The mask of what was chosen; as it was where nothing was."""
     cut_by_map = threshold > 0 and result.attention is not None
     told = hand.picked or hand.default
-    if not told and (not cut_by_map or result.drawing.whole):
+    if not told and (not cut_by_map or result.drawing.whole or result.missing):
         return result
     ranked = result.ranking.tolist()
     winners = list(told) or result.winners.tolist()

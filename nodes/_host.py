@@ -223,6 +223,8 @@ def to_scores(batch: ResultBatch, most: int = 20) -> str:
             "image": index // each,
             "expression": result.expression.text,
             "found": result.found,
+            "present": result.present,
+            "missing": result.missing,
             "score": result.score,
             "objects": len(result.drawing.winners),
             "candidates": [
@@ -268,7 +270,11 @@ def heats(batch: AttentionBatch) -> tuple[Tensor, Tensor]:
 
 def message(batch: ResultBatch) -> str:
     """What the node says to its user: what was not found, and what was not understood."""
-    lines = [f"Nothing found for '{r.expression.text}'." for r in batch.results if not r.found]
+    lines = [
+        f"Nothing found for '{r.expression.text}'{f': {r.missing}' if r.missing else ''}."
+        for r in batch.results
+        if not r.found
+    ]
     lines += [note for result in batch.results for note in result.expression.notes]
     return "\n".join(dict.fromkeys(lines))
 

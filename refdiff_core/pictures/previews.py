@@ -113,7 +113,8 @@ def candidates_sheet(image: Image, result: Segmentation, most: int = 12) -> Imag
         most: at most so many candidates.
 
     Returns:
-        float32 (h, w, 3) in [0, 1]; the picture alone, and so labelled, when nothing was found.
+        float32 (h, w, 3) in [0, 1]; the picture alone, and so labelled, when there are no
+        candidates. Its heading says what was asked for, or why that is none of them.
     """
     best = result.ranking[:most].tolist()
     if not best:
@@ -123,7 +124,10 @@ def candidates_sheet(image: Image, result: Segmentation, most: int = 12) -> Imag
     tiles = [overlay(small, scale_to(mask, (small.shape[0], small.shape[1]))) for mask in masks]
     totals = [float(result.scores.total[index]) for index in best]
     captions = [f"{rank}   {total:.2f}" for rank, total in enumerate(totals, 1)]
-    return sheet(tiles, captions, columns=3, heading=result.expression.text)
+    heading = result.expression.text
+    if result.missing:
+        heading = f"not found: {result.missing}"
+    return sheet(tiles, captions, columns=3, heading=heading)
 
 
 def sheet(

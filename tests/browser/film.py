@@ -12,7 +12,7 @@ from page import PLACE, SHOW, Page
 from PIL import Image, ImageDraw, ImageFont
 
 ROOT = Path(__file__).parents[2]
-WIDE, HIGH, MARGIN, STRIP = 900, 660, 24, 44
+WIDE, HIGH, MARGIN, STRIP = 900, 740, 24, 44
 AWAY = 4000  # where nodes lie that the film does not need
 ARROW = ((0, 0), (0, 22), (5, 17), (9, 26), (13, 24), (9, 16), (16, 16))
 
@@ -57,7 +57,7 @@ def stage(page: Page) -> Panel:
     places = [[key, AWAY, 0, 300, 100] for key in kinds]
     segment = next(key for key, kind in kinds.items() if kind == "RefDiffSegment")
     result = next(key for key, kind in kinds.items() if kind == "PreviewImage")
-    places += [[segment, 0, 0, 420, 590], [result, 450, 0, 400, 400]]
+    places += [[segment, 0, 0, 420, 670], [result, 450, 0, 400, 400]]
     page.page.evaluate(PLACE, places)
     panel = Panel(page)
     page.page.evaluate(SHOW, [-120, -120])

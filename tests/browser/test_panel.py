@@ -22,6 +22,9 @@ HARMLESS = (
     "huggingface.co",
     "before initialization",
     "[MaskEditor]",
+    "pan/zoom",  # the mask editor's own, as are the next two
+    "adapters",
+    "TypeGPU",
     "willReadFrequently",  # of the test that measures
 )
 
@@ -352,6 +355,54 @@ def test_a_large_picture_with_many_candidates_is_sent_small(opened):
     assert seen["candidates"]
     assert panel.move(0.1, 0.15)["tip"]
     shoot(panel, "large")
+
+
+def test_the_mask_editor_hands_its_mask_back_as_a_candidate(opened):
+    panel, shown = started(opened)
+    before = panel.soft() >= 0.5
+    panel.element('[data-action="edit"]').click()
+    save = opened.page.get_by_role("button", name="Save").last
+    save.wait_for(timeout=30_000)
+    opened.page.wait_for_timeout(4000)  # until the editor has its picture
+    shoot(panel, "editor")
+    save.click()
+    has_made = """id => window.app.graph.getNodeById(id).widgets
+      .find(each => each.name === "panel").value.includes("clipspace")"""
+    opened.page.wait_for_function(has_made, arg=panel.name, timeout=60_000)
+    opened.page.wait_for_timeout(1500)
+    (kept,) = panel.state().values()
+    assert kept["picks"][TEXT] == [kept["made"][0]["id"]]
+    assert iou(rerun(panel, shown), before) > 0.95
+    made = [each["made"] for each in panel.look()["candidates"] if each["made"]]
+    assert made == [kept["made"][0]["id"]]
+
+
+def test_the_page_keeps_little_after_many_runs(opened):
+    panel, _ = started(opened)
+    client = opened.page.context.new_cdp_session(opened.page)
+
+    def heap():
+        client.send("HeapProfiler.collectGarbage")
+        return client.send("Runtime.getHeapUsage")["usedSize"]
+
+    def show(times):
+        # what a run's end does in the page, with another picture of the panel each time
+        opened.page.evaluate(
+            """async ([id, times]) => {
+              const node = window.app.graph.getNodeById(id);
+              const sent = node.refdiffPanel.sent;
+              for (let at = 0; at < times; at++)
+                await node.refdiffPanel.show(JSON.parse(JSON.stringify(sent)));
+            }""",
+            [panel.name, times],
+        )
+
+    show(10)
+    before = heap()
+    show(50)
+    grown = (heap() - before) / 2**20
+    print(f"{opened.server.version}: {grown:.1f} MiB more after 50 runs")  # noqa: T201
+    assert grown < 60
 
 
 MEASURE = """id => {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from .lexicon import ANYBODY, COMMANDS, KNOWN_NOUNS, look_up
+from .lexicon import ANYBODY, COMMANDS, KNOWN_NOUNS, VERBS, look_up
 from .line import Line
 from .relations import read_owner
 from .spelling import meant_by
@@ -29,6 +29,8 @@ def read_homographs(line: Line) -> None:
             line.retag(i, i + 1, "n")  # "in a red top": what is worn
         elif line.tags[i] == "n" and word.text in COMMANDS and not before.strip("x"):
             line.retag(i, i + 1, "x")
+        elif line.tags[i] == "v" and word.text in VERBS and re.search(r"(?:^|[da])$", before):
+            line.retag(i, i + 1, "n" if word.text.endswith("s") else "v")  # "the faces"
         elif line.tags[i] == "n" and _describes_one(line, i):
             line.retag(i, i + 1, "a")
         elif line.tags[i] == "m" and not after.startswith("w"):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..refdiff_core.backends.diffusers_attention import noise_timestep, root_alone, working_size
+from ..refdiff_core.backends.pieces import Placed
 from ..refdiff_core.backends.reading import Positions, read_in_batches
 from ..refdiff_core.backends.tokens import with_sinks
 from ..refdiff_core.backends.transformer_families import CROSS, Transformer, transformer_family
@@ -21,7 +22,7 @@ from ..refdiff_core.seeing.joint import JointReader, Layout
 from ..refdiff_core.settings import AttentionSettings
 from ..refdiff_core.values import AttentionMap, Expression, Image, Word
 from ._pass import call_model, encode_picture, noise_level, trained_sampling
-from ._words import Placed, place_words, reads_literally
+from ._words import place_words, reads_literally
 
 ROWS = 8
 """Expressions in one pass; more are read in several, so that memory stays bounded."""
@@ -41,7 +42,7 @@ class Conditioning:
     @property
     def chunks(self) -> int:
         """Its length: texts of one length can share a pass."""
-        return self.placed.length
+        return self.placed.chunks
 
     def positions(self, word: Word) -> tuple[int, ...]:
         """Where a word's pieces stand."""

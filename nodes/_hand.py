@@ -98,7 +98,7 @@ def by_hand(
         smalls.append(small)
         extra = [(each.id, _make(picture, each, asker)) for each in small.choice.made]
         for result in row:
-            told = () if numbered is None else numbered[len(hands)]
+            told = _told(result) if numbered is None else numbered[len(hands)]
             whole, hand = _choose(result, extra, small)
             hand = hand if hand.picked else replace(hand, default=tuple(told))
             before.append(whole)
@@ -136,6 +136,11 @@ def _painted(file: str, size_hw: tuple[int, int]) -> Tensor:
     return torch.from_numpy(np.array(alpha)) < 128
 
 
+def _told(result: Segmentation) -> list[int]:
+    """What the words chose, where they ask for several."""
+    return result.winners.tolist() if result.several else []
+
+
 def _choose(
     result: Segmentation,
     extra: Sequence[tuple[str, Proposals]],
@@ -154,7 +159,7 @@ def _choose(
     first = {name: index for index, name in reversed(made.items())}
     found = [first.get(each, find_mask(each, ids)) for each in wanted]
     picked = tuple(dict.fromkeys(index for index in found if index is not None))
-    cuts = result.drawing.without
+    cuts = () if result.drawing.whole else result.drawing.without  # by negative lines
     cut = torch.cat([each.masks for each in cuts]).any(0).cpu() if cuts else None
     lost = found.count(None)
     return result, Hand(masks, tuple(ids), made, picked, lost, cut=cut, without=cuts)
@@ -187,17 +192,18 @@ def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: floa
     """The mask of what was chosen; as it was where nothing was."""
     cut_by_map = threshold > 0 and result.attention is not None
     told = hand.picked or hand.default
-    if not told and not cut_by_map:
+    if not told and (not cut_by_map or result.drawing.whole):
         return result
     ranked = result.ranking.tolist()
-    winners = list(told) or ranked[: settings.union]
+    winners = list(told) or result.winners.tolist()
     shown, without = result.proposals.select(torch.tensor(winners).long()), hand.without
     if cut_by_map:
         strong, weak = _by_strength(result, threshold)
         shown, without = (shown, (*without, weak)) if told else (strong, without)
     order = list(dict.fromkeys([*winners, *ranked]))
     drawing = Drawing(shown, without, partial(finish, settings=settings))
-    return replace(result, drawing=drawing, ranking=torch.tensor(order).long())
+    chosen = torch.tensor(winners).long()
+    return replace(result, drawing=drawing, ranking=torch.tensor(order).long(), winners=chosen)
 
 
 def _by_strength(result: Segmentation, threshold: float) -> tuple[Proposals, Proposals]:

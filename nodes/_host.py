@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import comfy.model_management
@@ -141,6 +141,11 @@ def _confidence(seg: Any) -> float:
     return 1.0 if seg.confidence is None else float(torch.as_tensor(seg.confidence).mean())
 
 
+def draw_each(batch: ResultBatch) -> Tensor:
+    """MASK of every thing that is meant, one by one; of a result without any, its mask."""
+    return to_host([mask for result in batch.results for mask in result.drawing.draw_each()])
+
+
 def draw(batch: ResultBatch) -> Tensor:
     """MASK of all results; each is drawn once, straight to where ComfyUI keeps it."""
     size_hw = batch.images[0].shape[:2]
@@ -153,17 +158,34 @@ def draw(batch: ResultBatch) -> Tensor:
 
 def to_segs(batch: ResultBatch, drawn: Tensor) -> tuple[tuple[int, int], list[SEG]]:
     """SEGS of everything that was found; ``drawn`` holds its masks."""
-    found = [each for each in zip(batch.pairs, drawn, strict=True) if each[0][1].found]
     size_hw = tuple(int(side) for side in batch.images[0].shape[:2])
-    return size_hw, [_seg(*pair, mask) for pair, mask in found]
+    found = zip(batch.pairs, drawn, strict=True)
+    return size_hw, [
+        _seg(picture, result, *part)
+        for (picture, result), mask in found
+        for part in _parts(result, mask)
+    ]
 
 
-def _seg(picture: Image, result: Segmentation, mask: Tensor) -> SEG:
+def _parts(result: Segmentation, mask: Tensor) -> Iterator[tuple[Tensor, float | None]]:
+    """A result's mask and score, or those of each of several things; none where none is found."""
+    if not result.found:
+        return
+    if not result.several:
+        yield mask, result.score
+        return
+    scores = result.scores.total[result.winners].tolist()
+    for each, score in zip(result.drawing.draw_each(), scores, strict=True):
+        if each.any():
+            yield each, score
+
+
+def _seg(picture: Image, result: Segmentation, mask: Tensor, score: float | None) -> SEG:
     x0, y0, x1, y1 = region = _edges(mask)
     return SEG(
         cropped_image=picture[None, y0:y1, x0:x1].numpy(),
         cropped_mask=mask[y0:y1, x0:x1].cpu().numpy(),
-        confidence=result.score,
+        confidence=score,
         crop_region=region,
         bbox=region,
         label=result.expression.text,
@@ -174,13 +196,16 @@ def to_boxes(batch: ResultBatch, drawn: Tensor) -> list[list[dict[str, Any]]]:
     """BOUNDING_BOX in core's form: for each picture, the boxes of what was found in it."""
     masks_left = iter(drawn)
     rows = [[(result, next(masks_left)) for result in row] for _, row in batch.rows]
-    return [[_box(*each) for each in row if each[0].found] for row in rows]
+    return [
+        [_box(result, *part) for result, mask in row for part in _parts(result, mask)]
+        for row in rows
+    ]
 
 
-def _box(result: Segmentation, mask: Tensor) -> dict[str, Any]:
+def _box(result: Segmentation, mask: Tensor, score: float | None) -> dict[str, Any]:
     x0, y0, x1, y1 = _edges(mask)
     place = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
-    return {**place, "score": result.score, "label": result.expression.text}
+    return {**place, "score": score, "label": result.expression.text}
 
 
 def _edges(mask: Tensor) -> tuple[int, int, int, int]:
@@ -198,6 +223,7 @@ def to_scores(batch: ResultBatch, most: int = 20) -> str:
             "expression": result.expression.text,
             "found": result.found,
             "score": result.score,
+            "objects": len(result.drawing.winners),
             "candidates": [
                 {"total": float(result.scores.total[at]), **result.scores.of(at)}
                 for at in result.ranking[:most].tolist()
@@ -249,14 +275,18 @@ def progress() -> Callable[[int, int], None]:
     return step
 
 
-def answer(batch: ResultBatch, ui: dict[str, Any], one_mask: bool = False) -> io.NodeOutput:
+def answer(
+    batch: ResultBatch, ui: dict[str, Any], one_mask: bool = False, each: bool = False
+) -> io.NodeOutput:
     """What Ref-Diff Segment and Fuse Masks give out, and what their panel shows.
 
-    one_mask: of each picture, all lines' masks together.
+    one_mask: of each picture, all lines' masks together. each: else a mask of every thing in place
+    of one of every line.
     """
     drawn = draw(batch)
+    shown = draw_each(batch) if each and not one_mask else drawn
     return io.NodeOutput(
-        drawn.unflatten(0, (len(batch.images), -1)).amax(1) if one_mask else drawn,
+        drawn.unflatten(0, (len(batch.images), -1)).amax(1) if one_mask else shown,
         batch,
         to_scores(batch),
         to_boxes(batch, drawn),

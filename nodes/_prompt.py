@@ -25,7 +25,8 @@ _NOT = re.compile(r"\s*not\b\s*:?\s*", re.IGNORECASE)
 class PromptedExpression(Expression):
     """An expression with the prompt that it was written as.
 
-    prompt: as the text encoder gets it, with weights, embeddings and escaped brackets.
+    prompt: as the text encoder gets it, with weights, embeddings and escaped brackets; "" where it
+        has none of these, and is the text.
     """
 
     prompt: str = ""
@@ -44,7 +45,10 @@ def read_lines(text: str) -> tuple[PromptedExpression, ...]:
 
 def read_line(line: str) -> PromptedExpression:
     """One line: its plain words are parsed, its prompt is kept for the text encoder."""
-    expression = parse(plain_text(line))
+    plain = plain_text(line)
+    expression = parse(plain)
+    if plain == line:
+        return PromptedExpression(**vars(expression))
     prompt = _NOT.sub("", line, count=1) if expression.negative else line
     prompt = prompt.replace("[", "").replace("]", "")
     return PromptedExpression(**vars(expression), prompt=prompt)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..refdiff_core.backends.clip_scorer import ClipScorer
 from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer
 from ..refdiff_core.errors import RefDiffError
+from ..refdiff_core.language.lines import looked_for
 from ..refdiff_core.pictures.images import shrink
 from ..refdiff_core.pipeline import Models, propose_masks, read_maps, segment
 from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
@@ -114,11 +115,11 @@ def read_attention(
     settings: AttentionSettings,
     sharpen: float,
 ) -> AttentionBatch:
-    """The words' maps in every picture."""
+    """The words' maps in every picture, one for each thing that the lines name."""
     pictures, source = images(image), attention_source(*checkpoint, settings)
+    things = looked_for(expressions)
     maps = tuple(
-        tuple(read_maps(shrink(picture), size_of(picture), expressions, source))
-        for picture in pictures
+        tuple(read_maps(shrink(picture), size_of(picture), things, source)) for picture in pictures
     )
     return AttentionBatch(tuple(pictures), tuple(expressions), maps, sharpen)
 
@@ -126,7 +127,7 @@ def read_attention(
 def propose(
     sam: Any, image: Tensor, attention: AttentionBatch | None, settings: SamSettings
 ) -> ProposalBatch:
-    """SAM's masks in every picture: one set each, or one per expression where maps guide it."""
+    """SAM's masks in every picture: one set each, or one per thing where maps guide it."""
     pictures, proposer, sets = images(image), HostProposer(sam, settings), []
     for index, picture in enumerate(pictures):
         maps = attention.sharpened(index) if attention else [None]
@@ -139,12 +140,12 @@ def score(
     clip: HostClip, image: Tensor, expressions: Sequence[Expression], given: Any
 ) -> ScoreBatch:
     """CLIP's view of every candidate in every picture."""
-    pictures, batch = images(image), proposals(given)
+    pictures, batch, things = images(image), proposals(given), looked_for(expressions)
     check_sizes(pictures, batch)
     scores = []
     for index, picture in enumerate(pictures):
-        sets = batch.of(index, len(expressions))
-        scores.append(_score_phrases(HostScorer(clip), picture, expressions, sets))
+        sets = batch.of(index, len(things))
+        scores.append(_score_phrases(HostScorer(clip), picture, things, sets))
     return ScoreBatch(tuple(pictures), tuple(expressions), tuple(scores))
 
 
@@ -204,7 +205,7 @@ def fuse_batch(
         check_sizes(pictures, batch)
     results = []
     for index, picture in enumerate(pictures):
-        models = _given(maps, batch, scores, index, len(told.expressions))
+        models = _given(maps, batch, scores, index, len(looked_for(told.expressions)))
         results += segment(picture, told.expressions, models, shape)
     return ResultBatch(pictures, tuple(results))
 

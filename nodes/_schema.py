@@ -57,6 +57,15 @@ def panel_input() -> io.Input:
     return widget
 
 
+def each_input() -> io.Input:
+    return io.Boolean.Input(
+        "each",
+        optional=True,
+        default=False,
+        tooltip="A mask for every thing in place of one for every line: of 'both cups', two.",
+    )
+
+
 def threshold_input() -> io.Input:
     return io.Float.Input(
         "threshold",
@@ -103,7 +112,9 @@ def expressions_input() -> io.Input:
         default="the cup on the left",
         placeholder="Say which one, such as: the cup on the left",
         tooltip="What to find, in plain English, one a line; every line gives its own mask. "
-        "'not: ...' says what to leave out, [brackets] which word names the thing. "
+        "'both cups', 'all the red cars', 'face . hair' are several things, 'everything but the "
+        "dog' and 'background' the rest. 'not: ...' says what to leave out, [brackets] which word "
+        "names the thing. "
         "ComfyUI's (weights:1.2) and embeddings work as in any prompt.",
     )
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..refdiff_core.errors import MaskError
 from ..refdiff_core.grid import fits, working_grid
+from ..refdiff_core.language.lines import looked_for
 from ..refdiff_core.pictures.images import scale_to, shrink
 from ..refdiff_core.seeing.attention import sharpen_maps
 from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals, Segmentation
@@ -23,8 +24,8 @@ class AttentionBatch:
     """REFDIFF_ATTENTION.
 
     images: B pictures, or blank ones.
-    expressions: E.
-    maps: for each picture, E maps as the model gave them.
+    expressions: E lines.
+    maps: for each picture, a map of every thing that they name, in the order of `looked_for`.
     sharpen: how far they are to follow the picture's edges; see `Settings.sharpen`.
     """
 
@@ -37,17 +38,17 @@ class AttentionBatch:
     def of_masks(
         cls, masks: Tensor, picture: Image, expressions: Sequence[Expression] | None
     ) -> AttentionBatch:
-        """Soft masks (E, H, W) as the maps of one picture, such as a painted hint.
+        """Soft masks (T, H, W) as the maps of one picture, such as a painted hint.
 
         None at all, as core's SAM 3 gives where it finds nothing, says that there is nothing.
         """
         if not len(masks):
-            masks = masks.new_zeros(len(expressions or "1"), *masks.shape[1:])
+            masks = masks.new_zeros(len(looked_for(expressions or ())) or 1, *masks.shape[1:])
         asked = tuple(expressions or [Expression("the painted thing")] * len(masks))
-        if len(asked) != len(masks):
+        if (things := len(looked_for(asked))) != len(masks):
             raise MaskError(
-                f"{len(masks)} masks stand in for the attention of {len(asked)} expressions. "
-                "Give one mask per expression."
+                f"{len(masks)} masks stand in for the attention of {things} expressions. "
+                "Give one mask per expression, and of a list one for each of its things."
             )
         size_hw = (picture.shape[0], picture.shape[1])
         if not fits((masks.shape[1], masks.shape[2]), size_hw):
@@ -60,17 +61,17 @@ class AttentionBatch:
         return cls((picture,), asked, (maps,))
 
     def maps_of(self, picture: int) -> tuple[AttentionMap, ...]:
-        """One map per expression."""
+        """One map per thing."""
         return _of(self.maps, picture, "attention")
 
     def sharpened(self, picture: int) -> list[AttentionMap]:
-        """One map per expression, with the picture's edges."""
+        """One map per thing, with the picture's edges."""
         return sharpen_maps(self.maps_of(picture), shrink(self.images[picture]), self.sharpen)
 
 
 @dataclass(frozen=True)
 class ProposalBatch:
-    """REFDIFF_PROPOSALS. sets: for each of B pictures, E sets, or one for all expressions."""
+    """REFDIFF_PROPOSALS. sets: for each of B pictures, one for each thing, or one for all."""
 
     sets: tuple[tuple[Proposals, ...], ...]
 

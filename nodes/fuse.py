@@ -20,6 +20,7 @@ from ._schema import (
     Scores,
     Segs,
     alpha_input,
+    each_input,
     image_input,
     mask_inputs,
     one_mask_input,
@@ -72,6 +73,7 @@ class RefDiffFuseMasks(io.ComfyNode):
                 threshold_input(),
                 panel_input(),
                 one_mask_input(),
+                each_input(),
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
@@ -87,9 +89,11 @@ class RefDiffFuseMasks(io.ComfyNode):
         threshold: float = 0.0,
         panel: str = "",
         one_mask: bool = False,
+        each: bool = False,
         **settings: Any,
     ) -> io.NodeOutput:
         shape = Settings(**settings)
         found = fuse_batch(attention, proposals, scores, image, shape)
         handled = by_hand(found, read_choices(panel), shape, threshold)
-        return answer(handled.batch, panel_of(handled, "fuse", message(handled.batch)))
+        ui = panel_of(handled, "fuse", message(handled.batch))
+        return answer(handled.batch, ui, one_mask, each)

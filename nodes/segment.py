@@ -20,6 +20,7 @@ from ._schema import (
     Sam,
     alpha_input,
     attention_inputs,
+    each_input,
     expressions_input,
     image_input,
     look_of,
@@ -71,6 +72,7 @@ class RefDiffSegment(io.ComfyNode):
                 threshold_input(),
                 panel_input(),
                 one_mask_input(),
+                each_input(),
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
@@ -93,6 +95,7 @@ class RefDiffSegment(io.ComfyNode):
         threshold: float = 0.0,
         panel: str = "",
         one_mask: bool = False,
+        each: bool = False,
         **settings: Any,
     ) -> io.NodeOutput:
         look = look_of(timestep, resolution, seed, words)
@@ -101,4 +104,4 @@ class RefDiffSegment(io.ComfyNode):
         asker = asker_of(sam_model)
         handled = by_hand(found, read_choices(panel), shape, threshold, asker)
         ui = panel_of(handled, "segment", message(handled.batch), asker is not None)
-        return answer(handled.batch, ui, one_mask)
+        return answer(handled.batch, ui, one_mask, each)

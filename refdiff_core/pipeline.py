@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from .cache import hashed_once
-from .choosing.fusion import fuse, leave_out, locate
+from .choosing.fusion import fuse, join, leave_out, locate
 from .choosing.scoring import generative_score
 from .errors import MaskError
 from .grid import working_grid
 from .language.expression import parse
+from .language.lines import answered, looked_for, things_of
 from .pictures.images import check_image, shrink
 from .protocols import AttentionSource, ImageTextScorer, MaskProposer
 from .seeing.attention import sharpen_maps
@@ -75,9 +76,10 @@ def segment(
         settings: weights, limits and the shape of the mask; None for the models' own.
 
     Returns:
-        One segmentation per expression, in their order. Nothing found is an empty mask. Negative
-        expressions ("not: the cup") are answered as the others are, and what they name is left
-        out of all that are not negative; see `refdiff_core.choosing.fusion.leave_out`.
+        One segmentation per expression that is not negative, in their order. Nothing found is an
+        empty mask. What negative ones name ("not: the cup") is left out of all others; see
+        `refdiff_core.choosing.fusion.leave_out`. Where all are negative, one segmentation: of
+        everything but what they name.
 
     Raises:
         ImageError: the picture is no float32 (H, W, 3).
@@ -106,7 +108,7 @@ def segment_apart(
         For every question what `segment` gives for its lines.
     """
     image, settings = check_image(image), settings or models.settings
-    asked = [line for lines in questions for line in lines]
+    asked = [thing for lines in questions for thing in looked_for(lines)]
     if not asked:
         return [[] for _ in questions]
     size_hw = (image.shape[0], image.shape[1])
@@ -115,7 +117,20 @@ def segment_apart(
     # 4. the winner: what fits, and lies where the words say
     results = iter(_fuse_all(asked, phrases, looks, settings))
     # 5. without what the words themselves exclude, and what negative lines name
-    return [leave_out([next(results) for _ in lines], settings) for lines in questions]
+    kept = [leave_out([next(results) for _ in looked_for(lines)], settings) for lines in questions]
+    # 6. one answer a line: of a list, all its things
+    return [_by_line(lines, own, settings) for lines, own in zip(questions, kept, strict=True)]
+
+
+def _by_line(
+    lines: Sequence[Expression], things: Sequence[Segmentation], settings: Settings
+) -> list[Segmentation]:
+    left = iter(things)
+    answers = []
+    for line in answered(lines):
+        parts = [next(left) for _ in things_of(line)]
+        answers.append(join(line, parts, settings) if line.things else parts[0])
+    return answers
 
 
 Look = tuple[AttentionMap | None, Proposals, Tensor | None, Tensor | None]

@@ -9,7 +9,7 @@ models are, figures about them on the CPU. Shapes are checked on construction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
@@ -222,26 +222,36 @@ class Drawing:
 
     winners: the masks it is the union of. without: what is taken out of it.
     finish: what shapes it, from bool (H, W) to float32 (H, W) in [0, 1].
+    whole: it is of the whole picture, whatever the winners.
     """
 
     winners: Proposals
     without: tuple[Proposals, ...] = ()
     finish: Callable[[Tensor], Tensor] = Tensor.float
+    whole: bool = False
 
     @property
     def empty(self) -> bool:
         """Whether nothing is left of it on the working grid, before it is shaped."""
-        left = self.winners.masks.any(0).cpu()
+        left = self.winners.masks.any(0).cpu() | self.whole
         for each in self.without:
             left &= ~each.masks.any(0).cpu()
         return not bool(left.any())
 
     def draw(self) -> Tensor:
         """The mask, float32 (H, W) in [0, 1]."""
-        mask = self.winners.union()
+        mask = self.winners.union() | self.whole
         for each in self.without:
             mask &= ~each.union()
         return self.finish(mask)
+
+    def draw_each(self) -> Iterator[Tensor]:
+        """The mask of each winner by itself, float32 (H, W); the whole one where there is none."""
+        if self.whole or not len(self.winners):
+            yield self.draw()
+            return
+        for index in self.winners.indices:
+            yield replace(self, winners=self.winners.select(torch.tensor([index]))).draw()
 
 
 @dataclass(frozen=True)
@@ -250,6 +260,8 @@ class Segmentation:
 
     proposals, scores: what there was to choose from. drawing: the mask to be.
     ranking: int64 (K,), indices of the admissible proposals, best first; K may be 0.
+    winners: int64 (W,), those that are meant, as many distinct things as the words ask for. None of
+        the rest of a picture.
     excluded: the answers to what the expression itself excludes.
     """
 
@@ -259,6 +271,7 @@ class Segmentation:
     scores: Scores
     ranking: Tensor
     attention: AttentionMap | None = None
+    winners: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
     excluded: tuple[Segmentation, ...] = ()
 
     @property
@@ -268,8 +281,21 @@ class Segmentation:
 
     @property
     def found(self) -> bool:
-        """Whether any proposal was admissible and left a mask."""
-        return len(self.ranking) > 0 and not self.drawing.empty
+        """Whether any proposal was admissible and left a mask, or something of the picture did."""
+        return (len(self.ranking) > 0 or self.drawing.whole) and not self.drawing.empty
+
+    @property
+    def several(self) -> bool:
+        """Whether the words ask for several things, each of which has a mask of its own."""
+        return (self.expression.count != 1 or len(self.expression.things) > 1) and bool(
+            len(self.drawing.winners)
+        )
+
+    @property
+    def chosen(self) -> list[int]:
+        """Indices of the proposals that are meant; of the rest of a picture, those left out."""
+        parts = self.excluded if self.expression.region == "picture" else (self,)
+        return [index for each in parts for index in each.winners.tolist()]
 
     @property
     def best(self) -> int | None:

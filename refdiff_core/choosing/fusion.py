@@ -13,6 +13,7 @@ from torch import Tensor
 from ..seeing.proposals import within_limits
 from ..settings import Settings
 from ..values import AttentionMap, Drawing, Expression, Proposals, Scores, Segmentation
+from .counting import pick_things, pick_winners
 from .layout import Layout, covered_share
 from .relations import OtherThing
 from .scoring import base_score, match_chance
@@ -111,9 +112,70 @@ def _choose(
     # stable, so that equal scores keep the proposals' order whatever the sort
     order = total.argsort(descending=True, stable=True)
     ranking = order[: int((total > -torch.inf).sum())]
-    winners = result.proposals.select(ranking[: settings.union])
-    drawing = Drawing(winners, tuple(without), partial(finish, settings=settings))
-    return replace(result, ranking=ranking, drawing=drawing)
+    winners = pick_winners(
+        result.expression, result.proposals, ranking, _chance(result, settings), settings.union
+    )
+    return _draw(replace(result, ranking=ranking, winners=winners), settings, without)
+
+
+def _draw(
+    result: Segmentation, settings: Settings, without: Sequence[Proposals], *, whole: bool = False
+) -> Segmentation:
+    winners = result.proposals.select(result.winners)
+    finishing = partial(finish, settings=settings)
+    return replace(result, drawing=Drawing(winners, tuple(without), finishing, whole))
+
+
+def _chance(result: Segmentation, settings: Settings) -> Tensor:
+    """The chance (N,) of each proposal of being meant, without what is left out."""
+    scores = result.scores
+    chance = _placed(scores, scores.total > -torch.inf, settings)
+    return chance if scores.excluded is None else chance * (1 - scores.excluded)
+
+
+def _rest(
+    result: Segmentation, left_out: Sequence[Segmentation], settings: Settings
+) -> Segmentation:
+    """The region that is asked for: the rest of the picture, its ground, or all things on it."""
+    proposals, region = result.proposals, result.expression.region
+    things = torch.zeros(0, dtype=torch.int64)
+    if region in ("background", "foreground"):
+        admissible = within_limits(proposals, settings.smallest, settings.largest)
+        things = pick_things(proposals, result.scores.generative, admissible)
+    winners = things if region == "foreground" else things[:0]
+    covered = [] if region == "foreground" else [proposals.select(things)]
+    without = [*covered, *(each.proposals.select(each.winners) for each in left_out)]
+    scores = replace(result.scores, total=torch.full((len(proposals),), -torch.inf))
+    chosen = replace(result, scores=scores, ranking=winners, winners=winners)
+    return _draw(chosen, settings, without, whole=region != "foreground")
+
+
+def join(line: Expression, parts: Sequence[Segmentation], settings: Settings) -> Segmentation:
+    """The answer to a list: its things' winners, and the candidates of all of them.
+
+    Args:
+        line: the list.
+        parts: the answers to its things.
+        settings: as for `fuse`.
+    """
+    proposals, totals = parts[0].proposals, parts[0].scores.total
+    winners = [parts[0].winners]
+    for part in parts[1:]:
+        if part.proposals is parts[0].proposals and proposals is parts[0].proposals:
+            totals = torch.maximum(totals, part.scores.total)
+            winners.append(part.winners)
+        else:
+            winners.append(part.winners + len(proposals))
+            proposals = proposals.join(part.proposals)
+            totals = torch.cat([totals, part.scores.total])
+    chosen = torch.tensor([*dict.fromkeys(torch.cat(winners).tolist())], dtype=torch.int64)
+    order = totals.argsort(descending=True, stable=True)
+    order = order[: int((totals > -torch.inf).sum())]
+    ranking = torch.cat([chosen, order[~torch.isin(order, chosen)]])
+    joined = replace(parts[0], expression=line, proposals=proposals, scores=Scores(totals))
+    joined = replace(joined, ranking=ranking, winners=chosen, excluded=())
+    # what negative lines name is left out of all parts alike
+    return _draw(joined, settings, () if parts[0].drawing.whole else parts[0].drawing.without)
 
 
 def leave_out(results: Sequence[Segmentation], settings: Settings) -> list[Segmentation]:
@@ -129,7 +191,7 @@ def leave_out(results: Sequence[Segmentation], settings: Settings) -> list[Segme
         settings: as for `fuse`.
 
     Returns:
-        As many, in their order; the negative ones keep their masks, so that they can be shown.
+        As many, in their order; the negative ones as they are.
     """
     negative = [each for each in results if each.expression.negative and each.found]
     return [
@@ -141,6 +203,8 @@ def _without(
     result: Segmentation, negative: Sequence[Segmentation], settings: Settings
 ) -> Segmentation:
     left_out = [each for each in (*result.excluded, *negative) if len(each.ranking)]
+    if result.expression.region:
+        return _rest(result, left_out, settings)
     if not left_out:
         return result
     scores = result.scores
@@ -150,7 +214,7 @@ def _without(
     total = _placed(scores, admissible, settings) * (1 - excluded)
     total = _by_quality(total, result.proposals, settings).masked_fill(~admissible, -torch.inf)
     changed = replace(result, scores=replace(scores, total=total, excluded=excluded))
-    cut = [each.proposals.select(each.ranking[:1]) for each in negative]
+    cut = [each.proposals.select(each.winners) for each in negative]
     return _choose(changed, settings, cut)
 
 

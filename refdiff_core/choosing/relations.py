@@ -17,8 +17,8 @@ from torch import Tensor
 from ..values import Proposals, Relation
 from .layout import STEP, Layout, covered_share, same_object
 
-NEAR, TOUCHING = 0.2, 0.05
-"""Gaps at which nearness, and holding or wearing, have faded to a third."""
+NEAR, TOUCHING, FAR = 0.2, 0.05, 0.5
+"""Gaps at which nearness, holding or wearing, and not being far have faded to a third."""
 
 Place = tuple[Layout, Tensor]
 """Where another thing may be: M proposals, and float32 (M,) how well each fits its noun."""
@@ -92,6 +92,8 @@ PAIRS: dict[str, Callable[[Layout, Layout], Tensor]] = {
     "in front of": _in_depth(1),
     "behind": _in_depth(-1),
     "near": _near(NEAR),
+    "far from": lambda a, b: 1 - _near(FAR)(a, b),
+    "of": _near(TOUCHING),
     "with": _near(TOUCHING),
     "holding": _near(TOUCHING),
     "wearing": _near(TOUCHING),
@@ -112,7 +114,7 @@ def relation_chance(kind: str, layout: Layout, other: Place) -> Tensor:
     """The chance (N,) that each stands in the relation to the other thing, wherever that is.
 
     The best of all M places where the other thing may be. Nothing is related to itself; its parts
-    are what it is "with", and it is "on" or "in" what it is a part of.
+    are what it is "with", and it is "on", "in" or "of" what it is a part of.
 
     Args:
         kind: one of `PAIRS`, or "between" for two of the same.
@@ -127,7 +129,7 @@ def relation_chance(kind: str, layout: Layout, other: Place) -> Tensor:
     chances = PAIRS[kind](layout, place) * ~same_object(layout, place)
     if kind in HAVING:
         chances = torch.maximum(chances, _part_of(place, layout).T)
-    elif kind in ("in", "on"):
+    elif kind in ("in", "on", "of"):
         chances = torch.maximum(chances, _part_of(layout, place))
     return (chances * match).amax(1)
 

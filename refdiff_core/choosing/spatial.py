@@ -48,7 +48,13 @@ def chance_of_exactly(count: int, chances: Tensor) -> Tensor:
 
 
 def rank_chance(
-    keys: Tensor, match: Tensor, same: Tensor, *, index: int = 1, step: float = STEP
+    keys: Tensor,
+    match: Tensor,
+    same: Tensor,
+    *,
+    index: int = 1,
+    count: int = 1,
+    step: float = STEP,
 ) -> Tensor:
     """The chance that each proposal is the ``index``-th of what matches, lowest key first.
 
@@ -57,12 +63,14 @@ def rank_chance(
         match: float32 (N,) in [0, 1], the chance that each counts at all.
         same: bool (N, N), which proposals show one object; each object counts once.
         index: from 1.
+        count: it may also be one of the next, so many with it.
         step: difference of keys that decides.
     """
     ahead = torch.sigmoid((keys[:, None] - keys[None]) / step)  # (N, N): j comes before i
     counted = distinct_objects(same, match)
-    chances = ahead * match * ~same
-    return chance_of_exactly(index - 1, chances[:, counted])
+    chances = (ahead * match * ~same)[:, counted]
+    ranks = [chance_of_exactly(before, chances) for before in range(index - 1, index - 1 + count)]
+    return torch.stack(ranks).sum(0).clamp(0, 1)
 
 
 def side_key(layout: Layout, side: str, match: Tensor) -> Tensor:
@@ -89,24 +97,44 @@ def _middle(layout: Layout, match: Tensor) -> Tensor:
     return torch.lerp(picture, group, (counted.sum() - 2).clamp(0, 1))
 
 
-def extreme_chance(extreme: str, layout: Layout, match: Tensor, same: Tensor) -> Tensor:
-    """The chance (N,) that each is the largest, smallest, tallest, shortest, closest, farthest."""
+def extreme_chance(
+    extreme: str, layout: Layout, match: Tensor, same: Tensor, count: int = 1
+) -> Tensor:
+    """The chance (N,) that each is the largest, smallest, tallest, shortest, closest, farthest.
+
+    With a count it may be one of so many: "the two largest".
+    """
     if extreme in ("closest", "farthest"):
         side = "front" if extreme == "closest" else "back"
-        return rank_chance(side_key(layout, side, match), match, same)
+        return rank_chance(side_key(layout, side, match), match, same, count=count)
     width, height = layout.sides.clamp(min=1e-6).log().unbind(1)
     key = height if extreme in ("tallest", "shortest") else (width + height) / 2
     key = -key if extreme in ("largest", "tallest") else key
-    return rank_chance(key, match, same, step=SIZE_STEP)
+    return rank_chance(key, match, same, count=count, step=SIZE_STEP)
 
 
-def position_chance(sides: Sequence[str], layout: Layout, match: Tensor, same: Tensor) -> Tensor:
+def position_chance(
+    sides: Sequence[str], layout: Layout, match: Tensor, same: Tensor, count: int = 1
+) -> Tensor:
     """The chance (N,) that none that matches lies further towards the sides; a corner is one key.
 
-    In "bottom middle" the middle is the horizontal one.
+    In "bottom middle" the middle is the horizontal one. With a count, fewer than so many do.
     """
     key = _position_key(sides, layout, match)
-    return rank_chance(key, match, same)
+    return rank_chance(key, match, same, count=count)
+
+
+def half_chance(sides: Sequence[str], layout: Layout) -> Tensor:
+    """The chance (N,) of lying in the picture's half on each side: "all the cups on the left".
+
+    The middle is a third of the picture.
+    """
+    x, y = (layout.centers - torch.tensor(layout.size) / 2).unbind(1)
+    depth = layout.boxes[:, 3] - layout.size[1] / 2
+    offs = {"left": -x, "right": x, "top": -y, "bottom": y, "front": depth, "back": -depth}
+    middle = torch.tensor(layout.size).min() / 6 - torch.hypot(x, y)
+    chances = [torch.sigmoid(offs.get(side, middle) / STEP) for side in sides]
+    return torch.stack(chances).prod(0)
 
 
 def _position_key(sides: Sequence[str], layout: Layout, match: Tensor) -> Tensor:
@@ -155,30 +183,40 @@ def spatial_score(
         float32 (N,) in [0, 1]; None where the words ask for nothing that geometry can tell.
     """
     extreme, order, position = wanted_extreme(expression), expression.order, expression.position
+    every, count = expression.count == "all", _number(expression)
     asked = zip(wanted_relations(expression), others, strict=bool(others))
     found = [(relation, other) for relation, other in asked if other is not None]
-    if not (extreme or order or position or found):
+    if not (extreme or order or position or found or count > 1 or every):
         return None
     if not len(proposals):
         return torch.zeros(0)
     layout = Layout.of(proposals)
     same = same_object(layout, layout)
     score = all_relations_chance(found, proposals, layout)
-    if order or extreme or position:
+    if order or extreme or position or count > 1 or every:
         score = score * ~holds_several(layout, match)
+    if every and position:
+        return score * half_chance(position, layout)
     if order or extreme:
         if position:
             score = score * position_share(position, layout, match * score)
         among = match * score
-        if extreme == "closest" and any(relation.kind == "near" for relation, _ in found):
-            score = score * rank_chance(-score, match, same)  # closest to that, not to the viewer
+        near = {"closest": "near", "farthest": "far from"}.get(extreme or "")
+        if any(relation.kind == near for relation, _ in found):
+            # closest to that, not to the viewer
+            score = score * rank_chance(-score, match, same, count=count)
         elif extreme:
-            score = score * extreme_chance(extreme, layout, among, same)
+            score = score * extreme_chance(extreme, layout, among, same, count)
         if order:
             key = side_key(layout, order.side, among)
-            score = score * rank_chance(key, among, same, index=order.index)
+            score = score * rank_chance(key, among, same, index=order.index, count=count)
     elif position and expression.target_words:
-        score = score * position_chance(position, layout, match * score, same)
+        score = score * position_chance(position, layout, match * score, same, count)
     elif position:
         score = score * position_share(position, layout, torch.ones_like(match))
     return score
+
+
+def _number(expression: Expression) -> int:
+    """How many are counted off; of all, as many as lie there are not counted."""
+    return 1 if expression.count == "all" else expression.count

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -36,6 +37,7 @@ class BatchJob:
     choice: ModelChoice
     out: Path
     previews: bool
+    each: bool
     workers: int
     fresh: bool
 
@@ -49,12 +51,14 @@ class Painter:
         choice: of models.
         out: folder for the masks.
         previews: also write overlay, heat map and candidates.
+        each: also write a mask for each object.
     """
 
-    def __init__(self, choice: ModelChoice, out: Path, previews: bool) -> None:
+    def __init__(self, choice: ModelChoice, out: Path, previews: bool, each: bool) -> None:
         self.choice = choice
         self.out = out
         self.previews = previews
+        self.each = each
         self._models: Models | None = None
 
     def __call__(self, entry: Entry) -> list[Record]:
@@ -67,18 +71,30 @@ class Painter:
             return failed(entry, str(error))
         slugs = file_names([line_of(answer.result.expression) for answer in answers])
         return [
-            self._write(entry, number, answer, slug, self._models.variant)
-            for number, (answer, slug) in enumerate(zip(answers, slugs, strict=True))
+            self._write(entry, line, answer, slug, self._models.variant)
+            for line, answer, slug in zip(answered_lines(entry), answers, slugs, strict=True)
         ]
 
-    def _write(self, entry: Entry, number: int, answer: Answer, slug: str, variant: str) -> Record:
+    def _write(self, entry: Entry, line: str, answer: Answer, slug: str, variant: str) -> Record:
         base = self.out / f"{mask_name(entry.image)}.{slug}"
-        told = hand_out(answer, entry.path, base, variant)
+        told = hand_out(answer, entry.path, base, variant, each=self.each)
         if self.previews:
             write_previews(answer.picture, answer.result, base)
         # relative to the list and to the folder, so that both may move
-        mask = Path(str(told["mask"])).name
-        return {**told, "id": entry.lines[number], "image": entry.image, "mask": mask}
+        for each in (told, *cast(list[dict[str, object]], told["objects"])):
+            if "mask" in each:
+                each["mask"] = Path(str(each["mask"])).name
+        return {**told, "id": line, "image": entry.image}
+
+
+def answered_lines(entry: Entry) -> list[str]:
+    """The lines that have a record: not the negative ones, unless there are no others."""
+    try:
+        said = parse_lines(entry.lines)
+    except ExpressionError:
+        return list(entry.lines)
+    positive = [line for line, each in zip(entry.lines, said, strict=True) if not each.negative]
+    return positive or ["\n".join(entry.lines)]
 
 
 def mask_name(image: str) -> str:
@@ -92,7 +108,8 @@ def mask_name(image: str) -> str:
 
 def failed(entry: Entry, reason: str) -> list[Record]:
     """The records of a picture that could not be done."""
-    return [{"image": entry.image, "id": line, "error": reason} for line in entry.lines]
+    wanted = answered_lines(entry)
+    return [{"image": entry.image, "id": line, "error": reason} for line in wanted]
 
 
 def run_batch(job: BatchJob, work: Work) -> bool:
@@ -113,16 +130,17 @@ def run_batch(job: BatchJob, work: Work) -> bool:
     if job.workers > 1 and ":" in job.choice.device:
         raise click.UsageError("Every worker is given its own GPU. Say --device cuda.")
     entries = load_manifest(job.manifest)
-    about = {"version": version(), "previews": job.previews, **job.choice.describe()}
+    switches = {"previews": job.previews, "each": job.each}
+    about = {"version": version(), **switches, **job.choice.describe()}
     missing = 0
     with open_records(open_folder(job.out), about, fresh=job.fresh) as records:
         done = records.resume(
-            {entry.image: entry.lines for entry in entries},
+            {entry.image: answered_lines(entry) for entry in entries},
             lambda record: "mask" not in record or (job.out / record["mask"]).is_file(),
         )
         todo = [entry for entry in entries if entry.image not in done]
         work.begin(len(todo), "pictures")
-        painter = Painter(job.choice, job.out, job.previews)
+        painter = Painter(job.choice, job.out, job.previews, job.each)
         with hire(
             painter, min(job.workers, max(1, len(todo))), gpus=job.choice.device != "cpu"
         ) as crew:

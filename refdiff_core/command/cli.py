@@ -35,6 +35,12 @@ _out = click.option(
     help="Folder for the results; made if need be.",
 )
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+_previews = click.option(
+    "--previews", is_flag=True, help="Also write overlay, heat map and candidates."
+)
+_each = click.option(
+    "--each", is_flag=True, help="Also write a mask for each object: of 'both cups', two."
+)
 _SEED = click.IntRange(min=0, max=2**63 - 1)  # what torch's generators take
 _MODEL_OPTIONS = (
     click.option("--demo", is_flag=True, help="Use the bundled models; they know coloured shapes."),
@@ -180,7 +186,8 @@ def demo(out: Path, seed: int | None) -> None:
     help="Proposals of your own: a folder of PNGs, or one .npy (N, height, width).",
 )
 @_out
-@click.option("--previews", is_flag=True, help="Also write overlay, heat map and candidates.")
+@_previews
+@_each
 @_as_json
 def segment(**given: Any) -> int:
     """Write the mask of what each expression means.
@@ -207,7 +214,7 @@ _fresh = click.option("--fresh", is_flag=True, help="Throw away the records that
 @cli.command()
 @click.option(
     "--dataset",
-    type=click.Choice(["demo", "refcoco", "refcoco+", "refcocog"]),
+    type=click.Choice(["demo", "refcoco", "refcoco+", "refcocog", "grefcoco"]),
     required=True,
     help="demo is made where it is not there yet.",
 )
@@ -247,7 +254,8 @@ def evaluate(**given: Any) -> int:
 @model_options
 @_workers
 @_out
-@click.option("--previews", is_flag=True, help="Also write overlay, heat map and candidates.")
+@_previews
+@_each
 @_fresh
 def batch(**given: Any) -> int:
     """Write masks for a list of pictures, many or few.

@@ -39,6 +39,7 @@ class Job:
     masks: Path | None
     out: Path
     previews: bool
+    each: bool
     as_json: bool
 
 
@@ -96,7 +97,7 @@ def _hand_out(
     """Write one picture's files and print its records."""
     slugs = file_names([line_of(answer.result.expression) for answer in answers])
     for answer, slug in zip(answers, slugs, strict=True):
-        record = hand_out(answer, path, f"{base}.{slug}", variant)
+        record = hand_out(answer, path, f"{base}.{slug}", variant, each=job.each)
         if job.previews:
             write_previews(answer.picture, answer.result, f"{base}.{slug}")
         work.result(json.dumps(record) if job.as_json else _tell(record))
@@ -106,4 +107,7 @@ def _tell(record: dict[str, object]) -> str:
     start = f"{record['image']}: {record['expression']}:"
     if not record["found"]:
         return f"{start} nothing found, empty mask in {record['mask']}"
-    return f"{start} score {record['score']:.3f}, mask in {record['mask']}"
+    objects = record["objects"]
+    several = f"{len(objects)} objects, " if isinstance(objects, list) and objects[1:] else ""
+    score = "" if record["score"] is None else f"score {record['score']:.3f}, "
+    return f"{start} {several}{score}mask in {record['mask']}"

@@ -19,6 +19,8 @@ from tqdm import tqdm
 
 from ..demo.scenes import HELD_OUT_SEED, Scene, SceneObject
 from ..language.expression import parse
+from ..language.lines import looked_for
+from ..language.parsing.counts import singular
 from ..models.loading import load_demo
 from ..pipeline import Models, segment
 from ..protocols import AttentionSource
@@ -56,8 +58,12 @@ class ReadOnce:
     """
 
     def __init__(self, source: AttentionSource, image: Image, asked: Iterable[Question]) -> None:
-        lines = dict.fromkeys(parse(line) for each in asked for line in each.lines)
-        self.maps = dict(zip(lines, source.read(image, list(lines)), strict=True))
+        lines = [[parse(line) for line in each.lines] for each in asked]
+        # negative lines may be left out: the paper knows none
+        things = dict.fromkeys(
+            thing for each in lines for thing in (*looked_for(each[:1]), *looked_for(each))
+        )
+        self.maps = dict(zip(things, source.read(image, list(things)), strict=True))
 
     def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
         """See `AttentionSource.read`."""
@@ -83,7 +89,8 @@ class KnownNouns:
 
     def _fits(self, expression: Expression, item: SceneObject) -> float:
         known = (item.color, item.shape, item.size, "shape")
-        return 1.0 if all(word.text in known for word in expression.target_words) else 1e-6
+        said = [singular(word.text) for word in expression.target_words]
+        return 1.0 if all(word in known for word in said) else 1e-6
 
 
 def answer(
@@ -170,11 +177,20 @@ def _add(
     oracle: bool,
 ) -> None:
     for each, result in zip(asked, found, strict=True):
-        intersection, union = overlap(result.mask, truth[each.target])
-        known = {"chosen": result.best, "target": each.target} if oracle else {}
-        text = "; ".join(each.lines)
-        share = 1 / len(truth)
-        records.append(Record(text, each.group, intersection, union, chance=share, **known))
+        meant = truth[list(each.targets)].any(0)
+        areas = overlap(result.mask, ~meant if each.rest else meant)
+        record = Record(
+            "; ".join(each.lines),
+            each.group,
+            *areas,
+            chance=1 / len(truth),
+            none=not each.targets,
+            found=result.found,
+        )
+        if oracle:
+            chosen, target = sorted(result.chosen), sorted(each.targets)
+            record = replace(record, chosen=chosen, target=target)
+        records.append(record)
 
 
 def mirrored(scenes: Sequence[Scene], settings: Settings = Settings()) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from ..seeing.proposals import FixedProposals
 from ..values import Expression, Proposals
 from .cases import draw_case
 from .metrics import overlap
-from .refer import ReferImage, Sentence, decode_mask
+from .refer import ReferImage, Sentence, decode_mask, encode_mask
 
 Question = list[Expression]
 
@@ -93,17 +93,17 @@ class Judge:
             return Judged(self.failed(task, str(error)))
         records, order = [], list(objects)
         for each in image.sentences:
-            truth = objects[each.annotation]
+            truth = _truth(image, each, objects)
             record = self._begin(image, each, truth)
             if self.oracle:
-                record["target"] = order.index(each.annotation)
+                record["target"] = _in_short([order.index(at) for at in each.annotations])
             if each.id in answers:
                 record |= _outcome(answers[each.id], truth)
             else:
                 record["error"] = errors[each.id]
             records.append(record)
         drawn = {
-            each.id: draw_case(answers[each.id], objects[each.annotation])
+            each.id: draw_case(answers[each.id], _truth(image, each, objects))
             for each in image.sentences
             if task.draw and each.id in answers
         }
@@ -111,13 +111,13 @@ class Judge:
 
     def failed(self, task: Task, reason: str) -> list[Record]:
         """The records of a picture that could not be done: nothing found, and why."""
-        image, nothing = task.image, torch.zeros(task.image.size_hw, dtype=torch.bool)
+        image = task.image
         try:
             objects = _decode_objects(image, everything=False)
         except DataError:
             objects = {}
         return [
-            self._begin(image, each, objects.get(each.annotation, nothing)) | {"error": reason}
+            self._begin(image, each, _truth(image, each, objects)) | {"error": reason}
             for each in image.sentences
         ]
 
@@ -155,20 +155,21 @@ class Judge:
             alone = [{number: lines} for number, lines in questions.items()]
             each = [self._answer(image, one, masks, errors) for one in alone]
             return {number: answer for one in each for number, answer in one.items()}
-        answers = {number: _wanted(lines) for number, lines in zip(questions, found, strict=True)}
+        answers = {number: lines[0] for number, lines in zip(questions, found, strict=True)}
         for answer in answers.values():
             _check_size(answer.result.proposals.size_hw, image)
         return answers
 
     def _begin(self, image: ReferImage, sentence: Sentence, truth: Tensor) -> Record:
-        category = image.annotation(sentence.annotation).category
+        one = sentence.annotations[0] if len(sentence.annotations) == 1 else None
+        category = "" if one is None else image.annotation(one).category
         same = [each for each in image.annotations if each.category == category and not each.crowd]
         area = int(truth.sum())
         return {
             "image": image.id,
             "id": sentence.id,
             "ref": sentence.ref,
-            "annotation": sentence.annotation,
+            "annotation": one if one is not None else list(sentence.annotations),
             "text": sentence.text,
             "group": sentence.group,
             "category": category,
@@ -176,6 +177,7 @@ class Judge:
             "objects": len(image.annotations),
             "area": area,
             "share": area / max(1, truth.numel()),
+            "none": not sentence.annotations,
             # as for an empty mask, until there is an answer
             "intersection": 0,
             "union": area,
@@ -191,15 +193,39 @@ class Judge:
         }
 
 
+def _truth(image: ReferImage, sentence: Sentence, objects: Mapping[int, Tensor]) -> Tensor:
+    """What a sentence means, bool (H, W): the union of its objects, crowds left out, or the rest.
+
+    Crowds count where the sentence means nothing else, as in RefCOCO.
+    """
+    meant = [number for number in sentence.annotations if number in objects]
+    things = [number for number in meant if not image.annotation(number).crowd]
+    masks = [objects[number] for number in things or meant]
+    nothing = torch.zeros(image.size_hw, dtype=torch.bool)
+    union = torch.stack([nothing, *masks]).any(0)
+    return ~union if sentence.rest else union
+
+
+def _in_short(indices: Sequence[int]) -> int | list[int]:
+    """The index, where there is one; else all of them."""
+    return indices[0] if len(indices) == 1 else sorted(indices)
+
+
 def _outcome(answer: Answer, truth: Tensor) -> Record:
-    result = answer.result
-    intersection, union = overlap(answer.mask.float(), truth)
+    result, mask = answer.result, answer.mask
+    intersection, union = overlap(mask.float(), truth)
+    found = bool(mask.any())
+    # nothing where nothing is meant is right, as gRefCOCO's authors count it
+    right = float(not found and not truth.any())
+    objects = answer.objects() if len(result.winners) > 1 else ()
+    several = {"masks": [encode_mask(each) for each in objects]} if objects else {}
     return {
         "intersection": intersection,
         "union": union,
-        "iou": intersection / union if union else 0.0,
-        "found": result.found,
-        "chosen": result.best,
+        "iou": intersection / union if union else right,
+        "found": found,
+        "chosen": _in_short(result.chosen),
+        **several,
         "candidates": len(result.ranking),
         "score": result.score,
         "scores": {} if result.best is None else result.scores.of(result.best),
@@ -207,15 +233,9 @@ def _outcome(answer: Answer, truth: Tensor) -> Record:
     }
 
 
-def _wanted(answers: Sequence[Answer]) -> Answer:
-    """The answer to the line that says what is meant; to "not the blue one" alone, its own."""
-    positive = (each for each in answers if not each.result.expression.negative)
-    return next(positive, answers[0])
-
-
 def _decode_objects(image: ReferImage, *, everything: bool) -> dict[int, Tensor]:
     """True masks by annotation: of what is meant, and of everything else that is no crowd."""
-    meant = {each.annotation for each in image.sentences}
+    meant = {number for each in image.sentences for number in each.annotations}
     return {
         each.id: decode_mask(each, image.size_hw)
         for each in image.annotations

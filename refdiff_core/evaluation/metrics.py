@@ -14,22 +14,26 @@ PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.9)
 class Record:
     """One expression of one picture.
 
-    intersection, union: pixels. chosen, target: indices of proposals, None where the proposals
-    are not the true masks. chance: of picking the target blindly.
+    intersection, union: pixels. chosen, target: indices of proposals, lists where the expression
+    asks for none or several, None where the proposals are not the true masks. chance: of picking
+    the target blindly. none: nothing in the picture is meant. found: something was found.
     """
 
     text: str
     group: str
     intersection: int
     union: int
-    chosen: int | None = None
-    target: int | None = None
+    chosen: int | list[int] | None = None
+    target: int | list[int] | None = None
     chance: float = 0.0
+    none: bool = False
+    found: bool = True
 
     @property
     def iou(self) -> float:
-        """Intersection over union, 0 where both are empty."""
-        return self.intersection / self.union if self.union else 0.0
+        """Intersection over union; of two empty ones 1 where nothing is meant, else 0."""
+        right = self.none and not self.found
+        return self.intersection / self.union if self.union else float(right)
 
 
 def overlap(mask: Tensor, truth: Tensor) -> tuple[int, int]:
@@ -62,3 +66,22 @@ def selection(records: Sequence[Record]) -> float:
 def chance(records: Sequence[Record]) -> float:
     """What `selection` would be by drawing lots."""
     return sum(record.chance for record in records) / max(len(records), 1)
+
+
+# --- expressions that mean several things, or none -----------------------------------------
+
+
+def no_target_accuracy(records: Sequence[Record]) -> float:
+    """N-acc: of the expressions that mean nothing in the picture, those for which nothing is found.
+
+    Source: GRES's evaluation, github henghuiding/ReLA; so are T-acc, gIoU and cIoU, which are
+    `mean_iou` and `overall_iou` of records with ``none``.
+    """
+    asked = [record for record in records if record.none]
+    return sum(not record.found for record in asked) / max(len(asked), 1)
+
+
+def target_accuracy(records: Sequence[Record]) -> float:
+    """T-acc: of the expressions that mean something, those for which something is found."""
+    asked = [record for record in records if not record.none]
+    return sum(record.found for record in asked) / max(len(asked), 1)

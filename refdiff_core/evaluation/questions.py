@@ -32,15 +32,23 @@ class Question:
     """One expression, its answer, and what it tests.
 
     text: such as "the second circle from the left".
-    target: index of the object that is meant.
-    group: one of ``GROUPS``.
+    targets: indices of the objects that are meant, mostly one.
+    group: one of ``GROUPS``, or of ``several.SEVERAL``.
     without: what a negative line leaves out, None where there is none.
+    rest: everything but the targets is meant.
     """
 
     text: str
-    target: int
+    targets: tuple[int, ...]
     group: str
     without: str | None = None
+    rest: bool = False
+
+    @property
+    def target(self) -> int:
+        """The one object that is meant."""
+        (target,) = self.targets
+        return target
 
     @property
     def lines(self) -> list[str]:
@@ -73,11 +81,11 @@ def all_questions(scene: Scene) -> Iterator[Question]:
     for each in expressions(scene):
         text, target, kind = each.text, each.target, each.kind
         if kind == "attribute":
-            yield Question(text, target, RIVAL if colors.count(colors[target]) > 1 else UNIQUE)
+            yield Question(text, (target,), RIVAL if colors.count(colors[target]) > 1 else UNIQUE)
         elif kind in ("shape", "color"):
-            yield Question(text, target, SHAPE if kind == "shape" else COLOR)
+            yield Question(text, (target,), SHAPE if kind == "shape" else COLOR)
         elif kind != "relation" or _has_rival(scene.objects, target, text.split()[1:]):
-            yield Question(text, target, kind)
+            yield Question(text, (target,), kind)
     more: tuple[tuple[str, Callable[[Scene], Asked]], ...] = (
         (SIZE, _extremes),
         (POSITION, _middles),
@@ -86,7 +94,7 @@ def all_questions(scene: Scene) -> Iterator[Question]:
         (RELATION, _between),
     )
     for group, find in more:
-        yield from (Question(text, target, group) for text, target in find(scene))
+        yield from (Question(text, (target,), group) for text, target in find(scene))
     yield from _negations(scene)
 
 
@@ -190,13 +198,13 @@ def _negations(scene: Scene) -> Iterator[Question]:
 def _without(name: str, kind: str, is_shape: bool, target: int) -> Iterator[Question]:
     """Leaving a shape or a colour out, in a line of its own and in the line itself."""
     said = f"the {kind}" if is_shape else f"the {kind} {name.split()[-1]}"
-    yield Question(f"the {name}", target, NEGATION, said)
+    yield Question(f"the {name}", (target,), NEGATION, said)
     if is_shape:
-        yield Question(f"the {name}, not the {kind}", target, INLINE)
-        yield Question(f"the {name} that isn't a {kind}", target, INLINE)
+        yield Question(f"the {name}, not the {kind}", (target,), INLINE)
+        yield Question(f"the {name} that isn't a {kind}", (target,), INLINE)
     else:
-        yield Question(f"the {name}, not the {kind} one", target, INLINE)
-        yield Question(f"the {name} that is not {kind}", target, INLINE)
+        yield Question(f"the {name}, not the {kind} one", (target,), INLINE)
+        yield Question(f"the {name} that is not {kind}", (target,), INLINE)
 
 
 def _unmistakable(scene: Scene) -> list[int]:

@@ -1,10 +1,12 @@
-"""The refer data sets (RefCOCO, RefCOCO+, RefCOCOg), and anything laid out as they are.
+"""The refer data sets (RefCOCO, RefCOCO+, RefCOCOg, gRefCOCO), and anything laid out as they are.
 
     <root>/<name>/instances.json    COCO's images, annotations and categories
     <root>/<name>/refs(<by>).p      a pickled list of references, each with its sentences
+    <root>/grefcoco/grefs(unc).json gRefCOCO's: sentences that mean several things, or none
     <root>/images/mscoco/images/train2014/   the pictures; see `picture_folders`
 
-Source: the layout and the sums of github lichengunc/refer, as METHOD.md 4 has them.
+Source: the layout and the sums of github lichengunc/refer, as METHOD.md 4 has them; gRefCOCO's of
+github henghuiding/ReLA.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from torch import Tensor
 
 from ..errors import DataError, UnavailableError
 
-BY = {"refcoco": "unc", "refcoco+": "unc", "refcocog": "umd", "demo": "refdiff"}
+BY = {"refcoco": "unc", "grefcoco": "unc", "refcoco+": "unc", "refcocog": "umd", "demo": "refdiff"}
 """Whose references are read when nobody says: of RefCOCOg the split without shared pictures."""
 TEXTS = ("sent", "raw")
 LARGEST_SIDE = 2**15
@@ -47,17 +49,20 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence, and the object that it means.
+    """One sentence, and the objects that it means.
 
+    annotations: their ids, mostly one; none where the picture does not show what is asked for.
     text: as it will be asked; a second line "not: ..." says what is not meant.
     group: what it tests, for data sets that say so.
+    rest: everything but these objects is meant.
     """
 
     id: int
     ref: int
-    annotation: int
+    annotations: tuple[int, ...]
     text: str
     group: str = ""
+    rest: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def load_refer(
 
     Args:
         root: folder that holds the data set's folder.
-        name: refcoco, refcoco+, refcocog or another folder of that layout.
+        name: refcoco, refcoco+, refcocog, grefcoco or another folder of that layout.
         split: such as val, testA or test.
         by: whose references: unc, umd, google.
         text: "sent" for the cleaned sentences (Ref-Diff's), "raw" for those as they were typed
@@ -114,7 +119,8 @@ def load_refer(
         DataError: files are missing or damaged, or there is no such split.
     """
     by = by or BY.get(name, "unc")
-    files = root / name / "instances.json", root / name / f"refs({by}).p"
+    refs_file = f"grefs({by}).json" if name == "grefcoco" else f"refs({by}).p"
+    files = root / name / "instances.json", root / name / refs_file
     instances, refs = read_instances(files[0]), read_refs(files[1])
     chosen = [ref for ref in refs if ref["split"] == split]
     if not chosen:
@@ -145,12 +151,12 @@ def read_instances(path: Path) -> dict[str, Any]:
 
 
 def read_refs(path: Path) -> list[dict[str, Any]]:
-    """The references, from a pickle that may hold nothing but plain data.
+    """The references, from JSON or from a pickle that may hold nothing but plain data.
 
     Raises:
         DataError: it is missing or damaged, holds anything else, or would run code.
     """
-    refs = _parse(path, load_plain_pickle)
+    refs = _parse(path, json.loads if path.suffix == ".json" else load_plain_pickle)
     keys = {"ref_id", "ann_id", "image_id", "split", "sentences"}
     if not isinstance(refs, list) or not all(isinstance(r, dict) and keys <= {*r} for r in refs):
         raise DataError(
@@ -223,7 +229,8 @@ def _join(
     for number in sorted(wanted):
         image, found = known[number], tuple(objects[number])
         sentences = tuple(sorted(wanted[number], key=lambda sentence: sentence.id))
-        missing = {each.annotation for each in sentences} - {each.id for each in found}
+        meant = {number for each in sentences for number in each.annotations}
+        missing = meant - {each.id for each in found}
         if missing:
             raise KeyError(f"picture {number} has no annotation {min(missing)}")
         yield ReferImage(number, folder / image["file_name"], _size(image), found, sentences)
@@ -237,9 +244,12 @@ def _size(image: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _sentences(ref: Mapping[str, Any], text: str) -> Iterable[Sentence]:
+    said = ref["ann_id"] if isinstance(ref["ann_id"], list) else [ref["ann_id"]]
+    # gRefCOCO says -1 where nothing is meant
+    meant = tuple(dict.fromkeys(number for number in said if number != -1))
     for each in ref["sentences"]:
-        group = str(each.get("group", ""))
-        yield Sentence(each["sent_id"], ref["ref_id"], ref["ann_id"], str(each[text]), group)
+        group, rest = str(each.get("group", "")), bool(ref.get("rest", False))
+        yield Sentence(each["sent_id"], ref["ref_id"], meant, str(each[text]), group, rest)
 
 
 def _annotation(each: Mapping[str, Any], names: Mapping[int, str]) -> Annotation:

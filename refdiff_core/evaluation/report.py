@@ -21,11 +21,24 @@ EACH = 4
 Figures = dict[str, float]
 
 
-def figures_of(records: Sequence[Record]) -> Figures:
-    """The field's metrics of records, by name; for true masks as proposals also the selection."""
+def figures_of(records: Sequence[Record], *, generalised: bool = False) -> Figures:
+    """The field's metrics of records, by name; for true masks as proposals also the selection.
+
+    Where some mean several things or none, these are gRefCOCO's, whose gIoU and cIoU are the mean
+    and the overall IoU, and whose Pr@X is over the expressions that mean something.
+    """
     found = [_metric_record(each) for each in records]
-    figures = {"mIoU": metrics.mean_iou(found), "oIoU": metrics.overall_iou(found)}
-    figures |= {f"Pr@{at}": metrics.precision_at(found, at) for at in PRECISIONS}
+    if generalised:
+        some = [each for each in found if not each.none]
+        figures = {"gIoU": metrics.mean_iou(found), "cIoU": metrics.overall_iou(found)}
+        figures |= {
+            "N-acc": metrics.no_target_accuracy(found),
+            "T-acc": metrics.target_accuracy(found),
+        }
+        figures |= {f"Pr@{at}": metrics.precision_at(some, at) for at in PRECISIONS[2:]}
+    else:
+        figures = {"mIoU": metrics.mean_iou(found), "oIoU": metrics.overall_iou(found)}
+        figures |= {f"Pr@{at}": metrics.precision_at(found, at) for at in PRECISIONS}
     if any(record["target"] is not None for record in records):
         figures["selection"] = metrics.selection(found)
         figures["chance"] = metrics.chance(found)
@@ -43,6 +56,9 @@ def _metric_record(record: Record) -> metrics.Record:
         record["chosen"] if known else None,
         record["target"] if known else -1,
         1 / max(1, record["objects"]),
+        record["none"],
+        # what could not be done has found nothing, and is not right where nothing is meant
+        record["found"] or "error" in record,
     )
 
 
@@ -55,14 +71,16 @@ def summarise(records: Sequence[Record], about: Mapping[str, Any]) -> dict[str, 
     """
     ordered = sorted(records, key=lambda record: (record["image"], record["id"]))
     data = about["data"]
+    generalised = data["name"] == "grefcoco"
     return {
         "about": dict(about),
         "sentences": len(ordered),
         "pictures": len({record["image"] for record in ordered}),
-        "figures": figures_of(ordered),
+        "figures": figures_of(ordered, generalised=generalised),
         "subsets": {
             title: {
-                name: {"sentences": len(part), **figures_of(part)} for name, part in rows.items()
+                name: {"sentences": len(part), **figures_of(part, generalised=generalised)}
+                for name, part in rows.items()
             }
             for title, rows in split_up(ordered).items()
         },
@@ -147,7 +165,9 @@ def comparison(summary: Mapping[str, Any]) -> list[list[str]]:
         for each in summary["published"]
     ]
     rows += [
-        (metric, 100 * summary["figures"][metric], "this run", "") for metric in ("mIoU", "oIoU")
+        (metric, 100 * summary["figures"][metric], "this run", "")
+        for metric in ("mIoU", "oIoU", "gIoU", "cIoU")
+        if metric in summary["figures"]
     ]
     ordered = sorted(rows, key=lambda row: (row[0], -row[1], row[2]))
     return [["metric", "%", "method", "source"]] + [

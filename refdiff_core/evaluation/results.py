@@ -53,7 +53,9 @@ def color_and_shape(scene: Scene, number: int = 0) -> list[Question]:
     """Every unambiguous "the <colour> <shape>" of a scene."""
     colors = [item.color for item in scene.objects]
     return [
-        Question(each.text, each.target, RIVAL if colors.count(colors[each.target]) > 1 else UNIQUE)
+        Question(
+            each.text, (each.target,), RIVAL if colors.count(colors[each.target]) > 1 else UNIQUE
+        )
         for each in expressions(scene)
         if each.kind == "attribute"
     ]

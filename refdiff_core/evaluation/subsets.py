@@ -71,6 +71,12 @@ def split_up(records: Sequence[Record]) -> dict[str, dict[str, list[Record]]]:
         for title, rows in SUBSETS.items()
     }
     groups = dict.fromkeys(record["group"] for record in records if record["group"])
+    if any(record["none"] for record in records):
+        tables["how many are meant"] = {
+            "none": [record for record in records if record["none"]],
+            "one": [record for record in records if not isinstance(record["annotation"], list)],
+            "several": [r for r in records if isinstance(r["annotation"], list) and not r["none"]],
+        }
     tables["what it tests"] = {
         group: [record for record in records if record["group"] == group] for group in groups
     }

@@ -25,8 +25,10 @@ from ..demo import scenes, wording
 from ..demo.scenes import HELD_OUT_SEED, SHAPES, Scene, sample_scene
 from ..errors import OutputError
 from . import questions as asking
+from . import several as asking_several
 from .questions import questions
 from .refer import BY, encode_mask
+from .several import several
 
 SPLITS = ("val", "test")
 TEST_OFFSET = 100_000
@@ -78,7 +80,7 @@ def write_refer(root: Path, recipe: Recipe = Recipe()) -> Path:
 def _code() -> str:
     """What stands for the code that scenes and questions come from: other code, other data."""
     digest = hashlib.sha256()
-    for module in (scenes, wording, asking):
+    for module in (scenes, wording, asking, asking_several):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:16]
 
@@ -140,25 +142,32 @@ def _refs(
     objects: Sequence[dict[str, Any]],
     first: tuple[int, int],
 ) -> list[dict[str, Any]]:
-    """One reference for every object that is asked for, with all questions that mean it."""
-    asked = questions(scene, seed)
+    """One reference for all that is asked for, with all questions that mean it.
+
+    What means several objects or none has a list of annotations, as gRefCOCO's; ``rest`` says that
+    everything but these is meant.
+    """
+    asked = [*questions(scene, seed), *several(scene, seed)]
     refs: list[dict[str, Any]] = []
     sentence = first[1]
-    for target in sorted({each.target for each in asked}):
-        own = [each for each in asked if each.target == target]
+    for targets, rest in sorted({(each.targets, each.rest) for each in asked}):
+        own = [each for each in asked if (each.targets, each.rest) == (targets, rest)]
         texts = ["\n".join(each.lines) for each in own]
         said = [
             {"raw": text, "sent": text, "tokens": text.split(), "sent_id": number, "group": q.group}
             for number, (text, q) in enumerate(zip(texts, own, strict=True), sentence)
         ]
         sentence += len(said)
-        thing = objects[target]
+        things = [objects[target] for target in targets]
+        meant = {key: [each[key] for each in things] for key in ("id", "category_id")}
+        one = len(targets) == 1
         refs.append(
             {
                 "ref_id": first[0] + len(refs),
-                "ann_id": thing["id"],
-                "category_id": thing["category_id"],
-                "image_id": thing["image_id"],
+                "ann_id": meant["id"][0] if one else meant["id"],
+                "category_id": meant["category_id"][0] if one else meant["category_id"],
+                "rest": rest,
+                "image_id": objects[0]["image_id"],
                 "file_name": "",
                 "split": split,
                 "sent_ids": [each["sent_id"] for each in said],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,6 +40,11 @@ class Answer:
     def mask(self) -> Tensor:
         """As bool (H, W), of the size of the picture in its file; drawn anew at every call."""
         return self.result.mask >= 0.5
+
+    def objects(self) -> Iterator[Tensor]:
+        """The masks of the things that are meant one by one, as ``mask``; none where none is."""
+        if self.result.found:
+            yield from (each >= 0.5 for each in self.result.drawing.draw_each())
 
 
 def answer_picture(
@@ -96,7 +101,9 @@ def answer_questions(
     return [[Answer(picture, each, seconds) for each in lines] for lines in results]
 
 
-def hand_out(answer: Answer, image: Path, base: str | Path, variant: str) -> dict[str, object]:
+def hand_out(
+    answer: Answer, image: Path, base: str | Path, variant: str, *, each: bool = False
+) -> dict[str, object]:
     """Write an answer's mask, and tell of it with the keys that ``refdiff segment --json`` prints.
 
     Args:
@@ -104,6 +111,7 @@ def hand_out(answer: Answer, image: Path, base: str | Path, variant: str) -> dic
         image: the picture's path.
         base: the mask's path, without ".mask.png".
         variant: g, gs, ds or gsd.
+        each: also write the mask of every object, named ``base``, its number and ".mask.png".
     """
     result, mask = answer.result, answer.mask
     return {
@@ -116,9 +124,23 @@ def hand_out(answer: Answer, image: Path, base: str | Path, variant: str) -> dic
         "score": result.score,
         "scores": {} if result.best is None else result.scores.of(result.best),
         "candidates": len(result.ranking),
+        "objects": _objects(answer, mask, base if each else None),
         "variant": variant,
         "seconds": round(answer.seconds, 3),
     }
+
+
+def _objects(answer: Answer, mask: Tensor, base: str | Path | None) -> list[dict[str, object]]:
+    """The things that are meant one by one; their masks are written where a ``base`` is given."""
+    scores = answer.result.scores.total[answer.result.winners].tolist()
+    # what is drawn already is not drawn again
+    masks = [mask] * len(scores) if len(scores) == 1 else answer.objects() if scores else ()
+    told = []
+    for number, (each, score) in enumerate(zip(masks, scores, strict=True), 1):
+        file = {"mask": str(write_mask(each, f"{base}.{number}"))} if base else {}
+        area = int(torch.count_nonzero(each))
+        told.append({**file, "box_xywh": box_xywh(each), "area": area, "score": score})
+    return told
 
 
 def line_of(expression: Expression) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..language.parsing.counts import singular
 from ..values import AttentionMap, Expression, Relation, Word
 from .attention import map_of
 
@@ -53,13 +54,17 @@ def find_phrases(
     Args:
         expressions: E of them.
         maps: as many.
-        spatial: False for the sentences as they are and no other things, as in the paper.
+        spatial: False for the sentences as they are and no other things, as in the paper, but
+            for those that ask for the rest of the picture.
     """
     asked = list(zip(expressions, maps, strict=True))
-    if not spatial:
-        return [Phrase(words, seen, owner) for owner, (words, seen) in enumerate(asked)]
-    found = [Phrase(without_place(words), seen, owner) for owner, (words, seen) in enumerate(asked)]
+    found = [
+        Phrase(without_place(words) if spatial else words, _guide(words, seen), owner)
+        for owner, (words, seen) in enumerate(asked)
+    ]
     for owner, (words, seen) in enumerate(asked):
+        if not (spatial or words.region):
+            continue
         found += _related(words, seen, owner, None)
         for index, other in enumerate(words.excluded):
             same = replace(found[owner], excluded=index)  # "left, not the top one"
@@ -68,15 +73,23 @@ def find_phrases(
     return found
 
 
+def _guide(words: Expression, seen: AttentionMap | None) -> AttentionMap | None:
+    """Where to look for candidates: of everything but the dog, where the dog is."""
+    if words.region == "picture":
+        return _map_of(seen, words.other_words) or seen
+    return seen
+
+
 def _excluded(other: Expression, line: Phrase) -> Phrase | None:
     """What is told of an excluded thing; None where it has no words of its own."""
     words = [*other.attributes, *([other.root] if other.root else [])]
     told = [word for word in words if word.text not in SIZES]
     if not told:
         return None
-    return replace(
-        line, words=noun_phrase(told, other.root), attention=_map_of(line.attention, told)
-    )
+    seen = _map_of(line.attention, told)
+    if seen is None and line.words.region == "picture":
+        seen = line.attention  # a map without words, such as a painted one, shows what is left out
+    return replace(line, words=noun_phrase(told, other.root), attention=seen)
 
 
 def _related(
@@ -94,8 +107,8 @@ def _map_of(seen: AttentionMap | None, words: Sequence[Word]) -> AttentionMap | 
 
 
 def wanted_extreme(expression: Expression) -> str | None:
-    """The extreme that the words ask for, plain sizes included."""
-    if expression.extreme:
+    """The extreme that the words ask for, plain sizes included; "all the big cups" has none."""
+    if expression.extreme or expression.count == "all":
         return expression.extreme
     return next((SIZES[w.text] for w in expression.attributes if w.text in SIZES), None)
 
@@ -111,8 +124,9 @@ def without_place(expression: Expression) -> Expression:
     An expression that says nothing of places stays as it is, and so does one that names no thing.
     """
     placed = expression.position or expression.order or expression.relations or expression.excluded
-    words = [word for word in expression.target_words if word.text not in SIZES]
-    if not words or not (placed or wanted_extreme(expression)):
+    every = expression.count == "all"
+    words = [word for word in expression.target_words if every or word.text not in SIZES]
+    if not words or not (placed or wanted_extreme(expression) or expression.count != 1):
         return expression
     return noun_phrase(words, expression.root)
 
@@ -122,8 +136,9 @@ def noun_phrase(words: Sequence[Word], root: Word | None) -> Expression:
     text, moved, named = "", list[Word](), None
     for word in words:
         start = len(text) + bool(text)
-        text = f"{text} {word.text}".strip()
-        placed = replace(word, start=start, end=len(text))
+        # of "all the cups" each candidate is one
+        text = f"{text} {singular(word.text) if word == root else word.text}".strip()
+        placed = Word(text[start:], start, len(text))
         if word == root:
             named = placed
         else:

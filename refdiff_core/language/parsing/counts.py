@@ -96,3 +96,12 @@ def is_plural(word: str) -> bool:
         return True
     ends = word.endswith("s") and not word.endswith(("ss", "us", "is", "'s", "\u2019s"))
     return len(word) > 3 and ends and word not in SINGULARS
+
+
+def singular(word: str) -> str:
+    """One of what a plural stands for; other words as they are."""
+    if word in IRREGULAR_PLURALS or not is_plural(word):
+        return IRREGULAR_PLURALS.get(word, word)
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    return word[:-2] if word.endswith(("sses", "xes", "ches", "shes", "oes")) else word[:-1]

@@ -218,11 +218,17 @@ ADJECTIVES = frozenset(
     "middle-aged aged grown".split()
 )
 
-IRREGULAR_PLURALS = frozenset(
-    "men women people children feet teeth mice geese oxen wolves knives leaves loaves shelves "
-    "halves calves elves guys kids ppl peeps gentlemen groomsmen policemen firemen businessmen "
-    "fishermen cacti octopi dice ppl persns".split()
-)
+IRREGULAR_PLURALS = {
+    **{f"{start}men": f"{start}man" for start in "wo police fire business fisher snow".split()},
+    **{"men": "man", "people": "person", "ppl": "person", "peeps": "person", "children": "child"},
+    **{"feet": "foot", "teeth": "tooth", "mice": "mouse", "geese": "goose", "oxen": "ox"},
+    **{"wolves": "wolf", "knives": "knife", "leaves": "leaf", "loaves": "loaf"},
+    **{"shelves": "shelf", "halves": "half", "calves": "calf", "elves": "elf"},
+    **{"gentlemen": "gentleman", "groomsmen": "groomsman", "cacti": "cactus", "dice": "die"},
+    **{"guys": "guy", "kids": "kid", "everyone": "person", "everybody": "person"},
+}
+"""Plurals that no rule makes, and what a model is told of one of them."""
+
 SINGULARS = frozenset(
     # one thing for all their s
     "pants jeans shorts trousers slacks leggings overalls sweats trunks tights pajamas pjs "

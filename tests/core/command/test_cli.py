@@ -13,7 +13,8 @@ from refdiff_core import Models
 from refdiff_core.command.cli import run
 from refdiff_core.testing import FakeAttention, FakeScorer
 
-KEYS = "image expression mask found box_xywh area score scores candidates variant seconds".split()
+KEYS = "image expression mask found box_xywh area score scores candidates objects".split()
+KEYS += ["variant", "seconds"]
 
 
 @pytest.fixture(autouse=True)
@@ -113,11 +114,35 @@ def test_several_lines_are_several_expressions(fakes, scene, capsys):
     assert [each["expression"] for each in records(capsys)] == ["red square", "blue square"]
 
 
-def test_a_negative_line_has_its_own_mask_and_says_so(fakes, scene, capsys):
+def test_a_negative_line_has_no_mask_of_its_own(fakes, scene, capsys):
     assert segment(scene, "--expression", "red square\nnot: blue square", "--json") == 0
-    found = records(capsys)
-    assert [each["expression"] for each in found] == ["red square", "not: blue square"]
-    assert found[1]["mask"].endswith("scene.not-blue-square.mask.png")
+    (found,) = records(capsys)
+    assert found["expression"] == "red square"
+
+
+def test_negative_lines_alone_ask_for_the_rest(fakes, scene, capsys, squares_masks):
+    assert segment(scene, "--expression", "not: blue square", "--json") == 0
+    (found,) = records(capsys)
+    assert found["expression"] == "everything but blue square" and found["objects"] == []
+    assert torch.equal(read_mask(found["mask"]), ~squares_masks[1])
+    assert segment(scene, "--expression", "not: blue square") == 0
+    assert "everything but blue square: mask in" in capsys.readouterr().out
+
+
+def test_each_object_of_several_has_a_mask(fakes, scene, capsys, squares_masks):
+    text = "red square . blue square"
+    assert segment(scene, "--expression", text, "--each", "--json") == 0
+    (found,) = records(capsys)
+    assert torch.equal(read_mask(found["mask"]), squares_masks.any(0))
+    objects = found["objects"]
+    assert len(objects) == 2 and [each["box_xywh"] for each in objects][0] == [8, 12, 20, 20]
+    for each, truth in zip(objects, squares_masks, strict=True):
+        assert torch.equal(read_mask(each["mask"]), truth) and each["area"] == int(truth.sum())
+    assert segment(scene, "--expression", text, "--json") == 0
+    (plain,) = records(capsys)
+    assert [list(each) for each in plain["objects"]] == [["box_xywh", "area", "score"]] * 2
+    assert segment(scene, "--expression", text) == 0
+    assert "2 objects, score" in capsys.readouterr().out
 
 
 def test_names_never_collide(fakes, scene, tmp_path, capsys):

@@ -146,7 +146,7 @@ def test_a_large_picture_is_judged_at_its_own_size(tmp_path):
         tmp_path / "wide.png",
         (50, 4000),
         (Annotation(1, "box", outline),),
-        (Sentence(1, 1, 1, "the red box"),),
+        (Sentence(1, 1, (1,), "the red box"),),
     )
     judge = Judge(fixture.ObedientModels(demo=True), {})
     judge._models = Models(FakeAttention(), settings=fixture.PLAIN)

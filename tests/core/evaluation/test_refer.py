@@ -20,6 +20,7 @@ from refdiff_core.evaluation.refer import (
     load_refer,
     read_refs,
 )
+from refdiff_core.evaluation.several import several
 from refdiff_core.evaluation.write_refer import Recipe, write_refer
 
 
@@ -134,11 +135,14 @@ def test_the_demo_benchmark_is_the_questions_about_its_scenes(tmp_path):
     write_refer(tmp_path, Recipe(scenes=3))
     data = load_refer(tmp_path, "demo", "val")
     for seed, scene in enumerate(held_out_scenes(3)):
-        image, asked = data.images[seed], questions(scene, seed)
+        image, asked = data.images[seed], [*questions(scene, seed), *several(scene, seed)]
         assert image.size_hw == scene.image.shape[:2]
-        found = {(said.text, said.group, said.annotation) for said in image.sentences}
+        found = {(said.text, said.group, said.annotations, said.rest) for said in image.sentences}
         first = image.annotations[0].id
-        assert found == {("\n".join(q.lines), q.group, first + q.target) for q in asked}
+        assert found == {
+            ("\n".join(q.lines), q.group, tuple(first + each for each in q.targets), q.rest)
+            for q in asked
+        }
         for annotation, mask, item in zip(
             image.annotations, scene.masks, scene.objects, strict=True
         ):

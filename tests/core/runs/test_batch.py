@@ -93,13 +93,29 @@ def test_masks_and_records_are_written(squares_masks, capsys):
     assert batch(write("shots/list.jsonl", JSON), "--previews") == 0
     assert "2 of 2 pictures done" in capsys.readouterr().out
     found = records()
-    assert len(found) == 4
+    assert len(found) == 3  # the negative line has no mask of its own
     record = found["more/a.png", "the red square"]
     with PIL.Image.open(Path("out") / record["mask"]) as file:
         assert torch.equal(torch.from_numpy(np.asarray(file) > 0), squares_masks[0])
     assert record["box_xywh"] == [8, 12, 20, 20]
-    assert len({each["mask"] for each in found.values()}) == 4
-    assert len(list(Path("out").glob("*.overlay.png"))) == 4
+    assert len({each["mask"] for each in found.values()}) == 3
+    assert len(list(Path("out").glob("*.overlay.png"))) == 3
+
+
+def test_negative_lines_alone_have_one_record_of_the_rest(squares_masks):
+    lines = json.dumps({"image": "a.png", "expressions": ["not: the red square", "not: the cup"]})
+    assert batch(write("shots/list.jsonl", lines)) == 0
+    ((key, record),) = records().items()
+    assert key == ("a.png", "not: the red square\nnot: the cup") and record["found"]
+    assert batch("shots/list.jsonl") == 0 and len(records()) == 1
+
+
+def test_each_object_of_several_is_written_beside_the_list_of_them():
+    lines = json.dumps({"image": "a.png", "expression": "the red square and the blue square"})
+    assert batch(write("shots/list.jsonl", lines), "--each") == 0
+    (record,) = records().values()
+    assert len(record["objects"]) == 2
+    assert all((Path("out") / each["mask"]).is_file() for each in record["objects"])
 
 
 def test_only_what_is_new_is_done(elsewhere, capsys):
@@ -114,7 +130,7 @@ def test_only_what_is_new_is_done(elsewhere, capsys):
     assert batch(write("shots/list.jsonl", more)) == 0
     assert source.calls == 3
     after = records()
-    assert {key: after[key] for key in before} == before and len(after) == 5
+    assert {key: after[key] for key in before} == before and len(after) == 4
 
 
 def test_a_missing_picture_is_named_and_tried_again(capsys, squares_masks):

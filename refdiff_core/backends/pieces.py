@@ -107,8 +107,8 @@ def align(pieces: Sequence[bytes], text: str) -> list[set[int]]:
     found: list[set[int]] = [set() for _ in text]
     at = joined.rfind(wanted) if wanted else -1
     pairs = [(k, at + k) for k in range(len(wanted))] if at >= 0 else _agreeing(wanted, joined)
-    for character, byte in pairs:
-        found[source[character]].add(owner[byte])
+    for said, spelt in pairs:
+        found[source[said]].add(owner[spelt])
     return found
 
 

@@ -42,15 +42,17 @@ class Pipeline:
     most: int = 512
 
 
-_STACK = {"stack": "transformer_blocks"}
+_STACK = "transformer_blocks"
 PIPELINES = {
     "SD3Transformer2DModel": Pipeline(
-        replace(families.SD3, image_first=True, **_STACK), ("text_encoder", "text_encoder_3"), 77
+        replace(families.SD3, image_first=True, stack=_STACK),
+        ("text_encoder", "text_encoder_3"),
+        77,
     ),
     "FluxTransformer2DModel": Pipeline(
-        replace(families.FLUX, **_STACK), ("text_encoder_2",), 256
+        replace(families.FLUX, stack=_STACK), ("text_encoder_2",), 256
     ),
-    "ChromaTransformer2DModel": Pipeline(replace(families.CHROMA, **_STACK)),
+    "ChromaTransformer2DModel": Pipeline(replace(families.CHROMA, stack=_STACK)),
     "QwenImageTransformer2DModel": Pipeline(families.QWEN_IMAGE),
     "ZImageTransformer2DModel": Pipeline(replace(families.Z_IMAGE, image_first=True)),
     "Lumina2Transformer2DModel": Pipeline(families.LUMINA2, most=256),
@@ -91,7 +93,8 @@ class PipelineModel:
                 torch.tensor(vae.config[name]).to(mode)[:, None, None, None]
                 for name in ("latents_mean", "latents_std")
             )
-            return (mode - mean) / spread
+            scaled: Tensor = (mode - mean) / spread
+            return scaled
         mode = vae.encode(seen).latent_dist.mode()
         latents: Tensor = (mode - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
         return latents
@@ -202,7 +205,9 @@ def _placed(
         for character, found in enumerate(align(pieces, text)):
             characters[character].update(at - dropped + start for at in found if at >= dropped)
         said += [
-            at - dropped + start for at, token in enumerate(tokens) if token in kept and at >= dropped
+            index - dropped + start
+            for index, token in enumerate(tokens)
+            if token in kept and index >= dropped
         ]
         start += len(tokens) - dropped
     return Placed(tuple(tuple(sorted(each)) for each in characters), tuple(said), length)
@@ -254,7 +259,9 @@ def _kind(path: Path) -> Pipeline:
     try:
         name = json.loads(config.read_text())["_class_name"]
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"'{path}' has no transformer/config.json that says what it is.") from error
+        raise ModelError(
+            f"'{path}' has no transformer/config.json that says what it is. Use a diffusers folder."
+        ) from error
     if name not in PIPELINES:
         known = ", ".join(kind.family.name for kind in PIPELINES.values())
         raise ModelError(f"'{path}' is of an unknown family ({name}). Known here: {known}.")
@@ -269,7 +276,7 @@ class DemoTransformer:
         parts: of which autoencoder and text encoder are used.
     """
 
-    family = replace(families.DEMO_TRANSFORMER, image_first=True, **_STACK)
+    family = replace(families.DEMO_TRANSFORMER, image_first=True, stack=_STACK)
 
     def __init__(self, transformer: nn.Module, parts: StableDiffusion) -> None:
         self.transformer = transformer

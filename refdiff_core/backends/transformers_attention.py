@@ -23,7 +23,7 @@ from .diffusers_attention import noise_timestep, root_alone, working_size
 from .pieces import Placed
 from .reading import Positions, read_in_batches
 from .tokens import with_sinks
-from .transformer_families import Transformer
+from .transformer_families import CROSS, Transformer
 
 Size = tuple[int, int]
 
@@ -130,18 +130,40 @@ class TransformersAttention:
         return capture.word_maps()
 
     def _add_noise(self, latents: Tensor, sigma: float) -> Tensor:
-        """Noise mixed in as flow models know it; drawn on the CPU, so every device gets the same."""
+        """Noise mixed in as flow models know it; drawn on the CPU, the same for every device."""
         draw = torch.Generator().manual_seed(self.settings.seed)
         noise = torch.randn(latents.shape, generator=draw).to(latents)
         return (1 - sigma) * latents + sigma * noise
 
 
-def lay_out(family: Transformer, grid_hw: Size, length: int) -> Layout:
-    """Where a family's attention has text and picture, of so many places and tokens."""
+def lay_out(
+    family: Transformer,
+    grid_hw: Size,
+    length: int,
+    *,
+    image_first: bool = False,
+    reference: bool = False,
+) -> Layout:
+    """Where a family's attention has text and picture.
+
+    Args:
+        family: of the model.
+        grid_hw: the picture's places.
+        length: tokens of the text.
+        image_first: the picture stands first in this version, whatever the family says.
+        reference: the places are those of a clean picture of the same size.
+    """
+    if family.kind == CROSS:
+        keys = max(length, family.fill_right)
+        return Layout(0, 0, length, grid_hw, cross=True, keys=keys)
     places = family.filled(grid_hw[0] * grid_hw[1])
-    if family.image_first:
+    if image_first or family.image_first:
         return Layout(family.before, family.before + places, length, grid_hw)
-    return Layout(family.before + family.filled(length), family.before, length, grid_hw)
+    text = max(length, family.fill_left)
+    image = family.before + family.filled(text)
+    if reference and family.reference == "after":
+        image += places
+    return Layout(image, family.before + text - length, length, grid_hw)
 
 
 @contextmanager

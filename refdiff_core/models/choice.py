@@ -28,7 +28,7 @@ class ModelChoice:
     `refdiff_core.command.cli.model_options` has them.
     """
 
-    demo: bool = False
+    demo: str = ""
     checkpoint: str | None = None
     taesd: str | None = None
     sam: str | None = None
@@ -75,7 +75,15 @@ class ModelChoice:
         dtype = self._dtype(device)
         if self.demo:
             variant, settings = self.variant or "gsd", self.settings
-            return load_demo(variant, attention, device, proposer, settings=settings, dtype=dtype)
+            return load_demo(
+                variant,
+                attention,
+                device,
+                proposer,
+                settings=settings,
+                dtype=dtype,
+                denoiser=self.demo,
+            )
         return load_models(
             variant=self.variant,
             checkpoint=None
@@ -146,10 +154,11 @@ class ModelChoice:
         return found
 
     def _demo_files(self) -> dict[str, tuple[str, Path]]:
-        from ..demo.models import CLIP_FILE, DENOISER_FILE, SAM_FILE
+        from ..demo.models import CLIP_FILE, DENOISER_FILE, SAM_FILE, TRANSFORMER_FILE
 
+        file = TRANSFORMER_FILE if self.demo == "transformer" else DENOISER_FILE
         return {
-            "g": ("checkpoint", DENOISER_FILE),
+            "g": ("checkpoint", file),
             "s": ("sam", SAM_FILE),
             "d": ("clip", CLIP_FILE),
         }

@@ -1,2 +1,11 @@
-// the gallery tells which candidate was clicked, not whether shift was held
-document.addEventListener("pointerdown", event => { window.refdiffShift = event.shiftKey; }, true);
+// A click on a candidate chooses it; with shift it adds it, or takes it away again.
+document.addEventListener("click", event => {
+    const tile = event.target.closest("#refdiff_gallery .thumbnail-item");
+    const box = gradioApp().querySelector("#refdiff_picks textarea, #refdiff_picks input");
+    if (!tile || !box) return;
+    const number = [...tile.parentElement.querySelectorAll(".thumbnail-item")].indexOf(tile) + 1;
+    const before = event.shiftKey ? (box.value.match(/\d+/g) ?? []).map(Number) : [];
+    const others = before.filter(each => each !== number);
+    box.value = (others.length < before.length ? others : [...before, number]).join(", ");
+    updateInput(box);
+});

@@ -54,6 +54,7 @@ class WebuiAttention:
         self.settings = settings
         self.unet = unet_of(model)
         self.family = family_in(model, self.unet)
+        self.device = torch.device(devices.device)
 
     @torch.no_grad()
     def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from refdiff_core.choosing.fusion import finish
 from refdiff_core.errors import ExpressionError, RefDiffError
@@ -18,7 +16,7 @@ from refdiff_core.pictures.images import from_pil, scale_to, shrink, to_pil
 from refdiff_core.pictures.previews import overlay
 from refdiff_core.pipeline import segment
 from refdiff_core.settings import Settings
-from refdiff_core.values import Segmentation
+from refdiff_core.values import Drawing, Segmentation
 from refdiff_webui.models import NONE, loaded
 
 MOST = 8
@@ -28,55 +26,53 @@ TILE = 512
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was found in a picture.
+class Candidate:
+    """A mask that may be chosen. line: whose answer. score: None for the rest of a picture."""
 
-    image: the picture. results: the answers to its lines, negative ones among them.
+    line: Segmentation
+    drawing: Drawing
+    score: float | None
+    meant: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in a picture: the answers to its lines, and what there is to choose from.
+
+    candidates: each line's best ones, those that are meant first, numbered from 1 in the gallery.
     """
 
     image: Image.Image
     results: tuple[Segmentation, ...]
-
-    @property
-    def lines(self) -> list[Segmentation]:
-        """The answers that give a mask."""
-        return [each for each in self.results if not each.expression.negative]
-
-    @cached_property
-    def candidates(self) -> list[tuple[Segmentation, int]]:
-        """Each line's best ones with their ranks from 0, as they are numbered in the gallery."""
-        return [(line, rank) for line in self.lines for rank in range(len(line.ranking[:MOST]))]
+    candidates: tuple[Candidate, ...]
 
     @property
     def first(self) -> list[int]:
-        """Each line's best one, by its number in the gallery."""
-        return [at for at, (line, rank) in enumerate(self.candidates, 1) if not rank and line.found]
+        """The numbers of those that are meant."""
+        return [number for number, each in enumerate(self.candidates, 1) if each.meant]
 
     @property
     def message(self) -> str:
         """What was not found, and what was not understood."""
-        missing = [f"Nothing found for '{r.expression.text}'." for r in self.lines if not r.found]
+        missing = [f"Nothing found for '{r.expression.text}'." for r in self.results if not r.found]
         notes = [note for result in self.results for note in result.expression.notes]
         return "\n".join(dict.fromkeys(missing + notes))
 
     def gallery(self) -> list[tuple[Image.Image, str]]:
         """The candidates over the picture, with number and score."""
-        small = shrink(from_pil(self.image), TILE)
+        picture = from_pil(self.image)
+        small = shrink(picture, TILE)
         size_hw = (small.shape[0], small.shape[1])
-        several = len(self.lines) > 1
         shown = []
-        for number, (line, rank) in enumerate(self.candidates, 1):
-            index = int(line.ranking[rank])
-            mask = scale_to(line.proposals.masks[index].cpu(), size_hw)
-            words = f"  {line.expression.text}" if several else ""
-            caption = f"{number}   {float(line.scores.total[index]):.3f}{words}"
-            shown.append((to_pil(overlay(small, mask)), caption))
+        for number, each in enumerate(self.candidates, 1):
+            mask = scale_to(each.drawing.draw() > 0.5, size_hw)
+            score = "" if each.score is None else f"{each.score:.3f}"
+            words = each.line.expression.text if len(self.results) > 1 else ""
+            shown.append((to_pil(overlay(small, mask)), f"{number}   {score}   {words}".strip()))
         return shown
 
     def mask(self, numbers: Sequence[int], shape: Settings) -> Image.Image:
         """The union of candidates in the picture's own size, mode L: white is repainted.
-
-        What negative lines name stays out of it.
 
         Raises:
             RefDiffError: there are not so many candidates.
@@ -84,18 +80,26 @@ class Found:
         count = len(self.candidates)
         if bad := [each for each in numbers if not 1 <= each <= count]:
             raise RefDiffError(f"There is no candidate {bad[0]}: they are numbered 1 to {count}.")
-        size_hw = (self.image.height, self.image.width)
-        union = torch.zeros(size_hw, dtype=torch.bool)
+        union = torch.zeros(self.image.height, self.image.width, dtype=torch.bool)
         for number in numbers:
-            union |= _candidate(*self.candidates[number - 1], size_hw)
-        for each in self.results:
-            if each.expression.negative and each.found:
-                union &= ~_candidate(each, 0, size_hw)
+            union |= self.candidates[number - 1].drawing.draw() > 0.5
         return to_pil(finish(union, shape))
 
 
-def _candidate(line: Segmentation, rank: int, size_hw: tuple[int, int]) -> Tensor:
-    return line.proposals.draw(int(line.ranking[rank]), size_hw)
+def candidates_of(line: Segmentation) -> list[Candidate]:
+    """What may be chosen for a line; of the rest of a picture, that alone."""
+    if line.drawing.whole:
+        return [Candidate(line, line.drawing, None, line.found)]
+    meant = line.winners.tolist() if line.found else []
+    order = list(dict.fromkeys([*meant, *line.ranking.tolist()]))
+    drawn = [
+        replace(line.drawing, winners=line.proposals.select(torch.tensor([index])))
+        for index in order[: max(MOST, len(meant))]
+    ]
+    return [
+        Candidate(line, drawing, float(line.scores.total[index]), index in meant)
+        for index, drawing in zip(order, drawn, strict=False)
+    ]
 
 
 def find(image: Image.Image | None, words: str, sam: str = NONE, clip: str = NONE) -> Found:
@@ -110,8 +114,9 @@ def find(image: Image.Image | None, words: str, sam: str = NONE, clip: str = NON
     if not lines:
         raise ExpressionError("Say which thing is meant, such as 'the red cup on the left'.")
     with loaded(sam, clip) as models:
-        results = segment(shrink(from_pil(image)), lines, models)
-    return Found(image.convert("RGB"), tuple(results))
+        results = segment(from_pil(image), lines, models)
+    candidates = [each for line in results for each in candidates_of(line)]
+    return Found(image.convert("RGB"), tuple(results), tuple(candidates))
 
 
 def read_numbers(text: str) -> list[int]:

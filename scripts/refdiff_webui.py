@@ -28,10 +28,11 @@ def note(component, **_kwargs):
     """Remember what the host has built before it asks for our part."""
     name = getattr(component, "elem_id", None) or ""
     if name in (*TABS.values(), "img_inpaint_mask"):
-        THEIRS[name] = THEIRS["canvas"] = component
-    for layer in ("background", "foreground"):
-        if f"logical_image_{layer}" in (getattr(component, "elem_classes", None) or ()):
-            THEIRS.setdefault((THEIRS["canvas"].elem_id, layer), component)
+        THEIRS[name] = THEIRS["latest"] = component
+    for layer in ("background", "foreground"):  # of a Forge canvas, right after the canvas itself
+        made = getattr(component, "elem_classes", None) or ()
+        if f"logical_image_{layer}" in made and "latest" in THEIRS:
+            THEIRS.setdefault((THEIRS["latest"].elem_id, layer), component)
 
 
 def source(name):
@@ -50,54 +51,57 @@ class RefDiff(scripts.Script):
         return scripts.AlwaysVisible if is_img2img else False
 
     def ui(self, is_img2img):
+        canvas = [THEIRS.get(("img2maskimg", layer)) for layer in ("background", "foreground")]
+        names = [NONE, DEMO_NAME]
         with gr.Accordion("Ref-Diff: mask by words", open=False, elem_id="refdiff"):
+            words = gr.Textbox(
+                label="Which thing: one line a thing; 'not: ...' leaves out",
+                placeholder="the red cup on the left",
+                lines=2,
+                elem_id="refdiff_words",
+            )
             with gr.Row():
-                words = gr.Textbox(
-                    label="Which thing (one line a thing, 'not: ...' leaves out)",
-                    placeholder="the red cup on the left",
-                    lines=2,
-                    elem_id="refdiff_words",
-                )
                 go = gr.Button("Find", variant="primary", elem_id="refdiff_find")
                 stop = gr.Button("Stop", elem_id="refdiff_stop")
             message = gr.HTML(elem_id="refdiff_message")
+            gallery = gr.Gallery(
+                show_label=False,
+                columns=4,
+                height="auto",
+                object_fit="contain",
+                allow_preview=False,
+                elem_id="refdiff_gallery",
+            )
             with gr.Row():
-                gallery = gr.Gallery(
-                    label="Candidates: click chooses, shift-click adds",
-                    columns=4,
-                    allow_preview=False,
-                    elem_id="refdiff_gallery",
-                )
                 preview = gr.Image(
                     label="Mask", type="pil", interactive=False, elem_id="refdiff_preview"
                 )
-            with gr.Row():
-                picks = gr.Textbox(label="Chosen", elem_id="refdiff_picks")
-                use = gr.Button("Use as mask", elem_id="refdiff_use")
-                paint = gr.Button(
-                    "Onto the canvas",
-                    visible=("img2maskimg", "foreground") in THEIRS,
-                    elem_id="refdiff_paint",
-                )
+                with gr.Column():
+                    picks = gr.Textbox(
+                        label="Chosen: click a candidate, shift-click adds", elem_id="refdiff_picks"
+                    )
+                    use = gr.Button("Use as mask", elem_id="refdiff_use")
+                    paint = gr.Button(
+                        "Onto the canvas", visible=all(canvas), elem_id="refdiff_paint"
+                    )
             with gr.Row():
                 grow = gr.Slider(-64, 64, 0, step=1, label="Grow", elem_id="refdiff_grow")
                 feather = gr.Slider(0, 64, 0, step=1, label="Feather", elem_id="refdiff_feather")
                 invert = gr.Checkbox(False, label="Invert", elem_id="refdiff_invert")
             with gr.Row():
-                given = [NONE, DEMO_NAME]
                 sam = gr.Dropdown(
-                    [*given, *sam_files()], value=NONE, label="Segment Anything",
-                    elem_id="refdiff_sam",
-                )  # fmt: skip
+                    [*names, *sam_files()], value=NONE, label="Masks from", elem_id="refdiff_sam"
+                )
                 clip = gr.Dropdown(
-                    [*given, *clip_files()], value=NONE, label="CLIP", elem_id="refdiff_clip"
+                    [*names, *clip_files()], value=NONE, label="CLIP", elem_id="refdiff_clip"
                 )
             enabled = gr.Checkbox(
                 False,
-                label="Find when generating: every picture anew, its first candidate",
+                label="Find when generating, in every picture anew: the best candidate",
                 elem_id="refdiff_enabled",
             )
-            found, tab, shift = gr.State(None), gr.State(0), gr.State(False)
+            found = gr.State(None)
+            tab = gr.Number(0, visible=False)  # which one is open: only the page knows
 
         shape = [grow, feather, invert]
         go.click(
@@ -107,9 +111,6 @@ class RefDiff(scripts.Script):
             **{JS: "(_, ...rest) => [get_tab_index('mode_img2img'), ...rest]"},
         ).then(show_mask, [found, picks, *shape], [preview, message])
         stop.click(shared.state.interrupt, queue=False)
-        gallery.select(
-            choose, [picks, shift], [picks], **{JS: "picks => [picks, window.refdiffShift]"}
-        )
         for each in (picks, *shape):
             each.change(show_mask, [found, picks, *shape], [preview, message])
         use.click(
@@ -117,8 +118,7 @@ class RefDiff(scripts.Script):
             [found, picks, *shape],
             [THEIRS["img_inpaint_base"], THEIRS["img_inpaint_mask"]],
         ).then(None, None, None, **{JS: "() => { switch_to_img2img_tab(4); }"})
-        if ("img2maskimg", "foreground") in THEIRS:
-            canvas = [THEIRS["img2maskimg", layer] for layer in ("background", "foreground")]
+        if all(canvas):
             paint.click(to_canvas, [found, picks, *shape], canvas).then(
                 None, None, None, **{JS: "() => { switch_to_img2img_tab(2); }"}
             )
@@ -148,7 +148,7 @@ def shaped(grow, feather, invert):
 
 def show_candidates(tab, image, canvas, upload, words, sam, clip):
     """The gallery, the best candidates' numbers, and what there is to say."""
-    picture = {0: image, 2: canvas, 4: upload}.get(tab)
+    picture = {0: image, 2: canvas, 4: upload}.get(int(tab))
     picture = picture["image"] if isinstance(picture, dict) else picture
     try:
         found = run_from_button(lambda: find(picture, words, sam, clip))
@@ -156,17 +156,6 @@ def show_candidates(tab, image, canvas, upload, words, sam, clip):
         return found, found.gallery(), numbers, html.escape(found.message)
     except Exception as error:
         return None, [], "", html.escape(explain(error))
-
-
-def choose(picks, shift, event: gr.SelectData):
-    """A click chooses a candidate alone; with shift it adds it, or takes it away again."""
-    number = event.index + 1
-    chosen = read_numbers(picks) if shift else []
-    if shift and number in chosen:
-        chosen.remove(number)
-    else:
-        chosen.append(number)
-    return ", ".join(map(str, chosen))
 
 
 def masked(found, picks, *shape):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def load_clip(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32
         open_clip.convert_weights_to_lp(model, dtype=dtype)
     visual = model.visual
     size = visual.image_size if isinstance(visual.image_size, int) else visual.image_size[0]
-    tokenizer = open_clip.SimpleTokenizer(context_length=model.context_length)
+    tokenizer = partial(open_clip.tokenize, context_length=model.context_length)
     mean = pixels.get("mean", open_clip.OPENAI_DATASET_MEAN)
     std = pixels.get("std", open_clip.OPENAI_DATASET_STD)
     return ClipModel(model.to(device).eval(), tokenizer, tuple(mean), tuple(std), size)

@@ -9,6 +9,7 @@ Two views of a region, as in the paper's discriminative part (METHOD.md 1a, 1b):
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -189,7 +190,7 @@ class ClipScorer:
         tokens = visual.ln_pre(tokens)
         blocked = blocked_pairs(patch_coverage(masks, grid_hw))
         bias = torch.zeros(blocked.shape, device=tokens.device, dtype=tokens.dtype)
-        out = visual.transformer(tokens, attn_mask=bias.masked_fill(blocked, -torch.inf))
+        out = _attend(visual.transformer, tokens, bias.masked_fill(blocked, -torch.inf))
         pooled = visual.ln_post(out[0, 1 : 1 + len(masks)]) @ visual.proj
         return F.normalize(pooled.float(), dim=-1)
 
@@ -217,3 +218,13 @@ class ClipScorer:
 def relative_likelihood(logits: Tensor) -> Tensor:
     """exp(logits - best), float32 (N,) in (0, 1]; unlike a softmax it does not thin out with N."""
     return (logits - logits.max()).exp() if len(logits) else logits
+
+
+def _attend(transformer: Any, tokens: Tensor, mask: Tensor) -> Tensor:
+    """A transformer of open_clip's over tokens (B, L, width)."""
+    if hasattr(transformer, "batch_first"):
+        found: Tensor = transformer(tokens, attn_mask=mask)
+        return found
+    # before it had a say, open_clip took tokens as (L, B, width)
+    found = transformer(tokens.transpose(0, 1), attn_mask=mask)
+    return found.transpose(0, 1)

@@ -13,7 +13,6 @@ from .architectures import (
     CLIP_IMAGE_SIZE,
     CLIP_MEAN,
     CLIP_STD,
-    CONTEXT_LENGTH,
     VOCABULARY,
     build_clip,
     build_sam,
@@ -60,7 +59,7 @@ def load_sam(path: Path = SAM_FILE) -> Sam:
 
 def load_clip(path: Path = CLIP_FILE) -> DemoCLIP:
     """The demo CLIP, float32, in eval mode."""
-    from open_clip import SimpleTokenizer
+    from open_clip import tokenize
     from safetensors.torch import load_file
 
     weights = load_file(path)
@@ -68,8 +67,7 @@ def load_clip(path: Path = CLIP_FILE) -> DemoCLIP:
     weights["token_embedding.weight"] = fill_word_table(rows.float(), ids.long())
     model = build_clip()
     model.load_state_dict({name: value.float() for name, value in weights.items()}, strict=True)
-    tokenizer = SimpleTokenizer(context_length=CONTEXT_LENGTH)
-    return DemoCLIP(model.eval(), tokenizer, CLIP_MEAN, CLIP_STD, CLIP_IMAGE_SIZE)
+    return DemoCLIP(model.eval(), tokenize, CLIP_MEAN, CLIP_STD, CLIP_IMAGE_SIZE)
 
 
 def fill_word_table(rows: Tensor, ids: Tensor, size: int = VOCABULARY) -> Tensor:

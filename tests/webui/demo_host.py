@@ -1,8 +1,12 @@
-"""A test extension: lets a WebUI hold the demo checkpoint, which is smaller than any it knows."""
+"""A test extension: lets a WebUI hold the demo checkpoint, and gives out what words' maps are.
+
+The checkpoint is smaller than any that the hosts know.
+"""
 
 import os
 
-from modules import processing
+import gradio as gr
+from modules import processing, scripts, shared
 
 processing.opt_f = 4  # the demo's autoencoder halves twice
 
@@ -25,3 +29,32 @@ else:
             return model_list.ModelType.V_PREDICTION
 
     model_list.models.append(RefDiffDemo)
+
+
+class Map(scripts.Script):
+    """Adds the map of some words to what a scripted call gives back."""
+
+    def title(self):
+        return "Ref-Diff map"
+
+    def show(self, is_img2img):
+        return scripts.AlwaysVisible if is_img2img else False
+
+    def ui(self, is_img2img):
+        return [gr.Textbox(visible=False)]
+
+    def process(self, p, words):
+        p.refdiff_map = read_map(p.init_images[0], words) if words else None
+
+    def postprocess(self, p, processed, words):
+        if words:
+            processed.images.append(p.refdiff_map)
+
+
+def read_map(image, words):
+    from refdiff_core.language.expression import parse
+    from refdiff_core.pictures.images import from_pil, to_pil
+    from refdiff_webui.attention import WebuiAttention
+
+    (found,) = WebuiAttention(shared.sd_model).read(from_pil(image), [parse(words)])
+    return to_pil(found.heat)

@@ -181,13 +181,6 @@ def test_a_click_finds_chooses_and_makes_the_same_mask_as_generating(host):
     assert host.shared.state.jobs == ["Ref-Diff", "end"] and not host.call_queue.queue_lock.locked()
 
 
-def test_click_chooses_and_shift_adds_or_takes_away(host):
-    choose, at = host.script.choose, lambda index: SimpleNamespace(index=index)
-    assert choose("1", False, at(2)) == "3"
-    assert choose("3", True, at(0)) == "3, 1"
-    assert choose("3, 1", True, at(2)) == "1"
-
-
 def test_candidates_that_are_not_there_are_refused(host):
     found, *_ = host.script.show_candidates(0, picture(), None, None, "the star", "None", "None")
     preview, told = host.script.show_mask(found, "99", 0, 0, False)

@@ -125,8 +125,13 @@ class Webui:
         except urllib.error.HTTPError as error:
             raise RuntimeError(error.read().decode()[:2000]) from error
 
-    def paint(self, picture: Image.Image, *args: Any, **changes: Any) -> list[Image.Image]:
-        """img2img by the API; with ``args`` our script is called. The mask comes last, if any."""
+    def paint(
+        self, picture: Image.Image, *args: Any, heat: str = "", **changes: Any
+    ) -> list[Image.Image]:
+        """img2img by the API; with ``args`` our script is called, and the mask comes last.
+
+        heat: words whose map comes last.
+        """
         body = {
             "prompt": "a green square", "steps": 4, "cfg_scale": 1, "sampler_name": "Euler",
             "width": picture.width, "height": picture.height, "seed": 1, "mask_blur": 0,
@@ -134,8 +139,8 @@ class Webui:
             "inpaint_full_res": False,
             "override_settings": {"return_mask": True}, **changes,
         }  # fmt: skip
-        if args:
-            body["alwayson_scripts"] = {"Ref-Diff": {"args": list(args)}}
+        asked = {"Ref-Diff": list(args), "Ref-Diff map": [heat] if heat else []}
+        body["alwayson_scripts"] = {name: {"args": each} for name, each in asked.items() if each}
         answer = self.post("/sdapi/v1/img2img", body)
         self.info = json.loads(answer["info"])
         return [decoded(each) for each in answer["images"]]

@@ -1,0 +1,75 @@
+"""A real WebUI, asked over its API."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from fake_host import demo_checkpoint
+from scene import RED_CIRCLE_LEFT, picture, truth
+
+from refdiff_core.backends.diffusers_attention import DiffusersAttention
+from refdiff_core.language.expression import parse
+from refdiff_core.pictures.images import from_pil
+
+SAM = [0, 0, False, "Ref-Diff demo"]
+
+
+def bits(mask):
+    return np.asarray(mask.convert("L")) > 127
+
+
+def iou(mask, true):
+    return (bits(mask) & true).sum() / (bits(mask) | true).sum()
+
+
+def apart(a, b):
+    return np.abs(np.asarray(a.convert("RGB")).astype(int) - np.asarray(b.convert("RGB")))
+
+
+def test_the_red_circle_on_the_left_is_found_and_only_it_is_repainted(webui):
+    painted, mask = webui.paint(picture(), True, RED_CIRCLE_LEFT)
+    assert iou(mask, truth()) >= 0.7
+    changed = apart(painted, picture())
+    assert changed[~bits(mask)].max() == 0 and changed[bits(mask)].mean() > 5
+    assert f"Ref-Diff: {RED_CIRCLE_LEFT}" in webui.info["infotexts"][0]
+
+
+def test_segment_anything_finds_it_sharply(webui):
+    _, mask = webui.paint(picture(), True, RED_CIRCLE_LEFT, *SAM)
+    assert iou(mask, truth()) >= 0.9
+
+
+def test_clip_helps_to_choose(webui):
+    _, mask = webui.paint(picture(), True, RED_CIRCLE_LEFT, *SAM, "Ref-Diff demo")
+    assert iou(mask, truth()) >= 0.9
+
+
+@pytest.mark.parametrize("words", [RED_CIRCLE_LEFT, "the blue square", "the yellow star"])
+def test_maps_are_those_through_diffusers(webui, words):
+    """The test extension beside ours reads one map inside the host."""
+    answer = webui.paint(picture(), heat=words)
+    ours = torch.tensor(np.asarray(answer[-1].convert("L")), dtype=torch.float32) / 255
+    (theirs,) = DiffusersAttention(demo_checkpoint()).read(from_pil(picture()), [parse(words)])
+    both = torch.stack([ours.flatten(), theirs.heat.flatten()])
+    assert torch.corrcoef(both)[0, 1] >= 0.999
+
+
+def test_the_next_picture_is_as_without_us(webui):
+    webui.paint(picture())  # the very first one draws what the others do not
+    before = webui.paint(picture())
+    webui.paint(picture(), True, RED_CIRCLE_LEFT)
+    webui.paint(picture())
+    assert apart(webui.paint(picture())[0], before[0]).max() == 0
+
+
+def test_words_that_say_nothing_leave_the_picture_alone(webui):
+    painted = webui.paint(picture(), True, "")[0]
+    assert apart(painted, picture()).max() == 0
+
+
+def test_every_picture_of_a_batch_gets_its_mask(webui):
+    mirrored = picture().transpose(0)
+    masks = [webui.paint(each, True, "the blue square")[-1] for each in (picture(), mirrored)]
+    assert (bits(masks[0]).nonzero()[1].mean() < 96) != (bits(masks[1]).nonzero()[1].mean() < 96)
+    assert json.dumps(webui.info)

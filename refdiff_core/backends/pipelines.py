@@ -111,20 +111,24 @@ class PipelineModel:
         if packed is not None:
             latents = packed(latents, 1, latents.shape[1], *latents.shape[-2:])
         wanted = {
-            "prompt": text,
+            **self.said(text),
             "latents": latents,
             "sigmas": [sigma],
             "num_inference_steps": 1,
             "height": size_hw[0],
             "width": size_hw[1],
             # no second pass without the text; Flux's guidance is an input of the model
-            "guidance_scale": 3.5 if self.family.name == "Flux.1" else 1.0,
+            "guidance_scale": 3.5 if self.family.name == families.FLUX.name else 0.0,
             "true_cfg_scale": 1.0,
             "max_sequence_length": self.kind.most,
             "output_type": "latent",
         }
         known = inspect.signature(self.pipeline.__call__).parameters
         self.pipeline(**{name: value for name, value in wanted.items() if name in known})
+
+    def said(self, text: str) -> dict[str, Any]:
+        """How the pipeline is told a text."""
+        return {"prompt": text}
 
     def _smallest(self) -> tuple[int, int]:
         return self.family.multiple, self.family.multiple

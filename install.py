@@ -70,7 +70,7 @@ MODELS = {
 LEAST_PYTHON, LEAST_COMFYUI = "3.10", "0.3.64"
 PACKAGES = {
     "torch": "2.1", "diffusers": "0.30", "transformers": "4.40", "open_clip_torch": "2.24",
-    "segment-anything": "1.0", "safetensors": "0.4", "scipy": "1.10",
+    "segment-anything": "1.0", "safetensors": "0.4.1", "scipy": "1.10",
 }  # fmt: skip
 BY_HAND = """\
 To be put in place by hand:
@@ -190,7 +190,7 @@ def _fetch(model: Model, part: Path) -> None:
         if error.code == 416 and have:  # nothing is missing
             return
         raise
-    except ValueError as error:  # such as a redirect to what is no address
+    except (ValueError, OverflowError) as error:  # such as a redirect to what is no address
         raise http.client.HTTPException(f"it leads nowhere: {error}") from error
     with answer:
         resumed = answer.status == 206

@@ -48,7 +48,7 @@ class Hand:
 
     masks: bool (N, h, w), all candidates on the panel's grid, those made by hand at the end.
     ids: of the candidates. made: by index, the id of what the hand made.
-    picked: indices chosen, in the order of choice. lost: how many choices are not to be found.
+    picked: indices chosen, in the order of choice. same: the same by what was asked for.
     default: indices that were told otherwise, and count where none is chosen.
     cut: bool (h, w), what is kept out of the mask whatever is chosen; None where nothing is.
     without: the masks that make it.
@@ -58,7 +58,7 @@ class Hand:
     ids: tuple[str, ...]
     made: Mapping[int, str] = field(default_factory=dict)
     picked: tuple[int, ...] = ()
-    lost: int = 0
+    same: Mapping[str, int] = field(default_factory=dict)
     default: tuple[int, ...] = ()
     cut: Tensor | None = None
     without: tuple[Proposals, ...] = ()
@@ -157,12 +157,14 @@ def _choose(
     wanted = small.choice.picks.get(result.expression.text, ())
     # the first of what was made by that hand is what SAM trusts most
     first = {name: index for index, name in reversed(made.items())}
-    found = [first.get(each, find_mask(each, ids)) for each in wanted]
-    picked = tuple(dict.fromkeys(index for index in found if index is not None))
-    cuts = () if result.drawing.whole else result.drawing.without  # by negative lines
+    found = {each: first.get(each, find_mask(each, ids)) for each in wanted}
+    same = {name: index for name, index in found.items() if index is not None}
+    picked = tuple(dict.fromkeys(same.values()))
+    cuts = result.drawing.without
     cut = torch.cat([each.masks for each in cuts]).any(0).cpu() if cuts else None
-    lost = found.count(None)
-    return result, Hand(masks, tuple(ids), made, picked, lost, cut=cut, without=cuts)
+    # what the whole picture is without says nothing of a candidate by itself
+    without = () if result.drawing.whole else cuts
+    return result, Hand(masks, tuple(ids), made, picked, same, cut=cut, without=without)
 
 
 def _with(result: Segmentation, more: Proposals) -> Segmentation:

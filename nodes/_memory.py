@@ -107,6 +107,11 @@ class RememberedScorer:
     scorer: ImageTextScorer
     model: Any
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        kinds: tuple[str, ...] = self.scorer.kinds  # type: ignore[attr-defined]
+        return kinds
+
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
     ) -> list[Any]:

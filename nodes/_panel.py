@@ -83,12 +83,13 @@ def _picture(small: Small, picture: Tensor, answers: list[Sent]) -> Sent:
 def _answer(result: Segmentation, hand: Hand, most: int) -> Sent:
     """One expression's candidates, best first, what the hand made or chose among them always."""
     ranked = result.ranking.tolist()
-    always = list(dict.fromkeys([*hand.made, *hand.picked, *hand.default]))
+    told = hand.default or tuple(result.winners.tolist())
+    always = list(dict.fromkeys([*hand.made, *hand.picked, *told]))
     order = [*(at for at in ranked if at not in always)][: max(0, most - len(always))]
     order = sorted([*order, *always], key=lambda at: ranked.index(at) if at in ranked else -1)
     masks = hand.masks[order]
     shown = torch.cat([masks, hand.cut[None]]) if hand.cut is not None else masks
-    alike = _alike(masks, result.proposals.quality[order], _fixed(order, ranked, hand))
+    alike = _alike(masks, result.proposals.quality[order], _fixed(order, hand, told))
     seen = result.attention
     figures = [_candidate(result, hand, at, ranked, alike[place]) for place, at in enumerate(order)]
     heat = None if seen is None else _save(_bytes(seen.heat, hand.masks.shape[1:]))
@@ -100,9 +101,9 @@ def _answer(result: Segmentation, hand: Hand, most: int) -> Sent:
         "cut": len(masks) if hand.cut is not None else None,
         "heat": heat,
         "presence": _round(getattr(result, "present", None)),
-        "default": [order.index(at) for at in hand.default if at in order],
-        "picked": [order.index(at) for at in hand.picked],
-        "lost": hand.lost,
+        "default": [order.index(at) for at in told],
+        "whole": result.drawing.whole,
+        "same": {name: order.index(at) for name, at in hand.same.items()},
     }
 
 
@@ -123,9 +124,9 @@ def _candidate(result: Segmentation, hand: Hand, at: int, ranked: list[int], ali
     }
 
 
-def _fixed(order: list[int], ranked: list[int], hand: Hand) -> set[int]:
-    """Places of candidates that are shown themselves: the best one, and those that were chosen."""
-    shown = {*hand.picked, *hand.default, *ranked[:1]}
+def _fixed(order: list[int], hand: Hand, told: Sequence[int]) -> set[int]:
+    """Places of candidates that are shown themselves: those that are meant or were chosen."""
+    shown = {*hand.picked, *told}
     return {place for place, at in enumerate(order) if at in shown}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
 
-from ..refdiff_core.backends.tokens import HostTokens, match, tokenize, with_sinks
+from ..refdiff_core.backends.tokens import HostTokens, match, tokenize, whole_letters, with_sinks
 from ..refdiff_core.errors import ExpressionError, UnavailableError
 from ..refdiff_core.language.expression import parse
 from ..refdiff_core.values import Expression, Word
@@ -34,7 +34,7 @@ class PromptedExpression(Expression):
 
 def read_lines(text: str) -> tuple[PromptedExpression, ...]:
     """One expression a line, in ComfyUI's prompt syntax; blank lines are skipped."""
-    lines = [line for line in _NO_WORDS.sub(" ", text).splitlines() if line.strip()]
+    lines = [line for line in _NO_WORDS.sub(" ", whole_letters(text)).splitlines() if line.strip()]
     if not lines:
         raise ExpressionError(
             "There is no expression. Write at least one line that says what to find, "

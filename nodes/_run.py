@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..refdiff_core.backends.clip_scorer import ClipScorer
 from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer
+from ..refdiff_core.choosing.contrast import questions as contrasted
 from ..refdiff_core.errors import RefDiffError
 from ..refdiff_core.language.lines import looked_for
 from ..refdiff_core.pictures.images import shrink
@@ -18,7 +19,7 @@ from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
 from ..refdiff_core.seeing.phrases import find_phrases
 from ..refdiff_core.seeing.proposals import AttentionProposer
 from ..refdiff_core.settings import AUTOMATIC, AttentionSettings, SamSettings, Settings
-from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
+from ..refdiff_core.values import AttentionMap, Expression, Image, Likeness, Proposals
 from ._attention import attention_source
 from ._caches import cache_of
 from ._choice import Made
@@ -99,10 +100,11 @@ class HostScorer:
 
     def __init__(self, clip: HostClip) -> None:
         self.clip = clip
+        self.kinds = clip.clip.kinds
 
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
-    ) -> list[Tensor]:
+    ) -> list[Likeness]:
         scorer = ClipScorer(self.clip.on_device(), progress=progress())
         scorer.cache = cache_of(self.clip.clip.model)
         return scorer.score(image, expressions, proposals)
@@ -130,7 +132,7 @@ def propose(
     """SAM's masks in every picture: one set each, or one per thing where maps guide it."""
     pictures, proposer, sets = images(image), HostProposer(sam, settings), []
     for index, picture in enumerate(pictures):
-        maps = attention.sharpened(index) if attention else [None]
+        maps = attention.maps_of(index) if attention else [None]
         found = propose_masks(shrink(picture), size_of(picture), maps, proposer)
         sets.append(tuple(found))
     return ProposalBatch(tuple(sets))
@@ -146,7 +148,7 @@ def score(
     for index, picture in enumerate(pictures):
         sets = batch.of(index, len(things))
         scores.append(_score_phrases(HostScorer(clip), picture, things, sets))
-    return ScoreBatch(tuple(pictures), tuple(expressions), tuple(scores))
+    return ScoreBatch(tuple(pictures), tuple(expressions), tuple(scores), clip.clip.kinds)
 
 
 def _score_phrases(
@@ -156,16 +158,15 @@ def _score_phrases(
     sets: Sequence[Proposals],
 ) -> tuple[PhraseScores, ...]:
     """Scores for the words with their places left to geometry, and for the words as they are."""
-    unread = [None] * len(expressions)
-    asked = [find_phrases(expressions, unread, spatial=spatial) for spatial in (True, False)]
-    flat = [phrase for phrases in asked for phrase in phrases]
-    words = [phrase.words for phrase in flat]
-    found = scorer.score(shrink(picture), words, [sets[phrase.owner] for phrase in flat])
-    count = len(asked[0])
-    return (
-        PhraseScores(tuple(each.text for each in words[:count]), tuple(found[:count])),
-        PhraseScores(tuple(each.text for each in words[count:]), tuple(found[count:])),
-    )
+    unread, seen, found = [None] * len(expressions), shrink(picture), []
+    for spatial in (True, False):
+        phrases = find_phrases(expressions, unread, spatial=spatial)
+        asked = contrasted(phrases, scorer.kinds)
+        words = [each.words for each in asked]
+        owners = [phrases[each.phrase].owner for each in asked]
+        scores = scorer.score(seen, words, [sets[owner] for owner in owners])
+        found.append(PhraseScores(tuple(each.text for each in words), tuple(scores)))
+    return tuple(found)
 
 
 def segment_batch(
@@ -233,5 +234,5 @@ def _given(
         proposer = GivenProposals(batch.of(index, count))
     scorer: ImageTextScorer | None = None
     if scores is not None:
-        scorer = GivenScores(scores.of(index))
+        scorer = GivenScores(scores.of(index), scores.kinds)
     return Models(GivenAttention(maps.maps_of(index)) if maps else None, proposer, scorer)

@@ -14,7 +14,7 @@ from ..refdiff_core.grid import fits, working_grid
 from ..refdiff_core.language.lines import looked_for
 from ..refdiff_core.pictures.images import scale_to, shrink
 from ..refdiff_core.seeing.attention import sharpen_maps
-from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals, Segmentation
+from ..refdiff_core.values import AttentionMap, Expression, Image, Likeness, Proposals, Segmentation
 
 Held = TypeVar("Held")
 
@@ -88,10 +88,10 @@ class ProposalBatch:
 
 @dataclass(frozen=True)
 class PhraseScores:
-    """Scores of phrases in the pipeline's order: texts, and for each float32 (N,)."""
+    """What CLIP says of phrases and their rivals, in the pipeline's order; N regions each."""
 
     texts: tuple[str, ...]
-    scores: tuple[Tensor, ...]
+    scores: tuple[Likeness, ...]
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,13 @@ class ScoreBatch:
 
     images: B pictures.
     expressions: E.
-    scores: for each picture, what `GivenScores` takes.
+    scores: for each picture, what `GivenScores` takes, and so are ``kinds``.
     """
 
     images: tuple[Image, ...]
     expressions: tuple[Expression, ...]
     scores: tuple[tuple[PhraseScores, ...], ...]
+    kinds: tuple[str, ...]
 
     def of(self, picture: int) -> tuple[PhraseScores, ...]:
         """The scores of one picture."""
@@ -168,14 +169,16 @@ class GivenScores:
 
     Args:
         scores: of several lists of phrases; the one that is asked for is taken.
+        kinds: what the CLIP that gave them was asked to tell things from.
     """
 
-    def __init__(self, scores: Sequence[PhraseScores]) -> None:
+    def __init__(self, scores: Sequence[PhraseScores], kinds: tuple[str, ...]) -> None:
         self.scores = scores
+        self.kinds = kinds
 
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
-    ) -> list[Tensor]:
+    ) -> list[Likeness]:
         texts = tuple(each.text for each in expressions)
         found = next((each.scores for each in self.scores if each.texts == texts), None)
         counts = [len(each) for each in proposals]

@@ -7,18 +7,20 @@ somebody asks for come to the picture's own size, out of the best that is known 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 WORKING_SIDE = 2048
 """Pixels of the longer side that models are shown: of a larger picture, a copy."""
 
-GRID_SIDE = 512
-"""Cells of the working grid's longer side: of 256, 384, 512 and 1024 the smallest with which
-answers stay (docs/speed.md)."""
+GRID_CELLS = 512 * 512
+"""Cells of the working grid at most. A bound of its area, because one of its longer side would
+leave a strip a few rows."""
 
 CELLS_AT_ONCE = 2**23
 """Cells held as numbers at once, 32 MiB of them, where there are more masks than that."""
@@ -39,8 +41,10 @@ def fits(size_hw: Size, picture_hw: Size) -> bool:
 
 def working_grid(size_hw: Size) -> Size:
     """The working grid (h, w) of a picture (H, W): its own pixels where those are few."""
-    # by way of the copy that models are shown, so that both round alike
-    return fit(fit(size_hw, WORKING_SIDE), GRID_SIDE)
+    # of the copy that models are shown, so that both round alike
+    height, width = fit(size_hw, WORKING_SIDE)
+    scale = min(1.0, math.sqrt(GRID_CELLS / (height * width)))
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def in_parts(masks: Tensor) -> tuple[Tensor, ...]:
@@ -51,8 +55,9 @@ def in_parts(masks: Tensor) -> tuple[Tensor, ...]:
 
 def count_cells(masks: Tensor) -> Tensor:
     """How many cells each mask covers: masks bool (N, h, w) to float32 (N,), where they are."""
-    # torch sums booleans by way of a copy eight times as large
-    return torch.cat([part.flatten(1).sum(1) for part in in_parts(masks)]).float()
+    # one by one: torch sums several by way of a copy eight times as large
+    counts = [torch.count_nonzero(mask) for mask in masks]
+    return torch.stack(counts).float() if counts else torch.zeros(0, device=masks.device)
 
 
 def resample(planes: Tensor, size_hw: Size, span_hw: tuple[float, float] | None = None) -> Tensor:
@@ -129,35 +134,6 @@ class GridMasks:
 
 
 @dataclass(frozen=True)
-class CutMasks:
-    """Parts of one map that was cut at thresholds.
-
-    heat: float32 (h, w), above zero within every mask.
-    levels: float32 (N,), where each was cut. masks: bool (N, h, w), the parts.
-    """
-
-    heat: Tensor
-    levels: Tensor
-    masks: Tensor
-
-    def draw(self, index: int, size_hw: Size) -> Tensor:
-        """See `FineMasks.draw`: its edge runs where the map falls to the threshold."""
-        mask = self.masks[index]
-        if tuple(mask.shape) == size_hw:
-            return mask
-        # a cell further than the part itself, because its edge lies between cells
-        near = torch.nn.functional.max_pool2d(mask[None].float(), 3, 1, 1)[0] > 0
-        heat = torch.where(near, self.heat, torch.zeros_like(self.heat))
-        # cuts hold what is at the threshold
-        below = float(self.levels[index]) * (1 - 1e-6)
-        return draw_above(heat, below, size_hw)
-
-    def select(self, keep: Tensor) -> CutMasks:
-        """See `FineMasks.select`."""
-        return CutMasks(self.heat, self.levels[keep], self.masks[keep])
-
-
-@dataclass(frozen=True)
 class LogitMasks:
     """Masks that a model gives as logits on a small grid of its own.
 
@@ -225,6 +201,8 @@ class JoinedMasks:
 
 def pack(rows: Tensor) -> Tensor:
     """Rows of booleans (N, C) as bits, uint8 (N, ceil(C / 8)), where they are."""
+    if rows.device.type == "cpu":  # many times as fast
+        return torch.from_numpy(np.packbits(rows.numpy(), axis=1, bitorder="little"))
     count = -(-rows.shape[1] // 8)
     bits = torch.zeros(len(rows), count, dtype=torch.uint8, device=rows.device)
     for place in range(8):
@@ -242,16 +220,32 @@ def unpack(bits: Tensor) -> Tensor:
 def to_grid(masks: Tensor) -> Tensor:
     """Masks bool (N, H, W) on their picture's working grid.
 
-    A cell belongs to a mask that covers half of it; a mask that covers half of none keeps the
-    cells that it covers most, so that no thing is too small to be seen.
+    A cell belongs to a mask that holds two of four places in it; a mask that holds so many of none
+    keeps the cells that it covers most, so that no thing is too small to be seen.
     """
     grid_hw = working_grid((masks.shape[1], masks.shape[2]))
     if grid_hw == tuple(masks.shape[1:]):
         return masks
-    return torch.cat([_shrink(part, grid_hw) for part in in_parts(masks)])
+    seen = masks.view(torch.uint8)
+    for axis, cells in enumerate(grid_hw, 1):
+        seen = _at(seen, axis, cells, 0.25) + _at(seen, axis, cells, 0.75)
+    small = seen >= 2
+    for index, kept in enumerate(small):
+        if not kept.any():
+            small[index] = _most_covered(masks[index], grid_hw)
+    return small
 
 
-def _shrink(masks: Tensor, grid_hw: Size) -> Tensor:
-    cover = torch.nn.functional.adaptive_avg_pool2d(masks.float(), grid_hw)
-    most = cover.amax((1, 2), keepdim=True) if len(masks) else cover
-    return (cover >= most.clamp(max=0.5)) & (cover > 0)
+def _at(values: Tensor, axis: int, cells: int, place: float) -> Tensor:
+    """Of so many cells along an axis, the values at one place in each."""
+    wide = values.shape[axis] / cells
+    first = int(place * wide)
+    if wide.is_integer():  # many times as fast as by indices
+        return values[(slice(None),) * axis + (slice(first, None, int(wide)),)]
+    places = ((torch.arange(cells, device=values.device) + place) * wide).long()
+    return values.index_select(axis, places)
+
+
+def _most_covered(mask: Tensor, grid_hw: Size) -> Tensor:
+    cover = torch.nn.functional.adaptive_avg_pool2d(mask[None].float(), grid_hw)[0]
+    return (cover == cover.amax()) & (cover > 0)

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from .cache import hashed_once
+from .choosing.contrast import Compared, gather
+from .choosing.contrast import questions as contrasted
 from .choosing.fusion import fuse, join, leave_out, locate
 from .choosing.scoring import generative_score
 from .errors import MaskError
@@ -26,8 +28,8 @@ from .protocols import AttentionSource, ImageTextScorer, MaskProposer
 from .seeing.attention import sharpen_maps
 from .seeing.phrases import Phrase, find_phrases
 from .seeing.proposals import AttentionProposer
-from .settings import Settings
-from .values import AttentionMap, Expression, Image, Proposals, Segmentation
+from .settings import KINDS, Settings
+from .values import AttentionMap, Expression, Image, Likeness, Proposals, Segmentation
 
 
 @dataclass(frozen=True)
@@ -109,17 +111,25 @@ def segment_apart(
     """
     image, settings = check_image(image), settings or models.settings
     asked = [thing for lines in questions for thing in looked_for(lines)]
+    if models.proposer is None or isinstance(models.proposer, AttentionProposer):
+        asked = [_by_its_word(each) for each in asked]
     if not asked:
         return [[] for _ in questions]
     size_hw = (image.shape[0], image.shape[1])
+    together = [number for number, lines in enumerate(questions) for _ in looked_for(lines)]
     with hashed_once(shrink(image), models.device) as seen:
-        phrases, looks = _look(seen, size_hw, asked, models, settings)
+        phrases, looks = _look(seen, size_hw, asked, together, models, settings)
     # 4. the winner: what fits, and lies where the words say
     results = iter(_fuse_all(asked, phrases, looks, settings))
     # 5. without what the words themselves exclude, and what negative lines name
     kept = [leave_out([next(results) for _ in looked_for(lines)], settings) for lines in questions]
     # 6. one answer a line: of a list, all its things
     return [_by_line(lines, own, settings) for lines, own in zip(questions, kept, strict=True)]
+
+
+def _by_its_word(asked: Expression) -> Expression:
+    """Cuts of the map of "background" are no things on it: it is where the map is strong."""
+    return replace(asked, region=None) if asked.region in ("background", "foreground") else asked
 
 
 def _by_line(
@@ -133,14 +143,15 @@ def _by_line(
     return answers
 
 
-Look = tuple[AttentionMap | None, Proposals, Tensor | None, Tensor | None]
-"""What was seen of one phrase: its map, candidates, generative and discriminative scores."""
+Look = tuple[AttentionMap | None, Proposals, Tensor | None, Compared | None]
+"""What was seen of one phrase: its map, candidates, generative score, and CLIP's view."""
 
 
 def _look(
     seen: Image,
     size_hw: tuple[int, int],
     asked: Sequence[Expression],
+    together: Sequence[int],
     models: Models,
     settings: Settings,
 ) -> tuple[list[Phrase], list[Look]]:
@@ -150,13 +161,17 @@ def _look(
         seen: the picture, or a smaller copy of it, where the models are.
         size_hw: the picture's own size.
         asked: the expressions.
+        together: for each the number of its question.
         models: they look.
         settings: as for `segment`.
     """
     # 1. where the words are: the thing's own, and those of what it is related to
     maps = read_maps(seen, size_hw, asked, models.attention) if models.attention else None
     phrases = find_phrases(asked, maps or [None] * len(asked), spatial=settings.spatial_weight > 0)
-    attention = sharpen_maps([each.attention for each in phrases], seen, settings.sharpen)
+    cut = models.proposer is None or isinstance(models.proposer, AttentionProposer)
+    # masks from elsewhere have edges of their own, and are not each other's parts
+    radius, exponent = (settings.sharpen, settings.size_exponent) if cut else (0, 0)
+    attention = sharpen_maps([each.attention for each in phrases], seen, radius)
     # 2. what could be a thing
     proposer = models.proposer or AttentionProposer(
         components=settings.components,
@@ -166,17 +181,15 @@ def _look(
     proposals = _propose(seen, size_hw, phrases, attention, proposer, len(asked))
     # 3. how well each candidate fits: the map, then CLIP
     generative = [
-        generative_score(map_.heat.to(each.masks.device), each.masks, settings.size_exponent)
+        generative_score(map_.heat.to(each.masks.device), each.masks, exponent)
         if map_ is not None
         else None
         for map_, each in zip(attention, proposals, strict=True)
     ]
-    discriminative = (
-        models.scorer.score(seen, [each.words for each in phrases], proposals)
-        if models.scorer
-        else [None] * len(phrases)
-    )
-    figures = zip(_to_cpu(generative), _to_cpu(discriminative), strict=True)
+    compared: Sequence[Compared | None] = [None] * len(phrases)
+    if models.scorer is not None:
+        compared = _compare(seen, phrases, proposals, together, models.scorer, settings)
+    figures = zip(_to_cpu(generative), compared, strict=True)
     return phrases, [
         (*look, *scores)
         for look, scores in zip(zip(attention, proposals, strict=True), figures, strict=True)
@@ -234,6 +247,31 @@ def _of_size(found: Seen, size_hw: tuple[int, int]) -> Seen:
     return replace(found, picture_hw=size_hw)
 
 
+def _compare(
+    seen: Image,
+    phrases: Sequence[Phrase],
+    proposals: Sequence[Proposals],
+    together: Sequence[int],
+    scorer: ImageTextScorer,
+    settings: Settings,
+) -> list[Compared]:
+    """What a scorer says of every phrase, and of what else each could be, asked in one call."""
+    kinds = getattr(scorer, "kinds", KINDS) if settings.fusion == "agreement" else None
+    asked = contrasted(phrases, kinds, together)
+    words = [each.words for each in asked]
+    found = scorer.score(seen, words, [proposals[each.phrase] for each in asked])
+    answers = [each if isinstance(each, Likeness) else Likeness.of(each) for each in found]
+    moved = torch.cat([each.views.flatten() for each in answers]).cpu()
+    parts = moved.split([each.views.numel() for each in answers])
+    return gather(
+        asked,
+        [
+            replace(each, views=part.view_as(each.views))
+            for each, part in zip(answers, parts, strict=True)
+        ],
+    )
+
+
 def _to_cpu(scores: Sequence[Tensor | None]) -> list[Tensor | None]:
     """Scores (N_i,) on the CPU, by way of one copy."""
     there = [each for each in scores if each is not None]
@@ -250,13 +288,13 @@ def _fuse_all(
     settings: Settings,
 ) -> list[Segmentation]:
     """The answer to every expression, with those to what it excludes."""
-    things: dict[tuple[int, int | None], list[Look]] = {}
+    things: dict[tuple[int, int | None], list[tuple[Phrase, Look]]] = {}
     for phrase, look in zip(phrases, looks, strict=True):
-        things.setdefault((phrase.owner, phrase.excluded), []).append(look)
+        things.setdefault((phrase.owner, phrase.excluded), []).append((phrase, look))
     excluded: list[list[Segmentation]] = [[] for _ in asked]
     results: list[Segmentation] = []
-    for (owner, index), (look, *related) in things.items():
-        others = [locate(*each[1:], settings) for each in related]
+    for (owner, index), ((_, look), *related) in things.items():
+        others = [locate(each.words, *seen[1:], settings) for each, seen in related]
         said = asked[owner] if index is None else asked[owner].excluded[index]
         found = results if index is None else excluded[owner]
         found.append(fuse(said, *look, settings, others=others))

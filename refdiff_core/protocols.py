@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from torch import Tensor
-
-from .values import AttentionMap, Expression, Image, Proposals
+from .values import AttentionMap, Expression, Image, Likeness, Proposals
 
 
 class AttentionSource(Protocol):
@@ -43,19 +41,23 @@ class MaskProposer(Protocol):
 
 
 class ImageTextScorer(Protocol):
-    """A model that says how well a region fits a text, such as CLIP."""
+    """A model that says how well a region fits a text, such as CLIP.
+
+    It may have an attribute ``kinds``, names of things that it knows: whether something is a cup
+    is judged against what else it could be. `refdiff_core.settings.KINDS` where it has none.
+    """
 
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
-    ) -> list[Tensor]:
-        """The discriminative score of every proposal.
+    ) -> list[Likeness]:
+        """How much every proposal looks like each text.
 
         Args:
             image: float32 (H, W, 3), RGB, in [0, 1].
-            expressions: E of them.
-            proposals: E sets, of N_e masks each.
+            expressions: E of them; what is asked for, and what it is told from, in one call.
+            proposals: E sets, of N_e masks each, many of them the same object.
 
         Returns:
-            E tensors float32 (N_e,), higher is better.
+            E of them, of N_e regions each.
         """
         ...

@@ -87,8 +87,6 @@ class ClipSettings:
         Things are small in a whole picture; the published code shows it at its native size.
     budget: MiB that the activations of crops embedded at once may take, about.
     template: what is said; "{}" stands for the expression.
-    likelihood: scores are likelihoods relative to the picture's best region; False for bare
-        cosines, as in the paper. See `refdiff_core.backends.clip_scorer.ClipScorer`.
     ramp: the soft branch sees a picture that darkens away from the side that the words name, as
         in the paper; else places are left to geometry (`refdiff_core.choosing.spatial`).
     """
@@ -99,21 +97,62 @@ class ClipSettings:
     zoom: float = 2.0
     budget: int = 256
     template: str = "{}"
-    likelihood: bool = True
     ramp: bool = False
+
+
+KINDS = ("person", "animal", "plant", "vehicle", "building", "furniture", "food", "clothes")
+"""What else a region may be, asked of a CLIP of photographs: broad kinds, so that none says more
+than the noun that is asked for."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How scores become log-odds; see `refdiff_core.choosing.scoring.weigh`.
+
+    Log-likelihoods are cosines times the model's own scale: at CLIP's 100, one is a hundredth.
+    All were fitted on the test bed's tuning scenes (docs/fusion.md: seeds from
+    1,100,000 on, noise of .005 to .03, and the demo's own CLIP), none of which it reports on.
+
+    shared: by how much CLIP's error is larger than its views' disagreement tells, because they err
+        together; in variances.
+    floor: deviation of CLIP's log-likelihood that is always there.
+    steep: log-odds of a generative score of 1.
+    border: how far behind the best region, in gaps, others begin to be something else.
+    match: of the chance to be what is named: how its log-odds go with those of the ranking, from
+        that border on, and with the contrast; and what they are where both are 0.
+    plain: the same where words name no kind of thing, so that there is nothing to contrast.
+    alone: the same where only attention looked.
+    present: of the chance that it is there at all: how its log-odds go with the best contrast, and
+        what they are where that is 0.
+    """
+
+    shared: float = 1.5
+    floor: float = 0.4
+    steep: float = 4.0
+    border: float = 0.25
+    match: tuple[float, float, float] = (0.58, 0.29, 0.4)
+    plain: tuple[float, float] = (0.15, 2.5)
+    alone: tuple[float, float] = (2.0, 3.0)
+    present: tuple[float, float] = (0.54, -0.49)
 
 
 @dataclass(frozen=True)
 class Settings:
     """How proposals are ranked and the winner becomes a mask.
 
-    alpha: weight of the generative score against the discriminative one.
+    fusion: "agreement" weighs attention and CLIP by how far each can be trusted in this picture
+        (`refdiff_core.choosing.scoring.weigh`), "sum" as the paper does.
+    alpha: weight of the attention against CLIP. With "agreement" .5 lets both count for what they
+        are worth, 0 looks at CLIP alone, 1 at attention alone; with "sum" it is the paper's.
+    calibration: what both are worth.
+    min_present: the mask is empty where the chance that there is such a thing is below this; 0
+        always gives the best there is, as the paper does.
     sharpen: radius, in cells of the attention's own grid, in which maps follow the picture's
         edges; 0 leaves them as they are, as the paper does.
     size_exponent: how much the generative score favours masks that are neither tiny nor huge;
         0 is the paper's score. See `refdiff_core.choosing.scoring.generative_score`.
-    quality_exponent: of the proposer's own estimate of a mask (SAM's predicted IoU), which the
-        total is multiplied by; 0 leaves it out, as the paper does.
+    quality_exponent: of the proposer's own estimate of a mask (SAM's predicted IoU): its logarithm
+        times this is a term of the log-odds. 0 leaves it out, as the paper does.
     spatial_weight: how much where a proposal lies may take from how well it matches, in [0, 1];
         0 leaves geometry out, as the paper does. See `refdiff_core.choosing.fusion.fuse`.
     smallest, largest: shares of the picture between which a proposal is admissible.
@@ -127,9 +166,10 @@ class Settings:
     fill: fill holes in the mask. invert: hand back everything else.
     """
 
-    # of .1 (the paper's), .2, .3 and .5 the first two are best for choosing and for segmenting the
-    # demo's scenes outside the benchmark; the larger leaves the attention more of a say
-    alpha: float = 0.2
+    fusion: str = "agreement"
+    alpha: float = 0.5
+    calibration: Calibration = Calibration()
+    min_present: float = 0.15
     sharpen: float = 1.5
     size_exponent: float = 0.25
     quality_exponent: float = 1.0
@@ -169,9 +209,11 @@ PAPER = Preset(
     # t = 2 of 20 steps 1, 51, 101, ..., counted from 0 as the published code counts its noise
     attention=AttentionSettings(timestep=101, words="root"),
     sam=AUTOMATIC,
-    clip=ClipSettings(margin=0.0, likelihood=False, ramp=True),
+    clip=ClipSettings(margin=0.0, ramp=True),
     fusion=Settings(
+        fusion="sum",
         alpha=0.1,
+        min_present=0,
         sharpen=0,
         size_exponent=0,
         quality_exponent=0,
@@ -189,7 +231,7 @@ OFFICIAL = Preset(
     attention=AttentionSettings(resolution=1024, words="root"),
     # of overlapping automatic masks the package compares boxes at .7
     sam=replace(AUTOMATIC, duplicate_iou=0.7),
-    clip=ClipSettings(margin=0.0, likelihood=False, ramp=True),
+    clip=ClipSettings(margin=0.0, ramp=True),
     # .7 hard + .3 soft + .05 diffusion, whose first two are one score
     fusion=replace(PAPER.fusion, alpha=0.05 / 1.05),
     official=True,

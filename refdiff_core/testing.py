@@ -15,11 +15,15 @@ import torch
 from torch import Tensor
 
 from .demo.scenes import COLORS
-from .values import AttentionMap, Expression, Image, Proposals
+from .grid import working_grid
+from .pictures.images import scale_to
+from .values import AttentionMap, Expression, Image, Likeness, Proposals
 
 HeatFunction = Callable[[Image, Expression], Tensor]
 """From a picture (H, W, 3) and an expression to a heat map float32 (H, W) in [0, 1]."""
 
+AHEAD = 12.0
+"""Log-likelihoods that a region of the very colour is ahead of one of another."""
 SPREAD = 0.25
 """How far a colour may be off, as a distance in the RGB cube, before its similarity fades."""
 
@@ -60,7 +64,9 @@ class FakeAttention:
     def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
         """See `AttentionSource.read`."""
         self.calls += 1
-        return [AttentionMap(self.heat(image, each)) for each in expressions]
+        size_hw = (image.shape[0], image.shape[1])
+        heats = [_on_grid(self.heat(image, each)) for each in expressions]
+        return [AttentionMap(heat, picture_hw=size_hw) for heat in heats]
 
 
 class FakeScorer:
@@ -75,12 +81,18 @@ class FakeScorer:
 
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
-    ) -> list[Tensor]:
+    ) -> list[Likeness]:
         """See `ImageTextScorer.score`; an empty mask scores 0."""
         return [
-            _mean_inside(self.heat(image, expression), candidates.masks)
+            Likeness.of(
+                _mean_inside(_on_grid(self.heat(image, expression)), candidates.masks), AHEAD, AHEAD
+            )
             for expression, candidates in zip(expressions, proposals, strict=True)
         ]
+
+
+def _on_grid(heat: Tensor) -> Tensor:
+    return scale_to(heat, working_grid((heat.shape[0], heat.shape[1])))
 
 
 def _mean_inside(heat: Tensor, masks: Tensor) -> Tensor:

@@ -189,11 +189,54 @@ class Proposals:
 
 
 @dataclass(frozen=True)
+class Likeness:
+    """How much each of N regions looks like one text, to a model of pictures and words.
+
+    views: float32 (V, N), cosines, a row for each way of looking at a region. How far the rows
+        agree says how far they can be trusted.
+    shares: float32 (V,), what each view counts for; they add up to 1.
+    scale: what makes log-likelihoods of cosines; CLIP's own, of about 100.
+    gap: log-likelihoods that the right region is ahead of others, about: CLIP's few hundredths.
+    """
+
+    views: Tensor
+    shares: Tensor
+    scale: float = 100.0
+    gap: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.views.ndim != 2 or self.shares.shape != self.views.shape[:1]:
+            raise ValueError(
+                f"views must be (V, N) and shares (V,), got {tuple(self.views.shape)} and "
+                f"{tuple(self.shares.shape)}"
+            )
+
+    @classmethod
+    def of(cls, cosines: Tensor, scale: float = 100.0, gap: float = 3.0) -> Likeness:
+        """Of float32 (N,): one view."""
+        return cls(cosines[None], torch.ones(1), scale, gap)
+
+    @property
+    def cosine(self) -> Tensor:
+        """float32 (N,): the mean over the views."""
+        return self.shares.to(self.views.device) @ self.views
+
+    @property
+    def logits(self) -> Tensor:
+        """float32 (N,): log-likelihoods, but for a constant."""
+        return self.scale * self.cosine
+
+    def __len__(self) -> int:
+        return self.views.shape[1]
+
+
+@dataclass(frozen=True)
 class Scores:
     """One figure per proposal and term; None for a term that was not asked for.
 
     generative: float32 (N,) in [-1, 1], mean attention inside minus outside.
-    discriminative: float32 (N,), CLIP's view of each proposal.
+    discriminative: float32 (N,), cosine of each proposal and the words, CLIP's view.
+    match: float32 (N,) in [0, 1], the chance that each is a thing of the kind that is named.
     spatial: float32 (N,) in [0, 1], geometry against the words.
     excluded: float32 (N,) in [0, 1], the chance of being what a negative line names.
     total: float32 (N,), what the ranking uses; -inf for rejected proposals.
@@ -202,6 +245,7 @@ class Scores:
     total: Tensor
     generative: Tensor | None = None
     discriminative: Tensor | None = None
+    match: Tensor | None = None
     spatial: Tensor | None = None
     excluded: Tensor | None = None
 
@@ -210,6 +254,7 @@ class Scores:
         terms = {
             "generative": self.generative,
             "discriminative": self.discriminative,
+            "match": self.match,
             "spatial": self.spatial,
             "excluded": self.excluded,
         }
@@ -263,6 +308,10 @@ class Segmentation:
     winners: int64 (W,), those that are meant, as many distinct things as the words ask for. None of
         the rest of a picture.
     excluded: the answers to what the expression itself excludes.
+    present: the chance, in [0, 1], that there is such a thing at all; 1 where only attention
+        looked, which always sees something somewhere.
+    missing: why the thing is taken not to be there, in words for the user; the mask is empty
+        then. "" where it is.
     """
 
     expression: Expression
@@ -273,6 +322,8 @@ class Segmentation:
     attention: AttentionMap | None = None
     winners: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
     excluded: tuple[Segmentation, ...] = ()
+    present: float = 1.0
+    missing: str = ""
 
     @property
     def mask(self) -> Tensor:
@@ -281,8 +332,9 @@ class Segmentation:
 
     @property
     def found(self) -> bool:
-        """Whether any proposal was admissible and left a mask, or something of the picture did."""
-        return (len(self.ranking) > 0 or self.drawing.whole) and not self.drawing.empty
+        """Whether what is meant is there, and a proposal or the picture's rest left a mask."""
+        there = len(self.ranking) > 0 or self.drawing.whole
+        return not self.missing and there and not self.drawing.empty
 
     @property
     def several(self) -> bool:

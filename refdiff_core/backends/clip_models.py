@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError
+from ..settings import KINDS
 from .weights import StateDict, check_values, damaged, described, read_state_dict
 
 
@@ -21,6 +22,7 @@ class ClipModel:
 
     model: `open_clip.CLIP` with a VisionTransformer. tokenizer: texts to ids (B, 77).
     mean, std: of its pixels. size: side of its square input in pixels.
+    kinds: names of things that it knows; see `ImageTextScorer`. gap: see `Likeness`.
     """
 
     model: Any
@@ -28,6 +30,8 @@ class ClipModel:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     size: int
+    kinds: tuple[str, ...] = KINDS
+    gap: float = 3.0
 
 
 _CONFIG, _ARCHIVE = "open_clip_config.json", ("input_resolution", "context_length", "vocab_size")
@@ -54,6 +58,11 @@ def load_clip(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32
     if all(part in weights for part in _ARCHIVE):
         config["quick_gelu"] = True  # all of OpenAI's; no later one is in such an archive
         weights = {key: value for key, value in weights.items() if key not in _ARCHIVE}
+    if not any(key.startswith("visual.") for key in weights):
+        raise ModelError(
+            f"'{name}' cannot be loaded as a CLIP model{described(weights)}: it sees no pictures. "
+            "Use a whole CLIP checkpoint in open_clip's layout."
+        )
     model = _built(name, config)
     _fill(model, weights, name)
     if dtype != torch.float32:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..cache import PictureCache, fingerprint
 from ..pictures.images import resize_picture
 from ..settings import ClipSettings
-from ..values import Expression, Image, Proposals
+from ..values import Expression, Image, Likeness, Proposals
 from .clip_models import ClipModel, load_clip
 from .clip_views import (
     blocked_pairs,
@@ -30,7 +30,7 @@ from .clip_views import (
 )
 from .precision import autocast
 
-__all__ = ["ClipModel", "ClipScorer", "load_clip", "relative_likelihood"]
+__all__ = ["ClipModel", "ClipScorer", "load_clip"]
 
 Progress = Callable[[int, int], None]
 Sides = tuple[str, ...]
@@ -40,11 +40,8 @@ Sides = tuple[str, ...]
 class ClipScorer:
     """An `ImageTextScorer` over an open_clip model with a vision transformer.
 
-    A region is v = beta * soft + (1 - beta) * hard, a text the mean of its sentence and its noun
-    phrase (METHOD.md 1a [KR], 1b). The score is not the bare product v . r, as in the paper, but
-    its likelihood relative to the picture's best region, exp((cos - cos_best) / temperature) with
-    the model's own temperature: the paper mixes cosines, whose spread of a few hundredths makes
-    its alpha of .1 weigh far more than it looks, and differently for every CLIP.
+    A region has two views, weighed beta * soft + (1 - beta) * hard as in the paper, a text is the
+    mean of its sentence and its noun phrase (METHOD.md 1a [KR], 1b).
 
     Args:
         clip: from `load_clip`.
@@ -52,7 +49,8 @@ class ClipScorer:
         progress: called with (crops done, crops in all); may raise to stop.
 
     Attributes:
-        cache: vectors of the regions seen last.
+        cache: vectors of the regions and of the texts seen last.
+        kinds: see `ImageTextScorer`.
     """
 
     def __init__(
@@ -64,17 +62,15 @@ class ClipScorer:
         self.clip = clip
         self.settings = settings
         self.progress = progress
-        self.cache = PictureCache(32 * 2**20)  # a region takes 2 KiB
+        self.kinds = clip.kinds
+        self.scale = float(clip.model.logit_scale.detach().exp())
+        self.cache = PictureCache(32 * 2**20)  # a region takes 4 KiB, a text 2
 
     @torch.inference_mode()
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
-    ) -> list[Tensor]:
-        """See `ImageTextScorer.score`; values in (0, 1], 1 for the best of each set.
-
-        Bare cosines, in [-1, 1], where the settings say so. A region that several expressions
-        share is embedded once.
-        """
+    ) -> list[Likeness]:
+        """See `ImageTextScorer.score`; what several expressions share is embedded once."""
         image = image.to(self.device)
         vectors: dict[tuple[Sides, int], Tensor] = {}
         said = [expression.position if self.settings.ramp else () for expression in expressions]
@@ -89,11 +85,15 @@ class ClipScorer:
             for sides, text, each in zip(said, texts, proposals, strict=True)
         ]
 
-    def _compare(self, regions: Tensor, text: Tensor) -> Tensor:
-        if not self.settings.likelihood:
-            return regions @ text
-        scale = self.clip.model.logit_scale.exp().float()
-        return relative_likelihood(scale * (F.normalize(regions, dim=-1) @ text))
+    def _compare(self, regions: Tensor, text: Tensor) -> Likeness:
+        shares = torch.tensor(list(self._views.values()))
+        return Likeness((regions @ text).T, shares, self.scale, self.clip.gap)
+
+    @property
+    def _views(self) -> dict[str, float]:
+        """What each view counts for; those that count for nothing are left out."""
+        shares = {"hard": 1 - self.settings.beta, "soft": self.settings.beta}
+        return {view: share for view, share in shares.items() if share}
 
     def _embed_sets(self, image: Image, sets: Sequence[Proposals], sides: Sides) -> list[Tensor]:
         """`embed_regions` of several sets of masks at once, for those that are not kept."""
@@ -109,16 +109,25 @@ class ClipScorer:
             found |= zip(new, regions, strict=True)
         for key in new:
             self.cache.put(key, found[key])
-        nothing = torch.zeros(0, self.clip.model.visual.output_dim, device=self.device)
+        nothing = self.embed_regions(image, torch.zeros(0, 1, 1, dtype=torch.bool))
         vectors = torch.stack([found[key].to(self.device) for key in keys]) if keys else nothing
         return list(vectors.split([len(each) for each in sets]))
 
     def embed_expressions(self, expressions: Sequence[Expression]) -> list[Tensor]:
         """Unit vectors float32 (d,): of each the mean of the sentence and its noun phrase."""
         said = [self._texts(each) for each in expressions]
-        vectors = self.embed_texts([text for texts in said for text in texts])
-        parts = vectors.split([len(texts) for texts in said])
-        return [F.normalize(part.mean(0), dim=-1) for part in parts]
+        every = dict.fromkeys(text for texts in said for text in texts)
+        known = {text: kept[0] for text in every if (kept := self.cache.get(text)) is not None}
+        if new := [text for text in every if text not in known]:
+            known |= zip(new, self.embed_texts(new), strict=True)
+        for text in new:
+            self.cache.put(text, known[text])
+        return [
+            F.normalize(
+                torch.stack([known[text].to(self.device) for text in texts]).mean(0), dim=-1
+            )
+            for texts in said
+        ]
 
     def _texts(self, expression: Expression) -> list[str]:
         phrase = " ".join(word.text for word in expression.target_words)
@@ -135,7 +144,7 @@ class ClipScorer:
         return F.normalize(vectors.float(), dim=-1)
 
     def embed_regions(self, image: Image, masks: Tensor, sides: Sequence[str] = ()) -> Tensor:
-        """float32 (N, d): the unit vectors of both branches, mixed.
+        """float32 (N, V, d): every region's unit vectors, hard first, then soft.
 
         Args:
             image: float32 (H, W, 3).
@@ -143,15 +152,13 @@ class ClipScorer:
             sides: the soft branch sees the picture darken away from these; see
                 `clip_views.position_ramp`.
         """
-        beta, width = self.settings.beta, self.clip.model.visual.output_dim
-        mixed = torch.zeros(len(masks), width, device=self.device)
+        views, width = self._views, self.clip.model.visual.output_dim
         if not len(masks):
-            return mixed
-        if beta < 1:
-            mixed += (1 - beta) * self.embed_hard(image, masks)
-        if beta > 0:
-            mixed += beta * self.embed_soft(darken(image, sides), masks)
-        return mixed
+            return torch.zeros(0, len(views), width, device=self.device)
+        seen = [self.embed_hard(image, masks)] if "hard" in views else []
+        if "soft" in views:
+            seen.append(self.embed_soft(darken(image, sides), masks))
+        return torch.stack(seen, 1)
 
     def embed_hard(self, image: Image, masks: Tensor) -> Tensor:
         """Unit vectors float32 (N, d) of the regions cut out, N >= 1."""
@@ -213,11 +220,6 @@ class ClipScorer:
         """Of the place and type of pictures and regions."""
         weight: Tensor = self.clip.model.visual.conv1.weight
         return weight
-
-
-def relative_likelihood(logits: Tensor) -> Tensor:
-    """exp(logits - best), float32 (N,) in (0, 1]; unlike a softmax it does not thin out with N."""
-    return (logits - logits.max()).exp() if len(logits) else logits
 
 
 def _attend(transformer: Any, tokens: Tensor, mask: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -115,6 +114,9 @@ def cut_out(
 ) -> Tensor:
     """Regions of a picture as squares, painted over outside the mask, in their proportions.
 
+    All are read at once from a pyramid of the picture, each from the level that is about as fine as
+    its square, so that nothing depends on where they lie but what is read.
+
     Args:
         image: float32 (H, W, 3).
         masks: bool (N, h, w), on any grid of its proportions; an empty one gives only surround.
@@ -125,55 +127,71 @@ def cut_out(
     Returns:
         float32 (N, 3, size, size) in [0, 1].
     """
-    planes = image.permute(2, 0, 1)
-    paint = _surround(planes, surround)
-    scale = max(image.shape[:2]) / max(masks.shape[1:])
-    crops = []
-    for mask, box in zip(masks, (mask_boxes(masks) * scale).tolist(), strict=True):
-        window = _window(box, margin)
-        inside = _mask_in(mask, window, scale)
-        region = torch.where(inside, _crop(planes, window), _crop(paint, window))
-        crops.append(
-            F.interpolate(
-                region[None], (size, size), mode="bicubic", align_corners=False, antialias=True
-            )
-        )
-    if not crops:
+    if not len(masks):
         return torch.zeros(0, 3, size, size, device=image.device)
-    return torch.cat(crops).clamp(0, 1)
+    scale = max(image.shape[:2]) / max(masks.shape[1:])
+    places, sides = _places(mask_boxes(masks) * scale, size, margin)  # in pixels
+    planes = image.permute(2, 0, 1)
+    inside = _sample_masks(masks, places / scale)
+    shown = _sample_picture(planes, places, sides / size)
+    if surround == "black":
+        return shown * inside
+    if surround == "mean":
+        return torch.where(inside, shown, planes.mean((1, 2))[:, None, None])
+    return torch.where(inside, shown, _sample_picture(_blur(planes), places, sides / size))
 
 
-def _mask_in(mask: Tensor, window: tuple[int, int, int], scale: float) -> Tensor:
-    """What of a window of the picture lies in a mask whose cells are ``scale`` pixels wide."""
-    if scale == 1:
-        return _crop(mask[None], window)
-    left, top, side = (each / scale for each in window)
-    cells = (math.floor(left), math.floor(top), math.ceil(side) + 1)
-    fine = F.interpolate(_crop(mask[None], cells)[None].float(), scale_factor=scale)
-    return _crop(fine[0] > 0.5, (round((left % 1) * scale), round((top % 1) * scale), window[2]))
+def _places(boxes: Tensor, size: int, margin: float) -> tuple[Tensor, Tensor]:
+    """Where the pixels of squares around boxes lie: XY (N, size, size, 2), and the sides (N,)."""
+    low, high = boxes[:, :2], boxes[:, 2:]
+    sides = ((high - low).amax(1) * (1 + margin)).round().clamp(min=1)
+    corners = ((low + high - sides[:, None]) / 2).round()
+    steps = (torch.arange(size, device=boxes.device) + 0.5) / size
+    x, y = (corners[:, axis, None] + steps * sides[:, None] for axis in (0, 1))  # (N, size)
+    wide, high_ = x[:, None].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)
+    return torch.stack([wide, high_], -1), sides
 
 
-def _surround(planes: Tensor, kind: str) -> Tensor:
-    if kind == "blur":
-        side = 2 * (min(planes.shape[1:]) // 8) + 1
-        padded = F.pad(planes[None], [side // 2] * 4, mode="replicate")
-        return F.avg_pool2d(padded, side, stride=1)[0]
-    if kind == "mean":
-        return planes.mean((1, 2), keepdim=True).expand_as(planes)
-    return torch.zeros_like(planes)
+def _sample_masks(masks: Tensor, places: Tensor) -> Tensor:
+    """Which places (N, S, S, 2), in cells, lie in the mask of their own: bool (N, 1, S, S)."""
+    size_xy = torch.tensor(masks.shape[:0:-1], device=masks.device)
+    grid = places / size_xy * 2 - 1
+    return F.grid_sample(masks[:, None].float(), grid, align_corners=False) >= 0.5
 
 
-def _window(box: Sequence[float], margin: float) -> tuple[int, int, int]:
-    """Left, top and side in pixels of the square around a box; it may reach past the picture."""
-    x0, y0, x1, y1 = box
-    side = max(1, round(max(x1 - x0, y1 - y0) * (1 + margin)))
-    return round((x0 + x1 - side) / 2), round((y0 + y1 - side) / 2), side
+def _sample_picture(planes: Tensor, places: Tensor, steps: Tensor) -> Tensor:
+    """Colours (N, 3, S, S) at places (N, S, S, 2) that lie ``steps`` (N,) pixels apart."""
+    tower, sizes, tops = _pyramid(planes, places.shape[1])
+    level = steps.log2().round().long().clamp(0, len(sizes) - 1)
+    size_xy, top = sizes[level][:, None, None], tops[level][:, None, None]
+    at = places / 2.0 ** level[:, None, None, None]
+    # to the middle of the level's outermost pixels: beyond them lies another level
+    at = torch.minimum(at.clamp(min=0.5), size_xy - 0.5)
+    x = at[..., 0] / tower.shape[2] * 2 - 1
+    y = (at[..., 1] + top) / tower.shape[1] * 2 - 1
+    grid = torch.stack([x, y], -1).flatten(0, 1)[None]  # one below the other
+    found = F.grid_sample(tower[None], grid, align_corners=False)[0]
+    shown: Tensor = found.unflatten(1, places.shape[:2])
+    return shown.transpose(0, 1)
 
 
-def _crop(planes: Tensor, window: tuple[int, int, int]) -> Tensor:
-    """A square out of planes (C, H, W), zero (or False) where it reaches past them."""
-    left, top, side = window
-    height, width = planes.shape[1:]
-    over = (max(0, -left), max(0, left + side - width), max(0, -top), max(0, top + side - height))
-    inside = planes[:, max(0, top) : top + side, max(0, left) : left + side]
-    return F.pad(inside, over)
+def _pyramid(planes: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """A picture (C, H, W) above its halves, down to about ``size`` pixels.
+
+    Returns:
+        All levels, float32 (C, sum of H, W); the sizes XY of each (L, 2), and their tops (L,).
+    """
+    levels = [planes]
+    while max(levels[-1].shape[1:]) > 2 * size and min(levels[-1].shape[1:]) > 1:
+        levels.append(F.avg_pool2d(levels[-1], 2))
+    width = planes.shape[2]
+    tower = torch.cat([F.pad(each, (0, width - each.shape[2])) for each in levels], 1)
+    sizes = torch.tensor([each.shape[:0:-1] for each in levels])
+    tops = torch.tensor([0, *(each.shape[1] for each in levels[:-1])]).cumsum(0)
+    return tower, sizes.to(planes.device), tops.to(planes.device)
+
+
+def _blur(planes: Tensor) -> Tensor:
+    side = 2 * (min(planes.shape[1:]) // 8) + 1
+    padded = F.pad(planes[None], [side // 2] * 4, mode="replicate")
+    return F.avg_pool2d(padded, side, stride=1)[0]

@@ -24,7 +24,7 @@ from ..seeing.attention import min_max, word_weights
 from ..seeing.capture import Capture
 from ..seeing.proposals import mask_boxes
 from ..settings import OFFICIAL, AttentionSettings, ClipSettings, SamSettings
-from ..values import AttentionMap, Expression, Image, Proposals, Word
+from ..values import AttentionMap, Expression, Image, Likeness, Proposals, Word
 from .checkpoints import StableDiffusion
 from .clip_scorer import ClipModel, ClipScorer
 from .diffusers_attention import alphas_cumprod, capturing, encode_text, layers_on
@@ -197,12 +197,12 @@ class OfficialScorer(ClipScorer):
     @torch.inference_mode()
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
-    ) -> list[Tensor]:
-        """See `ImageTextScorer.score`; values are cosines, in [-1, 1]."""
-        scored = []
+    ) -> list[Likeness]:
+        """See `ImageTextScorer.score`."""
+        scored: list[Likeness] = []
         for expression, candidates in zip(expressions, proposals, strict=True):
             if not len(candidates):
-                scored.append(torch.zeros(0, device=self.device))
+                scored.append(Likeness.of(torch.zeros(0, device=self.device)))
                 continue
             sentence = self.embed_texts([expression.text])[0]
             root = self.embed_texts([expression.root.text])[0] if expression.root else sentence
@@ -215,7 +215,7 @@ class OfficialScorer(ClipScorer):
             mixed = F.normalize(0.5 * sentence + 0.5 * root, dim=-1)
             native = min(MOST_ZOOM, max(image.shape[:2]) / self.clip.size)
             soft = self.embed_soft(image, whole, native) @ mixed
-            scored.append(0.7 * hard + 0.3 * soft)
+            scored.append(Likeness(torch.stack([hard, soft]), torch.tensor([0.7, 0.3])))
         return scored
 
     def embed_hard(self, image: Image, masks: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ and encoded chunk by chunk.
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -118,8 +119,16 @@ def match(tokens: Tokens, found: Mapping[int, int | None], chunks: int) -> HostT
 
 def tokenize(text: str) -> Tokens:
     """Byte-pair encoding of a text, lower-cased."""
-    encoded = _tokenizer().encode(text)
+    encoded = _tokenizer().encode(whole_letters(text))
     return Tokens(tuple(encoded.ids), tuple(encoded.offsets))
+
+
+def whole_letters(text: str) -> str:
+    """The text with a sign in place of half letters, which no tokenizer takes; as long as it was.
+
+    They come from file names and from JSON.
+    """
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def with_sinks(text: str, sinks: str) -> str:

@@ -15,6 +15,8 @@ words say that there are three, a doubtful third is better than none."""
 
 LARGEST_THING, BORDERS = 0.5, 3
 """What covers more of the picture, or reaches so many of its borders, is ground and no thing."""
+DOUBTFUL_SHARE, DOUBTFUL_BORDERS = 0.2, 2
+"""From here on it may be either, such as a wall or a sofa, and attention decides."""
 
 
 def pick_winners(
@@ -64,10 +66,10 @@ def pick_things(proposals: Proposals, ground: Tensor | None, admissible: Tensor)
         int64 (W,), indices of proposals.
     """
     height, width = proposals.grid_hw
-    boxes = mask_boxes(proposals.masks).cpu()
     edges = torch.tensor([0.0, 0.0, width, height])
-    borders = ((boxes - edges).abs() <= 1).sum(1)
+    borders = ((mask_boxes(proposals.masks).cpu() - edges).abs() <= 1).sum(1)
     things = admissible & (proposals.areas <= LARGEST_THING) & (borders < BORDERS)
     if ground is not None:
-        things = things & (ground <= 0)
+        doubtful = (proposals.areas > DOUBTFUL_SHARE) | (borders >= DOUBTFUL_BORDERS)
+        things = things & ~(doubtful & (ground > 0))
     return things.nonzero().flatten()

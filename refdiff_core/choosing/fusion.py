@@ -13,10 +13,12 @@ from torch import Tensor
 from ..seeing.proposals import within_limits
 from ..settings import Settings
 from ..values import AttentionMap, Drawing, Expression, Proposals, Scores, Segmentation
+from .contrast import Compared
 from .counting import pick_things, pick_winners
 from .layout import Layout, covered_share
+from .presence import judge_presence
 from .relations import OtherThing
-from .scoring import base_score, match_chance
+from .scoring import base_score, weigh
 from .spatial import spatial_score
 
 
@@ -25,83 +27,85 @@ def fuse(
     attention: AttentionMap | None,
     proposals: Proposals,
     generative: Tensor | None,
-    discriminative: Tensor | None,
+    compared: Compared | None,
     settings: Settings,
     *,
     others: Sequence[OtherThing | None] = (),
 ) -> Segmentation:
     """Rank the proposals and make the mask.
 
-    Where the words say nothing of places, total = alpha * generative + (1 - alpha) *
-    discriminative, or the one term that is there. Where they do, both are first made a chance of
-    matching the noun, and total = match * (1 - w + w * spatial) with w = `spatial_weight`: both
-    must hold, and no match makes up for the wrong place as it would in a sum. Either way, a
-    positive total is then multiplied by the proposer's own quality.
+    Attention, CLIP and the proposer's own trust are weighed as witnesses (`weigh`). Where the words
+    say nothing of places, total = the best one's match, less for the others by their log-odds.
+    Where they do, total = match * (1 - w + w * spatial) with w = `spatial_weight`: both must hold,
+    and no match makes up for the wrong place as it would in a sum. With the paper's "sum" and
+    without places, total = alpha * generative + (1 - alpha) * cosine, or the one that is there.
 
     Rejected proposals get -inf, never 0, or one of them could win among negative scores
-    (METHOD.md 1c.5).
+    (METHOD.md 1c.5). Whether the thing is there at all decides found or not, never the ranking.
 
     Args:
         expression: what was asked for.
         attention: its map, kept in the result.
         proposals: N masks.
         generative: float32 (N,) or None.
-        discriminative: float32 (N,) or None.
+        compared: CLIP's view, or None.
         settings: limits, weights and the shape of the mask.
         others: where the nouns of its relations may be; see `spatial.spatial_score`.
 
-    Source: METHOD.md 1a [KR], s_i = alpha s_i^G + (1 - alpha) s_i^D; the places are ours.
+    Source: METHOD.md 1a [KR], s_i = alpha s_i^G + (1 - alpha) s_i^D; the rest is ours.
     """
     admissible = within_limits(proposals, settings.smallest, settings.largest)
-    scores = Scores(
-        base_score(generative, discriminative, settings.alpha, len(proposals)),
-        generative,
-        discriminative,
-    )
+    evidence = weigh(generative, compared, proposals.quality, admissible, settings)
+    cosine = None if compared is None else compared.own.cosine
+    total = evidence.likely
+    if settings.fusion == "sum":
+        total = base_score(generative, cosine, settings.alpha, len(proposals))
+    scores = Scores(total, generative, cosine, evidence.match)
     if settings.spatial_weight:
-        match = match_chance(generative, discriminative, settings.alpha, admissible)
-        scores = replace(scores, spatial=spatial_score(expression, proposals, match, others))
+        spatial = spatial_score(expression, proposals, evidence.match, others)
+        scores = replace(scores, spatial=spatial)
     if scores.spatial is not None:
-        scores = replace(scores, total=_placed(scores, admissible, settings))
-    total = _by_quality(scores.total, proposals, settings).masked_fill(~admissible, -torch.inf)
+        scores = replace(scores, total=_placed(scores, settings))
+    scores = replace(scores, total=scores.total.masked_fill(~admissible, -torch.inf))
+    present, missing = judge_presence(expression, evidence, proposals, others, settings)
     nothing = torch.zeros(0, dtype=torch.int64)
     return _choose(
         Segmentation(
             expression=expression,
             drawing=Drawing(proposals.select(nothing)),
             proposals=proposals,
-            scores=replace(scores, total=total),
+            scores=scores,
             ranking=nothing,
             attention=attention,
+            present=present,
+            missing=missing,
         ),
         settings,
     )
 
 
 def locate(
+    phrase: Expression,
     proposals: Proposals,
     generative: Tensor | None,
-    discriminative: Tensor | None,
+    compared: Compared | None,
     settings: Settings,
 ) -> OtherThing | None:
     """Where a noun that a relation names may be; None where nothing was asked about it."""
-    if generative is None and discriminative is None:
+    if generative is None and compared is None:
         return None
     admissible = within_limits(proposals, settings.smallest, settings.largest)
-    match = match_chance(generative, discriminative, settings.alpha, admissible)
-    return OtherThing(proposals, match)
+    evidence = weigh(generative, compared, proposals.quality, admissible, settings)
+    return OtherThing(proposals, evidence.match, phrase.text, evidence.present)
 
 
-def _by_quality(total: Tensor, proposals: Proposals, settings: Settings) -> Tensor:
-    """The total (N,) times the proposer's own estimate, which tells whole things from scraps."""
-    return total.where(total <= 0, total * proposals.quality**settings.quality_exponent)
-
-
-def _placed(scores: Scores, admissible: Tensor, settings: Settings) -> Tensor:
+def _placed(scores: Scores, settings: Settings) -> Tensor:
     """The chance (N,) of matching the noun and lying where the words say."""
-    match = match_chance(scores.generative, scores.discriminative, settings.alpha, admissible)
+    assert scores.match is not None
     weight = settings.spatial_weight
-    return match if scores.spatial is None else match * (1 - weight + weight * scores.spatial)
+    if scores.spatial is None:
+        return scores.match
+    return scores.match * (1 - weight + weight * scores.spatial)
 
 
 def _choose(
@@ -112,9 +116,10 @@ def _choose(
     # stable, so that equal scores keep the proposals' order whatever the sort
     order = total.argsort(descending=True, stable=True)
     ranking = order[: int((total > -torch.inf).sum())]
-    winners = pick_winners(
-        result.expression, result.proposals, ranking, _chance(result, settings), settings.union
-    )
+    winners = ranking[:0]
+    if not result.missing:
+        chance = _chance(result, settings)
+        winners = pick_winners(result.expression, result.proposals, ranking, chance, settings.union)
     return _draw(replace(result, ranking=ranking, winners=winners), settings, without)
 
 
@@ -129,7 +134,7 @@ def _draw(
 def _chance(result: Segmentation, settings: Settings) -> Tensor:
     """The chance (N,) of each proposal of being meant, without what is left out."""
     scores = result.scores
-    chance = _placed(scores, scores.total > -torch.inf, settings)
+    chance = _placed(scores, settings)
     return chance if scores.excluded is None else chance * (1 - scores.excluded)
 
 
@@ -174,6 +179,9 @@ def join(line: Expression, parts: Sequence[Segmentation], settings: Settings) ->
     ranking = torch.cat([chosen, order[~torch.isin(order, chosen)]])
     joined = replace(parts[0], expression=line, proposals=proposals, scores=Scores(totals))
     joined = replace(joined, ranking=ranking, winners=chosen, excluded=())
+    # a list is there as soon as one of its things is
+    best = max(parts, key=lambda part: (not part.missing, part.present))
+    joined = replace(joined, present=best.present, missing=best.missing)
     # what negative lines name is left out of all parts alike
     return _draw(joined, settings, () if parts[0].drawing.whole else parts[0].drawing.without)
 
@@ -202,7 +210,9 @@ def leave_out(results: Sequence[Segmentation], settings: Settings) -> list[Segme
 def _without(
     result: Segmentation, negative: Sequence[Segmentation], settings: Settings
 ) -> Segmentation:
-    left_out = [each for each in (*result.excluded, *negative) if len(each.ranking)]
+    left_out = [
+        each for each in (*result.excluded, *negative) if len(each.ranking) and not each.missing
+    ]
     if result.expression.region:
         return _rest(result, left_out, settings)
     if not left_out:
@@ -211,8 +221,7 @@ def _without(
     admissible = scores.total > -torch.inf
     excluded = torch.stack([_excluded(result.proposals, each, settings) for each in left_out])
     excluded = excluded.amax(0)
-    total = _placed(scores, admissible, settings) * (1 - excluded)
-    total = _by_quality(total, result.proposals, settings).masked_fill(~admissible, -torch.inf)
+    total = (_placed(scores, settings) * (1 - excluded)).masked_fill(~admissible, -torch.inf)
     changed = replace(result, scores=replace(scores, total=total, excluded=excluded))
     cut = [each.proposals.select(each.winners) for each in negative]
     return _choose(changed, settings, cut)
@@ -221,8 +230,7 @@ def _without(
 def _excluded(proposals: Proposals, negative: Segmentation, settings: Settings) -> Tensor:
     """The chance (N,) of each proposal of being, or being part of, what is excluded."""
     best = negative.ranking[:16]
-    admissible = negative.scores.total > -torch.inf
-    chance = _placed(negative.scores, admissible, settings)[best]
+    chance = _placed(negative.scores, settings)[best]
     covered = covered_share(Layout.of(proposals), Layout.of(negative.proposals.select(best)))
     return (covered * chance).amax(1)
 

@@ -159,10 +159,16 @@ def between_chance(layout: Layout, one: Place, two: Place) -> Tensor:
 
 @dataclass(frozen=True)
 class OtherThing:
-    """Where a noun that a relation names may be: proposals, and float32 (M,) how well they fit."""
+    """Where a noun that a relation names may be.
+
+    proposals: M masks. match: float32 (M,), how well each fits the noun.
+    text: what it was looked for by. present: the chance that there is such a thing at all.
+    """
 
     proposals: Proposals
     match: Tensor
+    text: str = ""
+    present: float = 1.0
 
 
 def all_relations_chance(

@@ -5,11 +5,15 @@ Where they lie is `refdiff_core.choosing.spatial`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from ..errors import MaskError
 from ..grid import count_cells, in_parts
+from ..settings import Calibration, Settings
+from .contrast import Compared
 
 
 def generative_score(heat: Tensor, masks: Tensor, size_exponent: float = 0.0) -> Tensor:
@@ -70,46 +74,103 @@ def base_score(
     return torch.zeros(count)
 
 
-MATCH_BIAS, MATCH_GENERATIVE, MATCH_DISCRIMINATIVE = 3.0, 8.0, 1.0
-"""Log-odds that the best proposal matches, and what falling behind it by 1 (of the generative
-score) or by a factor of e (of the discriminative one) takes from them: about a logistic fit over
-what the demo's objects are, on scenes that are not in the benchmark."""
-MATCH_BESIDE = 3.0
-"""What `MATCH_GENERATIVE` falls to as a discriminative score, which knows kinds better, takes all
-the weight. With the default alpha it is 4: of 4, 8 and 16 the best on such scenes."""
+CLEAR = 4.0
+"""Log-odds beyond which a region is as clearly on one side of the border as it can be."""
 
 
-def match_chance(
-    generative: Tensor | None, discriminative: Tensor | None, alpha: float, admissible: Tensor
-) -> Tensor:
-    """How likely each proposal is a thing of the kind that the words name.
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for each of N candidates being what a noun phrase names.
 
-    `base_score` looks for the one that fits best; here several may match, and "second from the
-    left" counts them. Both scores are taken relative to the best one, so the best always matches.
+    odds: float32 (N,), log-odds against the others; the ranking's.
+    match: float32 (N,) in [0, 1], the chance that it is a thing of that kind; several may be.
+    present: the chance that there is such a thing among them; 1 where nothing can tell.
+    """
+
+    odds: Tensor
+    match: Tensor
+    present: float
+
+    @property
+    def likely(self) -> Tensor:
+        """float32 (N,) in [0, 1]: the best one's match, less for the others by their odds."""
+        if not len(self.match):
+            return self.match
+        best = int(self.odds.argmax())
+        return self.match[best] * (self.odds - self.odds[best]).clamp(max=0).exp()
+
+
+def weigh(
+    generative: Tensor | None,
+    compared: Compared | None,
+    quality: Tensor,
+    admissible: Tensor,
+    settings: Settings,
+) -> Evidence:
+    """Weigh attention, CLIP and the proposer as witnesses, each by how far it can be trusted.
+
+    CLIP says c, with an error of variance v. If the right region is a gap ahead of others, its
+    log-odds are gap / v * c. How large v is shows in this very picture, in how much CLIP's views
+    of the same regions and texts disagree; where they agree CLIP decides, where they do not the
+    attention does. The proposer's own estimate is one term more. What a region looks like instead
+    (`Compared.contrast`) says whether it matches, and whether there is such a thing at all.
 
     Args:
         generative: float32 (N,) or None.
-        discriminative: float32 (N,), likelihoods relative to the best, or None.
-        alpha: weight of the generative score against the discriminative one, where both are there.
+        compared: what CLIP says of the phrase, and of what else it could be; or None.
+        quality: float32 (N,), the proposer's own estimate.
         admissible: bool (N,); what is not has no chance.
+        settings: the weights.
 
-    Returns:
-        float32 (N,) in [0, 1].
+    Source: ours; docs/fusion.md has what it is worth at which error.
     """
-    if not admissible.any():
-        return torch.zeros(admissible.shape)
-    both = generative is not None and discriminative is not None
-    odds = torch.full(admissible.shape, MATCH_BIAS)
+    known, alpha = settings.calibration, settings.alpha
+    odds = settings.quality_exponent * quality.clamp(min=1e-3).log()
     if generative is not None:
-        weight = alpha if both else 1.0
-        steepness = MATCH_BESIDE + weight * (MATCH_GENERATIVE - MATCH_BESIDE)
-        odds = odds + weight * steepness * _behind_best(generative, admissible)
-    if discriminative is not None:
-        weight = 1 - alpha if both else 1.0
-        logarithm = discriminative.clamp(min=1e-9).log()
-        odds = odds + weight * MATCH_DISCRIMINATIVE * _behind_best(logarithm, admissible)
-    return odds.sigmoid() * admissible
+        share = 1.0 if compared is None else min(1.0, 2 * alpha)
+        odds = odds + share * known.steep * generative
+    contrast, trust = None, 0.0
+    if compared is not None and admissible.any():
+        trust = compared.own.gap / error_variance(compared, admissible, known)
+        contrast = compared.contrast(trust)
+        said = trust * compared.own.logits
+        odds = odds + (1.0 if generative is None else min(1.0, 2 - 2 * alpha)) * said
+    odds = odds.masked_fill(~admissible, -torch.inf)
+    if not admissible.any():
+        return Evidence(odds, torch.zeros_like(odds), 0.0)
+    behind = odds - odds.max()
+    slope, bias = known.alone
+    if compared is not None:
+        # others begin to be something else somewhere within a gap behind the best one
+        behind = (behind + known.border * trust * compared.own.gap).clamp(-CLEAR, CLEAR)
+        slope, bias = known.plain if settings.fusion == "agreement" else known.match[::2]
+    logit = slope * behind + bias
+    if contrast is not None:
+        logit = known.match[0] * behind + known.match[1] * contrast + known.match[2]
+    return Evidence(odds, logit.sigmoid() * admissible, _present(contrast, admissible, known))
 
 
-def _behind_best(score: Tensor, admissible: Tensor) -> Tensor:
-    return score - score[admissible].max()
+def error_variance(compared: Compared, admissible: Tensor, known: Calibration) -> float:
+    """Variance of what the views of a region say on average, from how much they disagree.
+
+    Over all regions and texts, in squared log-likelihoods. One view cannot disagree: a third of
+    the gap is taken for its error's deviation then, and so it is where one region is all there is.
+    """
+    asked = [compared.own, *(each for group in compared.rivals for each in group)]
+    shares, regions = compared.own.shares, int(admissible.sum())
+    if len(shares) < 2 or regions < 2:
+        return (compared.own.gap / 3) ** 2 + known.floor**2
+    views = torch.stack([each.scale * each.views for each in asked])[:, :, admissible]
+    # one view may be lower throughout, which says nothing of regions
+    apart = views - views.mean(2, keepdim=True)
+    apart = apart - torch.einsum("v,tvn->tn", shares, apart)[:, None]
+    squares = float(torch.einsum("v,tvn->", shares, apart.square()))
+    together = float(shares.square().sum())
+    disagreement = together / (1 - together) * squares / (len(asked) * (regions - 1))
+    return known.shared * disagreement + known.floor**2
+
+
+def _present(contrast: Tensor | None, admissible: Tensor, known: Calibration) -> float:
+    if contrast is None:
+        return 1.0
+    return float((known.present[0] * contrast[admissible].max() + known.present[1]).sigmoid())

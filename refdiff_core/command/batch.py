@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -65,14 +66,15 @@ class Painter:
         """Do one picture. What cannot be read has its error in its record."""
         self._models = self._models or self.choice.load()
         try:
-            expressions = parse_lines(entry.lines)
-            answers = answer_picture(entry.path, expressions, self._models)
-        except (ImageError, MaskError, ExpressionError) as error:
+            answers = _answer(entry.path, entry.lines, self._models)
+        except (ImageError, MaskError) as error:
             return failed(entry, str(error))
-        slugs = file_names([line_of(answer.result.expression) for answer in answers])
+        names = file_names([_name(each) for each in answers])
         return [
-            self._write(entry, line, answer, slug, self._models.variant)
-            for line, answer, slug in zip(answered_lines(entry), answers, slugs, strict=True)
+            {"image": entry.image, "id": line, "error": answer}
+            if isinstance(answer, str)
+            else self._write(entry, line, answer, name, self._models.variant)
+            for line, answer, name in zip(answered_lines(entry), answers, names, strict=True)
         ]
 
     def _write(self, entry: Entry, line: str, answer: Answer, slug: str, variant: str) -> Record:
@@ -87,13 +89,33 @@ class Painter:
         return {**told, "id": line, "image": entry.image}
 
 
+def _answer(path: Path, lines: Sequence[str], models: Models) -> list[Answer | str]:
+    """One answer a line that has one, or why it has none; a bad line keeps no other from it."""
+    try:
+        return list(answer_picture(path, parse_lines(lines), models))
+    except ExpressionError as error:
+        negative = [line for line in lines if _is_negative(line)]
+        positive = [line for line in lines if line not in negative]
+        if len(positive) <= 1:
+            return [str(error)]
+        alone = [[line, *negative] for line in positive]
+        return [answer for each in alone for answer in _answer(path, each, models)]
+
+
+def _is_negative(line: str) -> bool:
+    try:
+        return all(each.negative for each in parse_lines([line]))
+    except ExpressionError:  # it is told of in a record of its own
+        return False
+
+
+def _name(answer: Answer | str) -> str:
+    return answer if isinstance(answer, str) else line_of(answer.result.expression)
+
+
 def answered_lines(entry: Entry) -> list[str]:
     """The lines that have a record: not the negative ones, unless there are no others."""
-    try:
-        said = parse_lines(entry.lines)
-    except ExpressionError:
-        return list(entry.lines)
-    positive = [line for line, each in zip(entry.lines, said, strict=True) if not each.negative]
+    positive = [line for line in entry.lines if not _is_negative(line)]
     return positive or ["\n".join(entry.lines)]
 
 
@@ -104,6 +126,11 @@ def mask_name(image: str) -> str:
     """
     (name,) = file_names([str(Path(image).with_suffix(""))])
     return f"{name}-{sha256(image.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
+def _masks(record: Record) -> list[str]:
+    told = [record, *record.get("objects", [])]
+    return [each["mask"] for each in told if each.get("mask")]
 
 
 def failed(entry: Entry, reason: str) -> list[Record]:
@@ -136,7 +163,7 @@ def run_batch(job: BatchJob, work: Work) -> bool:
     with open_records(open_folder(job.out), about, fresh=job.fresh) as records:
         done = records.resume(
             {entry.image: answered_lines(entry) for entry in entries},
-            lambda record: "mask" not in record or (job.out / record["mask"]).is_file(),
+            lambda record: all((job.out / mask).is_file() for mask in _masks(record)),
         )
         todo = [entry for entry in entries if entry.image not in done]
         work.begin(len(todo), "pictures")
@@ -148,8 +175,9 @@ def run_batch(job: BatchJob, work: Work) -> bool:
                 found = failed(entry, result.reason) if isinstance(result, Lost) else result
                 records.append(found)
                 work.advance(1, entry.path.name)
-                if error := found[0].get("error"):
-                    missing += 1
+                errors = dict.fromkeys(each["error"] for each in found if "error" in each)
+                missing += bool(errors)
+                for error in errors:
                     work.trouble(f"{entry.image}: {error}")
     told = f"{len(entries) - missing} of {len(entries)} pictures done"
     work.result(f"{told}; masks and records.jsonl are in {job.out}.")

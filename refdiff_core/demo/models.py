@@ -17,6 +17,7 @@ from .architectures import (
     build_clip,
     build_sam,
 )
+from .objects import SHAPES
 
 if TYPE_CHECKING:
     from open_clip import CLIP
@@ -38,6 +39,8 @@ class DemoCLIP(NamedTuple):
     tokenizer: texts to word ids, int64 (B, 77).
     mean, std: per channel, for pictures in [0, 1].
     image_size: side of the square input in pixels.
+    kinds: what there is in its world. gap: see `refdiff_core.values.Likeness`; with so few things
+        to tell apart, the right one is far ahead.
     """
 
     model: CLIP
@@ -45,6 +48,8 @@ class DemoCLIP(NamedTuple):
     mean: Statistics
     std: Statistics
     image_size: int
+    kinds: tuple[str, ...] = SHAPES
+    gap: float = 12.0
 
 
 def load_sam(path: Path = SAM_FILE) -> Sam:

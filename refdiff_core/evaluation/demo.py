@@ -26,7 +26,7 @@ from ..pipeline import Models, segment
 from ..protocols import AttentionSource
 from ..seeing.proposals import FixedProposals
 from ..settings import DEFAULT, PAPER, Preset, Settings
-from ..values import AttentionMap, Expression, Image, Proposals, Segmentation
+from ..values import AttentionMap, Expression, Image, Likeness, Proposals, Segmentation
 from .metrics import Record, chance, mean_iou, overall_iou, overlap, precision_at, selection
 from .questions import GROUPS, Question, held_out_scenes, mirror, mirror_words, questions
 
@@ -81,16 +81,17 @@ class KnownNouns:
 
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
-    ) -> list[Tensor]:
+    ) -> list[Likeness]:
         """See `ImageTextScorer.score`; the proposals are the objects' own masks."""
         return [
-            torch.tensor([self._fits(each, item) for item in self.objects]) for each in expressions
+            Likeness.of(torch.tensor([self._fits(each, item) for item in self.objects]))
+            for each in expressions
         ]
 
     def _fits(self, expression: Expression, item: SceneObject) -> float:
         known = (item.color, item.shape, item.size, "shape")
         said = [singular(word.text) for word in expression.target_words]
-        return 1.0 if all(word in known for word in said) else 1e-6
+        return float(all(word in known for word in said))
 
 
 def answer(

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import DataError, UnavailableError
+from ..errors import DataError, RefDiffError, UnavailableError
 
 BY = {"refcoco": "unc", "grefcoco": "unc", "refcoco+": "unc", "refcocog": "umd", "demo": "refdiff"}
 """Whose references are read when nobody says: of RefCOCOg the split without shared pictures."""
@@ -290,7 +290,9 @@ def decode_mask(annotation: Annotation, size_hw: tuple[int, int]) -> Tensor:
         if isinstance(annotation.segmentation, dict):
             return _decode_runs(annotation.segmentation, size_hw)
         return _fill_polygons(annotation.segmentation, size_hw)
-    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+    except RefDiffError:
+        raise
+    except Exception as error:  # whatever a value of another kind than an outline's leads to
         raise DataError(f"Annotation {annotation.id} has no outline: {error}.") from error
 
 

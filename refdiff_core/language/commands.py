@@ -40,6 +40,11 @@ _ASKED = re.compile(
     r"\s+",
     re.IGNORECASE,
 )
+_ADDED = re.compile(
+    r"(?:put|add|place|draw|insert)\s+(?P<what>(?!.*\bmask\b).+?)\s+(?:on|onto|to|in|into|over)\s+(?P<where>.+)",
+    re.IGNORECASE,
+)
+"""What is to come is not there yet: "add a hat to the man" is about the man."""
 _RESULT = {
     r"replace|swap": r"with|by|for",
     r"change|turn|convert|transform|recolou?r|repaint|redraw|colou?r|paint|edit": r"to|into|in",
@@ -56,6 +61,9 @@ def strip_command(text: str) -> tuple[str, str | None]:
     """
     polite = _POLITE.match(text)
     rest = text[polite.end() :] if polite else text
+    added = _ADDED.fullmatch(rest)
+    if added:
+        return added["where"], f"{added['what']}"
     command = _COMMAND.match(rest)
     if not command:
         asked = _ASKED.match(rest)

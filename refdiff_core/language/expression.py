@@ -49,7 +49,6 @@ from .lists import split_list
 from .parsing import Line, read_line
 from .parsing.lexicon import KNOWN_NOUNS, PHRASES, closed_words, look_up
 from .parsing.spelling import meant_by
-from .parsing.vocabulary import PERSONS
 
 _LETTER = r"(?:[^\W_]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0e4f])"  # and its marks
 _TOKEN = re.compile(rf"w/o\b|w/|#\d+|{_LETTER}+(?:['\u2019-]{_LETTER}+)*|[,;.:!?&]")
@@ -110,7 +109,7 @@ def _read_all(text: str, negative: bool) -> Expression:
     texts, guessed = split_list(text, _read_one)
     if not texts:
         found = _read_one(text, negative)
-        if guessed and not (found.root and found.root.text in PERSONS):
+        if guessed:
             note = "Read as one thing; put ' . ' between several."
             found = replace(found, notes=(*found.notes, note))
         return found
@@ -132,18 +131,23 @@ def _read_one(
     _tag(line, forced)
     found = read_line(line)
     region = None if forced else _REGION.fullmatch(text.rstrip(" .!?"))
-    if region:
-        return Expression(text, region=_REGIONS[region[1].lower()], negative=negative)
+    if region and all(look_up(word)[0] in "adx" for word in region[1].lower().split()):
+        return Expression(text, region=_REGIONS[region[2].lower()], negative=negative)
     return found
 
 
 _REGIONS = {
     **dict.fromkeys(("background", "backdrop", "bg", "bkgd", "surroundings"), "background"),
     "foreground": "foreground",
+    **{
+        f"{whole} {frame}": "picture"
+        for whole in ("whole", "entire", "full")
+        for frame in ("picture", "image", "photo", "scene", "canvas")
+    },
 }
 _REGION = re.compile(
-    rf"(?:(?:the|whole|entire|all|of|plain|complete)\s+)*({'|'.join(_REGIONS)})"
-    r"(?:\s+(?:behind|of|around|in)\b.*)?",
+    rf"((?:[^\W\d_-]+\s+){{0,4}}?)({'|'.join(_REGIONS)})"
+    r"(?:\s+(?:behind|of|around|in)\b.*|\s+only|\s+alone)?",
     re.IGNORECASE,
 )
 
@@ -238,8 +242,11 @@ def _tag(line: Line, forced: tuple[int, int] | None) -> None:
     while at < len(tokens):
         size, (tag, value) = _longest_phrase(tokens[at : at + 4])
         word = _word(line.text, tokens[at].start, tokens[at + size - 1].end)
-        if tag == "n" and word.text not in KNOWN_NOUNS and meant_by(word.text) in closed_words():
-            tag, value = look_up(meant := meant_by(word.text) or "")
+        meant = meant_by(word.text) if tag == "n" and word.text not in KNOWN_NOUNS else None
+        # an adjective at the end would leave no noun: "elefant" is not elegant
+        last = at + size == len(tokens)
+        if meant in closed_words() and not (last and look_up(meant or "")[0] == "a"):
+            tag, value = look_up(meant or "")
             line.notes.append(f"'{word.text}' was read as '{meant}'.")
             line.corrected.add(word.text)
         line.add(word, tag, value)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from .parsing.lexicon import KNOWN_NOUNS, look_up
+
 _SMALL_WORDS = {
     "German": "der die das den dem des ein eine einen einem einer und mit auf unter neben hinter "
     "vor links rechts oben unten rote roter rotes roten linken rechten linke rechte im am zur zum "
@@ -70,4 +72,6 @@ def _by_words(text: str) -> str | None:
     best = max(hits, key=lambda name: hits[name])
     english = sum(word in _ENGLISH for word in words)
     only = sum(word in _WORDS[best] - _ENGLISH for word in words)
-    return best if hits[best] > 1 and only and hits[best] > english else None
+    known = english or any(word in KNOWN_NOUNS or look_up(word)[0] != "n" for word in words)
+    enough = hits[best] > 1 or (hits[best] == 1 and not known)
+    return best if enough and only and hits[best] > english else None

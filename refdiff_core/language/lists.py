@@ -69,7 +69,7 @@ def split_list(text: str, read: Read) -> tuple[list[str], bool]:
         read: reads a piece as one thing.
 
     Returns:
-        Two texts or more, or none for one thing; and whether it is a guess.
+        Two texts or more, or none for one thing; and whether it is a guess that a note should name.
     """
     read = lru_cache(read)
     for marks in (_NUMBERED, _MARKS):
@@ -99,9 +99,10 @@ def _by_breaks(text: str, read: Read) -> tuple[list[str], bool]:
             groups[-1].append(part)
         else:
             groups.append([part])
-    guessed = any(_names_something(part.said) for part in parts[1:])
-    if len(groups) < 2 or not _names_something(groups[0][0].said) or _is_outfit(groups):
-        return [], guessed
+    if len(groups) < 2 or not _names_something(groups[0][0].said):
+        return [], False
+    if _is_outfit(groups):
+        return [], True
     return [_join(group) for group in groups], True
 
 
@@ -127,7 +128,7 @@ def _join(group: Sequence[Part]) -> str:
 def _stands_alone(part: Part, groups: Sequence[Sequence[Part]], read: Read) -> bool:
     """Whether a part names a thing of its own, rather than to say more of the one before."""
     before = groups[-1]
-    if not _names_something(part.said) or look_up(part.words[0])[0] in "irvpgwfc":
+    if not part.words or not _names_something(part.said) or look_up(part.words[0])[0] in "irvpgwfc":
         return False
     if not _names_something(before[0].said) or read(_join(before)).excluded:
         return False

@@ -90,6 +90,8 @@ def _has_transparency(picture: PIL.Image.Image) -> bool:
 
 
 def _wide_grey(array: np.ndarray, mode: str) -> Image:
+    if not np.isfinite(array).all():
+        raise ImageError("The picture holds values that are not finite. Repair it first.")
     # Pillow's own conversion to 8 bits clips 16-bit values instead of scaling them. "I" and "F"
     # do not say their range: 1, 255 and 65,535 are the ones in use.
     top = 65535 if mode.startswith("I;16") else _range_of(float(array.max(initial=0)))

@@ -108,7 +108,8 @@ def _whole_lines(content: bytes) -> Iterator[Record]:
     for line in content.split(b"\n")[:-1]:
         with contextlib.suppress(ValueError, RecursionError):
             record = json.loads(line)
-            if isinstance(record, dict) and isinstance(record.get("image"), (str, int)):
+            told = isinstance(record, dict) and "id" in record
+            if told and isinstance(record.get("image"), (str, int)):
                 yield record
 
 

@@ -22,6 +22,7 @@ HARMLESS = (
     "huggingface.co",
     "before initialization",
     "[MaskEditor]",
+    "willReadFrequently",  # of the test that measures
 )
 
 
@@ -268,27 +269,35 @@ def test_lines_have_tabs_and_pictures_have_pages(opened):
     panel.wait()
     assert panel.press("PageDown")["page"] == 1
     panel.wait()
-    panel.press("Digit2")
+    panel.press("Digit1")
     (kept,) = panel.state().values()
     assert list(kept["picks"]) == ["the green square"]
     shoot(panel, "pages")
 
 
 def test_a_click_on_nothing_asks_segment_anything_there(opened):
-    panel, shown = started(opened)
-    seen = panel.click(0.08, 0.9)
+    panel, _ = started(opened)
+    seen = panel.click(0.04, 0.97)
     assert "asked" in seen["status"]
+    panel.click(0.3, 0.97, key="Alt")
     (kept,) = panel.state().values()
-    assert kept["made"][0]["points"][0][2] == 1
-    panel.click(0.3, 0.6, key="Alt")
-    (kept,) = panel.state().values()
-    assert [point[2] for point in kept["made"][0]["points"]] == [1, 0]
-    found = rerun(panel, shown)
-    height, width = found.shape
-    assert found[int(0.9 * height), int(0.08 * width)]
-    made = [each for each in panel.look()["candidates"] if each["made"]]
-    assert made and made[0]["score"] is not None
+    (made,) = kept["made"]
+    assert [point[2] for point in made["points"]] == [1, 0]
+    opened.run()
+    panel.wait()
+    answers = [each for each in panel.look()["candidates"] if each["made"]]
+    assert {each["made"] for each in answers} == {made["id"]}
+    assert all(each["score"] is not None for each in answers)
+    assert panel.look()["chosen"] == [0]
     shoot(panel, "asked")
+
+
+def test_a_point_may_be_asked_within_a_candidate_too(opened):
+    panel, shown = started(opened)
+    *at, square = place(SCENE, "green square")
+    panel.element('[data-mode="point"]').click()
+    panel.click(*at)
+    assert iou(rerun(panel, shown), square) > 0.7
 
 
 def test_a_box_is_dragged_around_the_thing(opened):
@@ -297,9 +306,10 @@ def test_a_box_is_dragged_around_the_thing(opened):
     ys, xs = np.nonzero(square)
     height, width = square.shape
     box = (xs.min() - 1, ys.min() - 1, xs.max() + 2, ys.max() + 2)
-    nodes = opened.page.evaluate("() => window.app.graph.nodes.map(each => [...each.pos])")
+    where = "id => [...window.app.graph.getNodeById(id).pos, ...window.app.canvas.ds.offset]"
+    before = opened.page.evaluate(where, panel.name)
     panel.drag(box[0] / width, box[1] / height, box[2] / width, box[3] / height)
-    assert opened.page.evaluate("() => window.app.graph.nodes.map(n => [...n.pos])") == nodes
+    assert opened.page.evaluate(where, panel.name) == before
     assert iou(rerun(panel, shown), square) > 0.7
     shoot(panel, "box")
 
@@ -317,12 +327,9 @@ def test_a_large_picture_with_many_candidates_is_sent_small(opened):
         y, x = 250 + at // 8 * 560, 260 + at % 8 * 480
         big[y : y + 300, x : x + 300] = colors[at % 5]
     name = opened.server.put_image("many.png", big)
+    opened.page.evaluate("() => window.app.refreshComboInNodes()")
     found = Drawn(opened.server.get("/object_info"), "many")
     loaded = found.add("LoadImage", (20, 20), (300, 330), image=name)
-    masks = []
-    for at in range(40):
-        y, x = 250 + at // 8 * 560, 260 + at % 8 * 480
-        masks.append((x, y))
     page = opened
     demo = found.add("RefDiffLoadDemo", (20, 400), (300, 200), scene=0)
     parts = {"model": (demo, "MODEL"), "clip": (demo, "CLIP"), "vae": (demo, "VAE")}

@@ -13,7 +13,11 @@ FAMILIES = (
 )  # fmt: skip
 NEWER = {"flux2", "klein", "z-image", "krea2", "anima"}
 """Not in ComfyUI 0.3.64."""
-TEXT = "the red circle\nthe circle left of the square\nthe cat on the " + "very large red " * 12 + "circle"
+TEXT = (
+    "the red circle\nthe circle left of the square\nthe cat on the "
+    + "very large red " * 12
+    + "circle"
+)
 ATTENTION = {"timestep": -1, "resolution": 128, "seed": 0, "sharpen": 0.0, "words": "content"}
 
 

@@ -2,50 +2,81 @@
 
 import numpy as np
 import pytest
-from graphs import EXAMPLES, iou, node, to_prompt
+from graphs import DEMO, EXAMPLES, SAM3, SAVED, SEVERAL, iou, node, to_prompt
 
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 
 
-def test_the_first_graph_finds_the_object_and_paints_there_only(server):
-    prompt = to_prompt(server, "refdiff_demo")
-    scene = sample_scene(HELD_OUT_SEED + prompt[node(prompt, "RefDiffLoadDemo")]["inputs"]["scene"])
-    found = max(range(len(scene.objects)), key=lambda at: scene.objects[at].radius)
-    assert scene.objects[found].name == "red circle"
-    prompt["mask"] = {
-        "class_type": "MaskToImage",
-        "inputs": {"mask": [node(prompt, "RefDiffSegment"), 0]},
-    }
-    prompt["shown"] = {"class_type": "PreviewImage", "inputs": {"images": ["mask", 0]}}
-    run = server.run(prompt)
-    mask = server.mask(run, "shown")
-    assert iou(mask, scene.masks[found]) >= 0.9
-    painted = server.picture(run, node(prompt, "SaveImage"))
-    # "Keep everything else": outside the mask every pixel is the picture's own
-    assert np.array_equal(painted[~mask], scene.image[~mask])
-    changed = np.abs(painted.astype(int) - scene.image.astype(int))[mask]
-    assert changed.mean() > 20
+def scene_of(prompt):
+    return sample_scene(HELD_OUT_SEED + prompt[node(prompt, "RefDiffLoadDemo")]["inputs"]["scene"])
+
+
+def largest(scene, name):
+    alike = [at for at, each in enumerate(scene.objects) if each.name == name]
+    return scene.masks[max(alike, key=lambda at: scene.objects[at].radius)]
+
+
+def painted(server, prompt):
+    """What the graph saves, and its mask in [0, 1]."""
+    mask = {"class_type": "MaskToImage", "inputs": {"mask": [node(prompt, "RefDiffSegment"), 0]}}
+    shown = {"class_type": "PreviewImage", "inputs": {"images": ["mask", 0]}}
+    run = server.run({**prompt, "mask": mask, "shown": shown})
+    picture = server.picture(run, node(prompt, "SaveImage"))
+    return picture, server.picture(run, "shown")[..., 0] / 255
+
+
+def test_the_demo_takes_the_thing_away_and_leaves_all_else_as_it_was(server):
+    prompt = to_prompt(server, DEMO)
+    scene = scene_of(prompt)
+    picture, mask = painted(server, prompt)
+    squares = [
+        found
+        for found, each in zip(scene.masks, scene.objects, strict=True)
+        if each.name == "yellow square"
+    ]
+    (square,) = [each for each in squares if (mask[each] > 0.9).all()]  # the words fit both
+    assert np.array_equal(picture[mask == 0], scene.image[mask == 0])
+    wall = scene.image[~scene.masks.any(0)].mean(0)
+    # what is left there looks like the wall, and nothing like the square
+    assert np.abs(picture[square].mean(0) - wall).max() < 20
+    assert np.abs(scene.image[square].mean(0) - wall).max() > 60
+
+
+def test_a_graph_that_was_saved_before_the_panel_runs_as_it_did(server):
+    prompt = to_prompt(server, "refdiff_demo", SAVED)
+    values = prompt[node(prompt, "RefDiffSegment")]["inputs"]
+    assert (values["expressions"], values["alpha"]) == ("the large red circle", 0.2)
+    assert (values["sharpen"], values["words"]) == (1.5, "content")
+    scene = scene_of(prompt)
+    circle = largest(scene, "red circle")
+    picture, mask = painted(server, prompt)
+    assert iou(mask >= 0.5, circle) >= 0.9
+    assert np.array_equal(picture[mask == 0], scene.image[mask == 0])
+    assert np.abs(picture.astype(int) - scene.image.astype(int))[mask >= 0.5].mean() > 20
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SAVED.glob("*.json")))
+def test_every_graph_that_was_saved_before_fits_the_nodes(server, name):
+    if name == "refdiff_which_sam3_mask" and not server.has("SAM3_Detect"):
+        pytest.skip("this ComfyUI has no SAM 3 (0.20 and newer have)")
+    to_prompt(server, name, SAVED)
 
 
 def test_the_graph_of_several_expressions_finds_each(server):
-    prompt = to_prompt(server, "refdiff_several_expressions")
-    scene = sample_scene(HELD_OUT_SEED + prompt[node(prompt, "RefDiffLoadDemo")]["inputs"]["scene"])
-    wanted = ("yellow circle", "yellow square", "black star")
+    prompt = to_prompt(server, SEVERAL)
+    scene = scene_of(prompt)
+    mask = {"class_type": "MaskToImage", "inputs": {"mask": [node(prompt, "RefDiffFuseMasks"), 0]}}
+    prompt |= {"mask": mask}
+    prompt |= {"shown": {"class_type": "PreviewImage", "inputs": {"images": ["mask", 0]}}}
     run = server.run(prompt)
-    shown = next(
-        key
-        for key, each in prompt.items()
-        if each["class_type"] == "PreviewImage"
-        and prompt[each["inputs"]["images"][0]]["class_type"] == "MaskToImage"
-    )
-    for index, name in enumerate(wanted):
-        alike = [at for at, each in enumerate(scene.objects) if each.name == name]
-        target = max(alike, key=lambda at: scene.objects[at].radius)
-        assert iou(server.mask(run, shown, index), scene.masks[target]) >= 0.7, name
+    for index, name in enumerate(("yellow circle", "yellow square", "black star")):
+        assert iou(server.mask(run, "shown", index), largest(scene, name)) >= 0.7, name
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.json")))
 def test_every_graph_fits_the_nodes_that_there_are(server, name):
-    if name == "refdiff_which_sam3_mask" and "SAM3_Detect" not in server.get("/object_info"):
+    if name == SAM3 and not server.has("SAM3_Detect"):
         pytest.skip("this ComfyUI has no SAM 3 (0.20 and newer have)")
-    to_prompt(server, name)
+    info = server.get("/object_info")
+    for each in to_prompt(server, name).values():
+        assert not info[each["class_type"]].get("deprecated"), each["class_type"]

@@ -13,6 +13,7 @@ IDS = sorted(
     found for path in SOURCES for found in re.findall(r'node_id="(\w+)"', path.read_text())
 )
 WORKFLOWS = sorted((ROOT / "example_workflows").glob("*.json"))
+BLUEPRINTS = sorted((ROOT / "subgraphs").glob("*.json"))
 
 
 def test_node_ids_are_permanent():
@@ -81,3 +82,34 @@ def test_example_workflows_use_our_nodes_and_have_a_picture(path):
 
 def test_there_are_five_example_workflows():
     assert len(WORKFLOWS) == 5
+
+
+def test_python_files_can_be_read_where_the_system_has_western_letters_only():
+    """As on a Windows that was not told of UTF-8; other letters are written as escapes."""
+    for path in ROOT.rglob("*.py"):
+        if not {".venv", ".ci", "build"} & {*path.relative_to(ROOT).parts}:
+            path.read_text(encoding="utf-8").encode("cp1252")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_models_of_example_workflows_can_be_fetched_from_the_page(path):
+    for node in json.loads(path.read_text())["nodes"]:
+        if node["type"] in ("CheckpointLoaderSimple", "RefDiffLoadSAM"):
+            (model,) = node["properties"]["models"]
+            assert model["name"] == node["widgets_values"][0]
+            assert model["url"].startswith("https://huggingface.co/")
+            assert model["url"].endswith("/" + model["name"])
+            assert model["directory"] in ("checkpoints", "sams")
+
+
+@pytest.mark.parametrize("path", BLUEPRINTS, ids=lambda path: path.stem)
+def test_blueprints_are_whole(path):
+    graph = json.loads(path.read_text())
+    (outer,), (inner,) = graph["nodes"], graph["definitions"]["subgraphs"]
+    assert outer["type"] == inner["id"] and inner["category"] == "Ref-Diff"
+    assert graph["extra"]["BlueprintDescription"]
+    ids = {each["id"] for each in inner["nodes"]}
+    assert outer["id"] not in ids
+    for link in inner["links"]:
+        assert {link["origin_id"], link["target_id"]} <= ids | {-10, -20}
+    assert {each["type"] for each in inner["nodes"] if "RefDiff" in each["type"]} <= set(IDS)

@@ -44,9 +44,17 @@ export class Masks {
       const bit = index & 7; // 24 is a multiple of 8
       for (let at = 0; at < found.length; at++) found[at] |= (pixels[at * 4 + channel] >> bit) & 1;
     }
-    if (without !== null)
-      for (let at = 0; at < found.length; at++) if (this.has(without, at)) found[at] = 0;
-    return found;
+    return this.without(found, without);
+  }
+
+  everything(without = null) {
+    return this.without(new Uint8Array(this.width * this.height).fill(1), without);
+  }
+
+  without(mask, index) {
+    if (index !== null)
+      for (let at = 0; at < mask.length; at++) if (this.has(index, at)) mask[at] = 0;
+    return mask;
   }
 
   outline(index) {

@@ -71,29 +71,26 @@ export class Panel {
 
   // What a run sent; pictures that are gone leave a hint.
   async show(sent) {
-    this.sent = sent;
-    this.page = Math.min(this.page, sent.pictures.length - 1);
-    this.tab = Math.min(this.tab, this.picture.answers.length - 1);
-    await this.load();
+    const page = Math.min(this.page, sent.pictures.length - 1);
+    const tab = Math.min(this.tab, sent.pictures[page].answers.length - 1);
+    await this.load(sent, page, tab);
   }
 
-  async load() {
-    const { picture, answer } = this;
+  // Nothing is turned before its pictures are there: what is shown is always of one answer.
+  async load(sent, page, tab) {
+    const wanted = (this.wanted = {});
+    const picture = sent.pictures[page];
+    const answer = picture.answers[tab];
     const [width, height] = picture.grid;
-    try {
-      const load = (file) => loadImage(viewURL(app.api, file));
-      const files = [picture.image, ...answer.masks, ...(answer.heat ? [answer.heat] : [])];
-      const [image, ...others] = await Promise.all(files.map(load));
-      if (answer !== this.answer) return; // another was asked for meanwhile
-      const pixels = others.map((each) => pixelsOf(each, width, height));
-      this.image = image;
-      this.heat = answer.heat ? pixels.pop() : null;
-      this.masks = new Masks(width, height, pixels);
-    } catch {
-      this.image = this.masks = null;
-    }
-    this.hovered = null;
-    this.active = null;
+    const load = (file) => loadImage(viewURL(app.api, file));
+    const files = [picture.image, ...answer.masks, ...(answer.heat ? [answer.heat] : [])];
+    const images = await Promise.all(files.map(load)).catch(() => null);
+    if (wanted !== this.wanted) return; // another was asked for meanwhile
+    const pixels = images?.slice(1).map((each) => pixelsOf(each, width, height));
+    Object.assign(this, { sent, page, tab, hovered: null, active: null });
+    this.image = images?.[0] ?? null;
+    this.heat = images && answer.heat ? pixels.pop() : null;
+    this.masks = images && new Masks(width, height, pixels);
     this.candidates.forEach((each, index) => (each.index = index));
     this.view.show(this.image, width, height);
     if (this.masks) this.strip.show(this.image, this.masks, this.candidates);
@@ -140,10 +137,8 @@ export class Panel {
   // A candidate by what it is, or the first of those that were made by that hand.
   indexOf(id) {
     const index = this.candidates.findIndex((each) => each.id === id || each.made === id);
-    if (index >= 0) return index;
-    // the run found it under another name: a few pixels differed
-    const place = this.answer.asked?.[id];
-    return place ?? null;
+    // a run may have found it by another name, as a few of its pixels differed
+    return index >= 0 ? index : (this.answer.same[id] ?? null);
   }
 
   get chosen() {
@@ -152,8 +147,8 @@ export class Panel {
   }
 
   get fallback() {
-    if (this.answer.default.length) return this.answer.default;
     const most = this.controls.value("union", 1);
+    if (most === 1) return this.answer.default;
     return this.candidates.filter((each) => each.rank && each.rank <= most).map((each) => each.index);
   }
 
@@ -174,13 +169,17 @@ export class Panel {
     const { width, height } = this.masks;
     const scale = width / this.picture.size[0];
     const value = (name, fallback) => this.controls.value(name, fallback);
-    let mask = this.masks.union(this.chosen, this.answer.cut);
+    const { cut, whole } = this.answer;
+    const picked = this.picks.some((each) => this.indexOf(each) !== null);
+    const everything = whole && !picked;
+    let mask = everything
+      ? this.masks.everything(cut)
+      : this.masks.union(this.chosen, whole ? null : cut);
     const threshold = Math.round(value("threshold", 0) * 255);
-    if (threshold > 0 && this.heat) {
-      const byHand = this.picks.length || this.answer.default.length;
-      const whole = byHand ? mask : this.masks.union([], null).fill(1);
-      mask = whole.map((each, at) =>
-        each && this.heat[at * 4] >= threshold && !(this.answer.cut !== null && this.masks.has(this.answer.cut, at)) ? 1 : 0);
+    if (threshold > 0 && this.heat && !everything) {
+      const byHand = picked || this.sent.kind === "pick";
+      const inside = byHand ? mask : this.masks.everything(cut);
+      mask = inside.map((each, at) => (each && this.heat[at * 4] >= threshold ? 1 : 0));
     }
     return finish(mask, width, height, {
       fill: value("fill", false),
@@ -224,8 +223,7 @@ export class Panel {
     const more = here.length > 1
       ? " · " + say("under", { place: here.indexOf(index) + 1, count: here.length }) : "";
     this.tip.textContent = describe(this.candidates[index], twins) + more;
-    this.tip.style.left = `${place[0]}px`;
-    this.tip.style.top = `${place[1]}px`;
+    this.tip.classList.toggle("refdiff-below", place[1] < this.view.element.clientHeight / 2);
   }
 
   choose(index, { shiftKey = false, altKey = false } = {}) {
@@ -233,7 +231,11 @@ export class Panel {
     const add = shiftKey || this.mode === "add";
     const remove = altKey || this.mode === "remove";
     const now = this.chosen.map((each) => this.candidates[each].id);
-    const without = now.filter((each) => each !== id && this.candidates[this.indexOf(each)].like !== index);
+    const { like } = this.candidates[index];
+    const without = this.chosen
+      .map((each) => this.candidates[each])
+      .filter((each) => each.like !== like)
+      .map((each) => each.id);
     if (remove && !without.length) return this.say(say("last"));
     this.active = index;
     const picks = remove ? without : add ? [...new Set([...now, id])] : [id];
@@ -293,15 +295,11 @@ export class Panel {
   }
 
   turn(page) {
-    if (!this.sent?.pictures[page] || page === this.page) return;
-    this.page = page;
-    this.load();
+    if (this.sent?.pictures[page] && page !== this.page) this.load(this.sent, page, this.tab);
   }
 
   open(tab) {
-    if (!this.picture?.answers[tab] || tab === this.tab) return;
-    this.tab = tab;
-    this.load();
+    if (this.picture?.answers[tab] && tab !== this.tab) this.load(this.sent, this.page, tab);
   }
 
   get hasSettings() {

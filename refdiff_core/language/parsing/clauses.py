@@ -10,10 +10,12 @@ import re
 from .lexicon import POINTING_BACK
 from .line import Line
 
-_ABOUT = re.compile(r"(?<=n)(?P<that>[dx]?)(?P<who>d[a#]*n+|k)x*(?P<does>v+[ir]?)(?=$|,)")
+_ABOUT = re.compile(
+    r"(?<=n)(?P<that>[dx]?)(?P<who>d[a#]*n+|k)x*(?P<does>[varx]*[va][ir]?|r)(?=$|,)"
+)
 _PARTICLE = re.compile(r"(?<=[rv])(?P<particle>p)(?=[dx]*[a#]*n)")
 _PARTICLES = ("up", "down", "out", "off", "along", "together", "apart", "away")
-_PRONOUN = re.compile(r"(?<=[nv])[ir](?P<it>k)(?=$|[,irx])")
+_PRONOUN = re.compile(r"(?<=[nva#])[ir](?P<it>k)(?=$|[,irx])")
 
 
 _HAS = re.compile(r"(?<=[dxn])(?P<has>x)(?=[dx]*[a#]*n)")

@@ -11,7 +11,9 @@ from .line import Line
 from .vocabulary import IRREGULAR_PLURALS, SINGULARS
 
 _QUANTIFIER = re.compile(r"[dx]*(?P<all>A)w?[dxA]*(?P<number>#(?=[^#]))?")
-_NUMBER = re.compile(r"[dx]*(?:o|[ea]*|s*t?)(?P<number>#)(?=(?P<rest>[xdaoesty]*(?P<head>n*|k)))")
+_NUMBER = re.compile(
+    r"[dx]*(?:o|[ea]*|s*t?)(?P<number>#)(?=(?P<rest>[xdaoesty]*(?P<head>n*|k)))(?P<of>w[dx]*)?"
+)
 _COUPLE = re.compile(r"[dx]*(?P<couple>m)w")
 _ORDINALS = re.compile(r"o(?:[,c]+d*o)+")
 _ONE_OF = re.compile(r"[dxyas]*[eoskt]n?w|d+w")
@@ -69,12 +71,12 @@ def _read_number(line: Line, match: re.Match[str]) -> None:
     counted = line.tags[at - 1 : at] == "o" or (
         after in ("", "w") and line.tags[at - 1 : at] == "e"
     )
+    bare = not digits and after in ("i", "s", "e", "t", "w")  # "the two on the left", "two of them"
     head = line.words[match.end("rest") - 1].text if match["head"] else ""
-    many = head in ("ones", "others") or (is_plural(head) if digits else head and after != "w")
-    if not (many or counted):
-        return
-    line.count = int(line.values[at])
-    line.retag(at, at + 1, "d")
+    many = head in ("ones", "others") or (is_plural(head) if digits else bool(head))
+    if many or counted or bare:
+        line.count = int(said)
+        line.retag(at, max(at + 1, match.end("of")), "d")
 
 
 def read_plural(line: Line) -> None:

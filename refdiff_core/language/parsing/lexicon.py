@@ -69,17 +69,19 @@ _PLAIN = {
     "d": "the a an this that these those his her its their my your our other another any either "
     "thier th teh da",
     "A": "all both every each several some few many multiple various",
-    "k": "one ones he she him it they them someone somebody something anything "
+    "k": "itself himself herself themselves one ones he she him it they them someone somebody "
+    "something anything "
     "everything anyone anybody nobody others",
     "c": "and & or plus n",
     "x": "is are was were be being am has have had there here just only also but who whom "
     "which whose what that's who's it's he's she's please "
-    "me i we can could do does did so too really kinda maybe probably like seems whos thats "
+    "me i we can could been else do does did so too really kinda maybe probably like seems "
+    "whos thats "
     "want need if because then now still hey ok okay yes thanks sorry lol oops guess think",
     "g": "not no without w/o except excluding neither isnt isn't arent aren't wasn't doesnt "
     "doesn't dont don't aint ain't nor never lacking minus non",
     "h": "side half corner edge end part portion section area row column region spot quadrant "
-    "line sides halves corners edges rows ends",
+    "line position positions sides halves corners edges rows ends",
     "t": "most",
     "y": "far very extreme extremely way directly almost slightly immediately completely quite "
     "super more less least nearly exact exactly closely dead downward downwards upward upwards "
@@ -156,7 +158,9 @@ _CLOCK = {
     **dict.fromkeys(("10", "ten", "11", "eleven"), "top left"),
 }
 
-POINTING_BACK = _list("it them him her they anything something anyone someone")
+POINTING_BACK = _list(
+    "itself himself herself themselves it them him her they anything something anyone someone"
+)
 """Pronouns that name no other thing."""
 
 WITHOUT = _list("without w/o no lacking have has having")
@@ -329,6 +333,12 @@ def look_up(word: str) -> tuple[str, str]:
     return ("a" if is_adjective_form(word) else "n"), word
 
 
+def _is_compared(stem: str) -> bool:
+    """Whether a stem is left of an adjective: "bright", "larg", "happi", "bigg"."""
+    whole = (stem, stem + "e", stem[:-1] + "y" if stem.endswith("i") else stem, stem[:-1])
+    return len(stem) > 2 and any(_SPELT.get(each, ("n",))[0] == "a" for each in whole)
+
+
 _ADJECTIVE_ENDINGS = (
     *("ed", "ish", "est", "-looking", "-colored", "less"),
     *("ous", "ful", "able", "ible", "esque", "-like", "-shaped", "-haired"),
@@ -346,4 +356,6 @@ def is_adjective_form(word: str) -> bool:
     """Whether the word describes, by its ending ("curly-haired", "reddish", "striped")."""
     if word in KNOWN_NOUNS or word in NOUNS_IN_ED:
         return False
+    if word.endswith(("er", "est")) and _is_compared(word.removesuffix("er").removesuffix("est")):
+        return True
     return len(word) > 4 and word.endswith(_ADJECTIVE_ENDINGS)

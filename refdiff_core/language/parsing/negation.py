@@ -98,6 +98,8 @@ def excluded_line(line: Line, said: Negation) -> Line:
             found.add(line.words[index], tag, line.values[index])
     if not follows and not {*found.tags} & {*"nk"}:
         _add_root(line, found)
+        if {*found.tags} & {*"eot"}:
+            found.count = 1  # "all the kids except the tallest"
     return found
 
 

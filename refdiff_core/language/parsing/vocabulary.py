@@ -58,9 +58,10 @@ THINGS = frozenset(
     "shadow picture photo screen frame painting poster bunch group pair set number".split()
 )
 BODY_PARTS = frozenset(
-    "hand hands arm arms leg legs foot feet head heads face faces finger fingers thumb knee "
-    "knees elbow shoulder shoulders body tail ear ears nose mouth eye eyes neck butt paw paws "
-    "wing wings trunk back chest stomach hoof horn horns beak".split()
+    "hand hands arm arms leg legs foot feet head heads face faces finger fingers thumb "
+    "knee knees elbow shoulder shoulders body tail ear ears nose mouth eye eyes neck butt "
+    "paw paws wing wings trunk back chest stomach hoof horn horns beak freckles wrinkles "
+    "makeup lipstick smile".split()
 )
 NOUNS = frozenset(
     # nature

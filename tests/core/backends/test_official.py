@@ -22,6 +22,7 @@ from refdiff_core.backends.official import (
     unpad,
 )
 from refdiff_core.backends.sam_proposer import SamProposer
+from refdiff_core.choosing.contrast import Compared
 from refdiff_core.choosing.fusion import fuse
 from refdiff_core.demo.models import DENOISER_FILE
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
@@ -31,7 +32,7 @@ from refdiff_core.evaluation.metrics import selection
 from refdiff_core.evaluation.results import color_and_shape
 from refdiff_core.language.expression import parse
 from refdiff_core.settings import OFFICIAL, AttentionSettings
-from refdiff_core.values import Proposals
+from refdiff_core.values import Likeness, Proposals
 
 SIDE = 128
 LOOK = AttentionSettings(resolution=SIDE)
@@ -212,7 +213,7 @@ def test_scores_are_seven_parts_hard_and_three_soft(demo_models, image):
         soft = scorer.embed_soft(image, masks, 144 / scorer.clip.size) @ F.normalize(
             sentence + root, dim=-1
         )
-    assert torch.allclose(scores, 0.7 * hard + 0.3 * soft, atol=1e-4)
+    assert torch.allclose(scores.cosine, 0.7 * hard + 0.3 * soft, atol=1e-4)
 
 
 def test_the_hard_branch_takes_strips_and_empty_masks(demo_models, image):
@@ -247,5 +248,6 @@ def test_the_total_is_the_published_mix_over_its_sum(image):
     masks = torch.zeros(2, 96, 144, dtype=torch.bool)
     masks[0, 20:60, 10:50] = masks[1, 30:90, 80:140] = True
     generative, clip = torch.tensor([0.4, -0.1]), torch.tensor([0.21, 0.24])  # .7 hard + .3 soft
-    result = fuse(parse("left cup"), None, Proposals.of(masks), generative, clip, OFFICIAL.fusion)
+    said = Compared(Likeness.of(clip))
+    result = fuse(parse("left cup"), None, Proposals.of(masks), generative, said, OFFICIAL.fusion)
     assert torch.allclose(result.scores.total, (clip + 0.05 * generative) / 1.05)

@@ -5,9 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refdiff_core.choosing.contrast import Compared
 from refdiff_core.choosing.fusion import feather, finish, fuse, grow
 from refdiff_core.settings import Settings
-from refdiff_core.values import Expression, Proposals
+from refdiff_core.values import Expression, Likeness, Proposals
 
 WORDS = Expression("the square")
 
@@ -23,15 +24,18 @@ def three_masks():
 
 def fuse_with(generative, discriminative=None, proposals=None, **settings):
     proposals = three_masks() if proposals is None else proposals
-    terms = [None if term is None else torch.tensor(term) for term in (generative, discriminative)]
-    return fuse(WORDS, None, proposals, *terms, Settings(**settings))
+    generative = torch.tensor(generative)
+    said = None
+    if discriminative is not None:
+        said = Compared(Likeness.of(torch.tensor(discriminative)))
+    return fuse(WORDS, None, proposals, generative, said, Settings(**settings))
 
 
 def test_the_highest_score_wins():
     result = fuse_with([0.1, 0.7, 0.3])
     assert result.best == 1
     assert result.ranking.tolist() == [1, 2, 0]
-    assert result.score == pytest.approx(0.7)
+    assert result.score == pytest.approx(float(result.scores.match[1]))
     assert torch.equal(result.mask > 0, result.proposals.masks[1])
 
 
@@ -41,9 +45,11 @@ def test_alpha_of_one_or_zero_leaves_one_term_alone(alpha, winner):
 
 
 def test_scores_are_weighed_as_in_the_paper():
-    result = fuse_with([0.2, 0.4, 0.0], [0.6, 0.1, 0.0], alpha=0.25)
+    result = fuse_with([0.2, 0.4, 0.0], [0.6, 0.1, 0.0], alpha=0.25, fusion="sum")
     assert result.scores.total[:2].tolist() == pytest.approx([0.5, 0.175])
-    assert result.scores.of(0) == pytest.approx({"generative": 0.2, "discriminative": 0.6})
+    terms = result.scores.of(0)
+    assert terms.pop("match") == pytest.approx(float(result.scores.match[0]))
+    assert terms == pytest.approx({"generative": 0.2, "discriminative": 0.6})
 
 
 def test_a_rejected_proposal_never_wins_even_among_negative_scores():

@@ -3,8 +3,11 @@
 import pytest
 import torch
 
-from refdiff_core.choosing.scoring import generative_score, match_chance
+from refdiff_core.choosing.contrast import Compared
+from refdiff_core.choosing.scoring import error_variance, generative_score, weigh
 from refdiff_core.errors import MaskError
+from refdiff_core.settings import Calibration, Settings
+from refdiff_core.values import Likeness
 
 
 @pytest.fixture
@@ -70,32 +73,85 @@ def test_masks_of_another_size_are_told_with_both_sizes(heat):
         generative_score(heat, torch.zeros(1, 4, 6, dtype=torch.bool))
 
 
-def chances(generative, discriminative=None, alpha=0.5, admissible=None):
-    terms = [None if term is None else torch.tensor(term) for term in (generative, discriminative)]
-    count = len(next(term for term in terms if term is not None))
-    allowed = torch.ones(count, dtype=torch.bool) if admissible is None else admissible
-    return match_chance(*terms, alpha, allowed)
+ALL = torch.ones(3, dtype=torch.bool)
 
 
-def test_the_best_matches_and_what_is_far_behind_does_not():
-    for terms in (([0.4, 0.35, -0.6],), (None, [1.0, 0.5, 1e-6])):
-        best, second, far = chances(*terms).tolist()
-        assert best > 0.9 and second > 0.8 and far < 0.1
+def said(*views, rivals=()):
+    """What CLIP says of three regions, in cosines; of rivals one view each, in one group."""
+    shares = torch.full((len(views),), 1 / len(views))
+    others = tuple(Likeness(torch.tensor([each] * len(views)), shares) for each in rivals)
+    return Compared(Likeness(torch.tensor(views), shares), (others,) if others else ())
 
 
-def test_chances_are_relative_to_the_best_that_is_admissible():
-    without = chances([0.9, 0.1, 0.1], admissible=torch.tensor([False, True, True]))
-    assert without[0] == 0 and without[1] > 0.9
+def evidence(generative=None, compared=None, admissible=ALL, quality=(1.0, 1.0, 1.0), **settings):
+    seen = None if generative is None else torch.tensor(generative)
+    return weigh(seen, compared, torch.tensor(quality), admissible, Settings(**settings))
+
+
+def test_where_views_agree_clip_decides_and_where_they_do_not_the_attention_does():
+    attention = [0.0, 0.6, 0.0]
+    agreed = said([0.25, 0.22, 0.20], [0.25, 0.22, 0.20])
+    apart = said([0.31, 0.16, 0.26], [0.19, 0.28, 0.14])
+    assert torch.allclose(agreed.own.cosine, apart.own.cosine)
+    assert int(evidence(attention, agreed).odds.argmax()) == 0
+    assert int(evidence(attention, apart).odds.argmax()) == 1
+
+
+def test_the_error_is_what_views_disagree_by():
+    """Of two views whose errors are e and -e, the mean's variance is that of e / sqrt 2."""
+    generator = torch.Generator().manual_seed(0)
+    shown = torch.randn(1, 2000, generator=generator) * 0.01
+    views = torch.randn(2, 2000, generator=generator) * 0.02 + shown
+    own = Likeness(views, torch.tensor([0.5, 0.5]))
+    everything = torch.ones(2000, dtype=torch.bool)
+    plain = Calibration(shared=1, floor=0)
+    assert error_variance(Compared(own), everything, plain) == pytest.approx(2.0, rel=0.1)
+    lower = Likeness(views - torch.tensor([[0.1], [0.0]]), own.shares)
+    assert error_variance(Compared(lower), everything, plain) == pytest.approx(2.0, rel=0.1)
+
+
+def test_a_region_matches_as_far_as_it_looks_like_nothing_else():
+    own = [0.25, 0.24, 0.18]
+    plain = evidence(None, said(own, own, rivals=[[0.20, 0.20, 0.20]] * 4))
+    assert plain.match[0] > 0.9 and plain.match[1] > 0.5 and plain.match[2] < 0.1
+    other = evidence(None, said(own, own, rivals=[[0.20, 0.20, 0.20]] * 3 + [[0.20, 0.30, 0.20]]))
+    assert other.match[1] < 0.1 < 0.9 < other.match[0]
+
+
+def test_where_everything_looks_more_like_something_else_there_is_no_such_thing():
+    own, rivals = [0.20, 0.21, 0.19], [[0.26, 0.22, 0.20], [0.20, 0.25, 0.24]]
+    assert evidence(None, said(own, own, rivals=rivals)).present < 0.1
+    right = [0.30, 0.21, 0.19]
+    assert evidence(None, said(right, right, rivals=rivals)).present > 0.9
+
+
+def test_with_attention_alone_there_always_is_something():
+    assert evidence([0.1, 0.0, 0.0]).present == 1
+
+
+def test_what_is_not_admissible_has_no_chance():
+    some = torch.tensor([False, True, True])
+    found = evidence([0.9, 0.3, 0.1], admissible=some)
+    assert found.match[0] == 0 and found.odds[0] == -torch.inf
+    assert torch.equal(found.match[1:], evidence([0.3, 0.3, 0.1]).match[1:])
 
 
 @pytest.mark.parametrize(("alpha", "alone"), [(1.0, 0), (0.0, 1)])
-def test_alpha_of_one_or_zero_asks_one_score_alone(alpha, alone):
-    terms = ([0.5, 0.1], [0.2, 1.0])
+def test_alpha_of_one_or_zero_ranks_by_one_alone(alpha, alone):
+    terms = ([0.5, 0.1, 0.0], said([0.2, 0.3, 0.1], [0.2, 0.3, 0.1]))
     one = [term if index == alone else None for index, term in enumerate(terms)]
-    assert torch.equal(chances(*terms, alpha=alpha), chances(*one))
+    assert torch.equal(evidence(*terms, alpha=alpha).odds, evidence(*one).odds)
+
+
+def test_the_proposers_own_estimate_is_one_term_and_outweighs_no_attention():
+    assert int(evidence([0.4, 0.4, 0.0], quality=(0.9, 1.0, 1.0)).odds.argmax()) == 1
+    assert int(evidence([0.5, 0.4, 0.0], quality=(0.9, 1.0, 1.0)).odds.argmax()) == 0
 
 
 def test_nothing_admissible_matches_nothing():
-    nothing = torch.zeros(2, dtype=torch.bool)
-    assert chances([0.1, 0.2], admissible=nothing).tolist() == [0, 0]
-    assert match_chance(None, None, 0.5, torch.zeros(0, dtype=torch.bool)).shape == (0,)
+    none = torch.zeros(3, dtype=torch.bool)
+    found = evidence([0.1, 0.2, 0.0], admissible=none)
+    assert found.match.tolist() == [0, 0, 0] and found.present == 0
+    empty = torch.zeros(0)
+    found = weigh(empty, None, empty, torch.zeros(0, dtype=torch.bool), Settings())
+    assert found.match.shape == found.likely.shape == (0,)

@@ -47,7 +47,7 @@ def notes(text: str) -> str:
         ("brown jeans, black hoodie and a suitcase", "put ' . ' between several"),
         ("replace the sky with a sunset", "'with a sunset'"),
         ("die Katze auf dem Sofa", "German"),
-        ("левая чашка", "Cyrillic"),
+        ("\u043b\u0435\u0432\u0430\u044f \u0447\u0430\u0448\u043a\u0430", "Cyrillic"),
         ("the gren apple", "'gren' was read as 'green'"),
         ("the womna", "was 'woman' meant?"),
         ("the dog bigger than the cat", "'than the cat' is not measured"),

@@ -155,7 +155,7 @@ def test_a_numeral_is_not_an_order(text):
     assert parse(text).order is None
 
 
-@pytest.mark.parametrize("number", ["0", "²", "٣", "9" * 5000, "#"])
+@pytest.mark.parametrize("number", ["0", "²", "\u0663", "9" * 5000, "#"])
 def test_an_impossible_number_from_a_side_is_a_position_alone(number):
     found = parse(f"cup {number} from left")
     assert (found.position, found.order) == (("left",), None)
@@ -370,9 +370,9 @@ def test_unusable_lines_say_what_is_wrong_and_what_to_do(text):
     ("text", "said"),
     [
         ("the xyzzy on the left", "xyzzy"),
-        ("cat 🍕 left", "🍕"),
-        ("🍕🍕", "no word"),
-        ("собака", "собака"),
+        ("cat \U0001f355 left", "\U0001f355"),
+        ("\U0001f355\U0001f355", "no word"),
+        ("\u0441\u043e\u0431\u0430\u043a\u0430", "\u0441\u043e\u0431\u0430\u043a\u0430"),
         ("second guy", "second"),
         ("a red circle, a blue square", "blue square"),
         ("zebra facing left", "facing left"),

@@ -1,4 +1,4 @@
-"""A node pack for tests: tiny random checkpoints of ComfyUI's classes, their plain attention."""
+"""A node pack for tests: tiny random checkpoints of ComfyUI's classes, and plain attention."""
 
 from .checkpoints import load
 from .proof import prove

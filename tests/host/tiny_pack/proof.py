@@ -128,14 +128,12 @@ def _pass(
     if override is not None:
         clone.model_options["transformer_options"]["optimized_attention_override"] = override
     found = clip.encode_from_tokens(clip.tokenize(text), return_pooled=True, return_dict=True)
+    resize = ours("pictures.images").resize_picture
+    latents = vae.encode(resize(image[0], size_hw).movedim(1, -1))
+    if reference:
+        found["reference_latents"] = [latents]
     guider = comfy.samplers.CFGGuider(clone)
     guider.inner_set_conds({"positive": [[found.pop("cond"), found]]})
-    pixels = (
-        image
-        if size_hw is None
-        else ours("pictures.images").resize_picture(image[0], size_hw).movedim(1, -1)
-    )
-    latents = vae.encode(pixels[:, : pixels.shape[1] // 64 * 64, : pixels.shape[2] // 64 * 64])
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
     answers = []
 
@@ -145,9 +143,8 @@ def _pass(
 
     sigma = ours("nodes._pass").noise_level(clone.get_model_object("model_sampling"), timestep)
     sampler = comfy.samplers.KSAMPLER(once)
-    guider.sample(
-        noise, latents, sampler, torch.stack([sigma, torch.zeros(())]), disable_pbar=True, seed=0
-    )
+    sigmas = torch.stack([sigma, torch.zeros(())])
+    guider.sample(noise, latents, sampler, sigmas, disable_pbar=True, seed=0)
     return answers[0]
 
 

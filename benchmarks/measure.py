@@ -121,24 +121,31 @@ def wait() -> None:
 
 
 @contextlib.contextmanager
-def stopwatch(modules: Mapping[str, Sequence[nn.Module]]) -> Iterator[Stages]:
+def stopwatch(
+    modules: Mapping[str, Sequence[nn.Module]], *, processor: bool = False
+) -> Iterator[Stages]:
     """Seconds inside modules while the block runs, by stage, passes that are cut short included.
 
     A module inside another one that is watched counts where it runs by itself.
+
+    Args:
+        modules: by stage.
+        processor: the processor's seconds, not the wall's.
     """
+    now = time.process_time if processor else time.perf_counter
     spent: Stages = defaultdict(float)
     started: list[float] = []
     handles = []
 
     def start(*_: object) -> None:
         wait()
-        started.append(time.perf_counter())
+        started.append(now())
 
     for stage, members in modules.items():
 
         def stop(*_: object, stage: str = stage) -> None:
             wait()
-            seconds = time.perf_counter() - started.pop()
+            seconds = now() - started.pop()
             if not started:
                 spent[stage] += seconds
 
@@ -153,16 +160,24 @@ def stopwatch(modules: Mapping[str, Sequence[nn.Module]]) -> Iterator[Stages]:
 
 
 @contextlib.contextmanager
-def peak_memory(found: dict[str, float], name: str, device: torch.device) -> Iterator[None]:
+def peak_memory(
+    found: dict[str, float], name: str, device: torch.device, *, beside: bool = False
+) -> Iterator[None]:
     """Note the GiB in use at most while the block ran, weights included.
 
     Nothing is noted where neither CUDA nor Linux can tell.
+
+    Args:
+        found: where it is noted. name: by which name.
+        device: whose memory.
+        beside: only what came on top of what was in use before.
     """
     _reset_peak(device)
+    before = _peak_bytes(device) if beside else 0
     yield
     peak = _peak_bytes(device)
-    if peak is not None:
-        found[name] = peak / 2**30
+    if peak is not None and before is not None:
+        found[name] = (peak - before) / 2**30
 
 
 def _reset_peak(device: torch.device) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -43,11 +44,17 @@ class Ours:
         self.scorer = ClipScorer(clip)
         self.picture = torch.rand(side, side, 3, generator=torch.Generator().manual_seed(0))
         self.clock = Clock()
+        self._drawn: dict[int, Proposals] = {}
 
     def forget(self) -> None:
         """As before the first question about the picture."""
         for part in (self.attention, self.proposer, self.scorer):
             part.cache = PictureCache(part.cache.max_bytes)
+
+    def whole(self, expressions: Sequence[str]) -> list[Tensor]:
+        """One call of `segment` and its masks, watched by nobody."""
+        models = Models(self.attention, _Timed.as_it_is(self._regions), self.scorer)
+        return [each.mask for each in segment(self.picture, expressions, models)]
 
     def answer(self, expressions: Sequence[str], name: str) -> None:
         """One call of `segment`, its time noted by name, and those of its halves and stages."""
@@ -74,28 +81,36 @@ class Ours:
 
     def stages(self) -> dict[str, Sequence[nn.Module]]:
         """The modules whose time is the stages'."""
-        model, sam, clip = self.attention.model, self.proposer.sam, self.scorer.clip.model
-        return {
-            work.TEXT: model.text_encoders,
-            work.AUTOENCODER: [model.vae.encoder],
-            work.DENOISER: [model.unet],
-            work.SAM_PICTURE: [sam.image_encoder],
-            work.SAM_PROMPTS: [sam.mask_decoder],
-            work.CLIP_CROPS: [clip.visual],
-            # crops pass through the whole of it, a picture whose regions are told apart does not
-            work.CLIP_PICTURE: [clip.visual.transformer],
-            work.CLIP_TEXT: [clip.transformer],
-        }
+        return modules_of(self)
 
     def _regions(self, image: Tensor, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
         """As many regions as real models find; random ones find nothing that passes the filters."""
         self.proposer.propose(image, attention)
-        shared = _discs(image, work.REGIONS - OWN, seed=0)
-        found = []
-        for seen in attention:
-            own = _discs(image, OWN, seed=_number(seen))
-            found.append(Proposals.of(torch.cat([shared, own])))
-        return found
+        return [replace(self._known(image, _number(seen))) for seen in attention]
+
+    def _known(self, image: Tensor, number: int) -> Proposals:
+        """Drawn but once: a model's masks come out of it."""
+        if number not in self._drawn:
+            discs = [_discs(image, work.REGIONS - OWN, 0), _discs(image, OWN, number)]
+            found = Proposals.of(torch.cat(discs))
+            self._drawn[number] = replace(found, masks=found.masks.to(image.device))
+        return self._drawn[number]
+
+
+def modules_of(models: Any) -> dict[str, Sequence[nn.Module]]:
+    """The modules of attention, proposer and scorer whose time is the stages'."""
+    model, sam, clip = models.attention.model, models.proposer.sam, models.scorer.clip.model
+    return {
+        work.TEXT: model.text_encoders,
+        work.AUTOENCODER: [model.vae.encoder],
+        work.DENOISER: [model.unet],
+        work.SAM_PICTURE: [sam.image_encoder],
+        work.SAM_PROMPTS: [sam.mask_decoder],
+        work.CLIP_CROPS: [clip.visual],
+        # crops pass through the whole of it, a picture whose regions are told apart does not
+        work.CLIP_PICTURE: [clip.visual.transformer],
+        work.CLIP_TEXT: [clip.transformer],
+    }
 
 
 def _number(attention: AttentionMap | None) -> int:
@@ -112,6 +127,13 @@ class _Timed:
             return clock(name, lambda: run(*given))
 
         self.read = self.propose = self.score = timed
+
+    @classmethod
+    def as_it_is(cls, run: Callable[..., Any]) -> Any:
+        """A seam of a function, not timed."""
+        seam = cls.__new__(cls)
+        seam.read = seam.propose = seam.score = run
+        return seam
 
 
 def _discs(image: Tensor, count: int, seed: int) -> Tensor:

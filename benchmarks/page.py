@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import torch
@@ -13,11 +12,11 @@ import torch
 from refdiff_core.evaluation.demo import to_markdown
 from refdiff_core.evaluation.results import SPEED, split_speed
 
+from .figures import Costs, Suite, Timings
 from .measure import Stages, machine
+from .whole import MANY as EIGHT
+from .whole import ONE, SECOND, Size
 from .work import AUTOENCODER, CLIP_CROPS, DENOISER, HALVES, REGIONS, SAM_PROMPTS
-
-if TYPE_CHECKING:
-    from .speed import Costs, Suite, Timings
 
 MANY = 8
 
@@ -50,6 +49,14 @@ TIME = """## Time: {name}
 Seconds in {dtype}, Segment Anything's decoder in float32; of {rounds} in turn, the shortest. Of the
 published schedule, which repeats itself, each piece was timed once, at {published_side} pixels;
 its crops in every round. "-" was not timed."""
+
+WHOLE = """Whole answers, from the picture to its mask, nobody watching in between, against the
+floor's passes in a row; seconds, and their ratio."""
+
+SIZES = """## Pictures of any size
+
+The demo's models, one expression; a processor's seconds of the whole answer and of what is no
+model's, and the memory that came on top of models and picture."""
 
 GOALS = """## Goals
 
@@ -97,6 +104,7 @@ def render(
     started: Mapping[str, float],
     path: Mapping[str, float],
     run: Run,
+    sizes: Mapping[str, Size],
 ) -> str:
     """The page as markdown."""
     head = run.fill(HEAD, duration=DURATION[run.mode], regions=REGIONS)
@@ -109,7 +117,10 @@ def render(
             published_side=suite.published_side,
             dtype=str(timing.dtype).removeprefix("torch."),
         )
-        parts += [told, _time_table(timing), _memory(timing)]
+        parts += [told, _time_table(timing), WHOLE, _whole_table(timing), _memory(timing)]
+        parts += [_beside(timing)]
+    if sizes:
+        parts += [SIZES, _size_table(sizes)]
     parts += [GOALS, _goal_table(counts, timings, started, run)]
     if started:
         parts += ["## From nothing to a mask", _seconds_table("start", started)]
@@ -161,6 +172,32 @@ def _sum(stages: Stages, names: Sequence[str]) -> float | None:
     return sum(stages[name] for name in names) if all(name in stages for name in names) else None
 
 
+def _whole_table(timing: Timings) -> str:
+    rows = [["", "floor", "here", "ratio"]]
+    for what, bare in timing.whole.floor.items():
+        here = timing.whole.ours[what]
+        rows.append([what, f"{bare:.3f}", f"{here:.3f}", f"{here / bare:.2f}"])
+    return to_markdown(rows)
+
+
+def _beside(timing: Timings) -> str:
+    """Of one expression, watched at every stage, what each half takes that is no model's."""
+    ours, shown = timing.wall.ours[1], []
+    for half, stages in HALVES.items():
+        spent = sum(ours.get(stage, 0.0) for stage in stages)
+        shown.append(f"{half} half {ours[half] - spent:.3f}")
+    rest = timing.again[0] - sum(ours[half] for half in HALVES)
+    shown.append(f"all else {rest:.3f}")
+    return f"No model's, of one expression's seconds: {', '.join(shown)}."
+
+
+def _size_table(sizes: Mapping[str, Size]) -> str:
+    rows = [["megapixels", "seconds", "beside the models", "MiB"]]
+    for name, size in sizes.items():
+        rows.append([name, f"{size.total:.2f}", f"{size.beside:.2f}", f"{size.memory:.0f}"])
+    return to_markdown(rows)
+
+
 def _memory(timing: Timings) -> str:
     shown = ", ".join(f"{name} {peak:.1f} GiB" for name, peak in timing.memory.items())
     return f"Memory at most, all weights included: {shown or 'not known on this system'}."
@@ -182,6 +219,7 @@ def _goal_table(
     crop_goal = 1.0 if run.device.type == "cpu" else 0.25
     for suite, timing in timings.items():
         rows += _time_goals(suite, timing, crop_goal)
+        rows += _whole_goals(timing, gpu=run.device.type != "cpu")
     if started:
         beyond = started["`from refdiff_core import segment`"] - started["`import torch`"]
         rows += [
@@ -215,6 +253,17 @@ def _time_goals(suite: Suite, timing: Timings, crop_goal: float) -> list[list[st
         "- a second expression against the first": (0.35, second / first),
     }
     return [_goal(what, *figure) for what, figure in figures.items()]
+
+
+def _whole_goals(timing: Timings, *, gpu: bool) -> list[list[str]]:
+    goals = {ONE: 1.35, EIGHT: 1.25, SECOND: 1.5} if gpu else {ONE: 1.1, EIGHT: 1.1, SECOND: 1.1}
+    whole = timing.whole
+    return [
+        _goal(
+            f"- the whole answer, {what}, against the floor", goals[what], whole.ours[what] / bare
+        )
+        for what, bare in whole.floor.items()
+    ]
 
 
 def _goal(what: str, goal: float, got: float) -> list[str]:

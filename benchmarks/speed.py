@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -10,72 +9,25 @@ import torch
 
 from refdiff_core.backends.families import SD1, SDXL
 from refdiff_core.backends.precision import fastest_dtype
+from refdiff_core.settings import SamSettings
 
 from . import page, work
-from .build import META, Build, Trio, full_size
-from .measure import Clock, Stages, count_parts, peak_memory
-from .ours import EXPRESSIONS, Ours
+from .build import META, Trio, full_size
+from .figures import Costs, Suite, Timings
+from .measure import Clock, count_parts, peak_memory
+from .ours import EXPRESSIONS, OWN, Ours
 from .start import starts, whole_path
+from .whole import Whole, measure_sizes, time_whole
 from .work import Part
 
 MANY = len(EXPRESSIONS)
 COUNTS = (1, MANY)
 
 
-@dataclass(frozen=True)
-class Suite:
-    """One set of models at one size.
-
-    name: for the page. build: makes the models.
-    side: of the picture and of the square that we show the denoiser, in pixels.
-    published_side: of the published code's square; what is timed may be smaller than what is
-        counted, which is always `refdiff_core.settings.OFFICIAL`'s.
-    rounds: of the generative half and its floor, and of crops, in turn.
-    """
-
-    name: str
-    build: Build
-    side: int
-    published_side: int
-    rounds: int = 2
-
-
 SD_512 = Suite("Stable Diffusion 1.5, 512 px", full_size(SD1, "vit_b"), 512, 512)
 SD_1024 = Suite("Stable Diffusion 1.5, 1024 px", full_size(SD1, "vit_b"), 1024, 1024)
 SDXL_1024 = Suite("Stable Diffusion XL, 1024 px", full_size(SDXL, "vit_h"), 1024, 1024)
 COUNTED = (SD_512, SD_1024, SDXL_1024)
-
-
-@dataclass
-class Costs:
-    """What a suite's work costs, by number of expressions, then by stage.
-
-    published is for the published schedule, floor for the passes that anybody must run.
-    """
-
-    published: dict[int, Stages] = field(default_factory=dict)
-    floor: dict[int, Stages] = field(default_factory=dict)
-    ours: dict[int, Stages] = field(default_factory=dict)
-
-
-@dataclass
-class Timings:
-    """Seconds of a suite's work, and what else was seen while it ran.
-
-    dtype: what the models computed in.
-    wall: of one expression and of many; empty stages were not timed.
-    processor: seconds of the processors, of our generative half and of its floor.
-    again: seconds of the first expression and of a second one on the same picture.
-    second: what the second one's consisted of.
-    memory: GiB at most, weights included, by what ran.
-    """
-
-    dtype: torch.dtype
-    wall: Costs
-    processor: tuple[float, float]
-    again: tuple[float, float]
-    second: Stages
-    memory: dict[str, float]
 
 
 def floor(models: Trio, side: int, expressions: int, crops_at_once: int = 20) -> list[Part]:
@@ -130,7 +82,12 @@ def clock(
     # one by one or in batches is nearly a tie on a processor
     crops = [each for each in (*bare, *theirs) if each.stage == work.CLIP_CROPS]
     memory: dict[str, float] = {}
-    work.warm_up(models[0], suite.side // 2)
+    if device.type == "cuda":  # where the first of each costs as much as ten others
+        ours.answer(EXPRESSIONS[:1], "warm")
+        ours.clock.parts([*bare, *theirs])
+        ours.clock.times.clear()
+    else:
+        work.warm_up(models[0], suite.side // 2)
     for turn in range(suite.rounds):
         say(f"{suite.name}: round {turn + 1} of {suite.rounds}")
         ours.forget()
@@ -151,7 +108,27 @@ def clock(
     with peak_memory(memory, "published", device):
         ours.clock.parts(_untimed(theirs, ours.clock))
     bares = {number: floor(models, suite.side, number, crops_at_once) for number in COUNTS}
-    return _timings(dtype, ours.clock, bares, theirs, memory)
+    say(f"{suite.name}: whole answers")
+    floors = {} if quick and device.type == "cpu" else bares
+    again = second_floor(models, suite.side)
+    whole = time_whole(
+        ours, {1: bares[1], **floors}, again, rounds=5 if device.type == "cuda" else 1
+    )
+    return _timings(dtype, ours.clock, bares, theirs, memory, whole)
+
+
+def second_floor(models: Trio, side: int) -> list[Part]:
+    """What must run for another expression about a picture that is known."""
+    diffusion, sam, clip = models
+    text, _, denoiser = work.diffusion_floor(diffusion, side, 1)
+    regions = [
+        Part(work.CLIP_CROPS, f"{OWN} at once", lambda: work.crops(clip, OWN)),
+        Part(work.CLIP_PICTURE, f"{OWN} regions", lambda: work.soft_pass(clip, regions=OWN)),
+        Part(work.CLIP_TEXT, "2 texts", lambda: work.texts(clip)),
+    ]
+    peaks = SamSettings().peaks
+    prompts = Part(work.SAM_PROMPTS, f"{peaks}", lambda: work.decode(sam, peaks))
+    return [text, denoiser, prompts, *regions]
 
 
 def _untimed(parts: list[Part], clocked: Clock) -> list[Part]:
@@ -164,6 +141,7 @@ def _timings(
     bares: dict[int, list[Part]],
     theirs: list[Part],
     memory: dict[str, float],
+    whole: Whole,
 ) -> Timings:
     wall = Costs()
     for number in COUNTS:
@@ -174,7 +152,7 @@ def _timings(
     half = [each for each in bares[1] if each.stage in work.HALVES["generative"]]
     spent = min(clocked.times["ours 1, generative"].processor), clocked.processor(half)
     first, second = clocked.times["ours 1"].best, clocked.below("second")
-    return Timings(dtype, wall, spent, (first, clocked.times["second"].best), second, memory)
+    return Timings(dtype, wall, spent, (first, clocked.times["second"].best), second, memory, whole)
 
 
 @click.command()
@@ -202,13 +180,15 @@ def speed(quick: bool, only_count: bool, device: str, dtype: str, write: Path | 
         kind = getattr(torch, dtype)
     # first: the models below push what has to be read out of memory
     say("starting processes")
-    started, path = ({}, {}) if only_count else (starts(), whole_path())
+    rounds = 3 if device == "cpu" else 1
+    started, path = ({}, {}) if only_count else (starts(rounds), whole_path(device))
+    sizes = {} if only_count else measure_sizes(place)
     timings = {suite: clock(suite, place, kind, say, quick=quick) for suite in suites}
     mode = " --count" if only_count else " --quick" if quick else ""
     options = "" if device == "cpu" else f" --device {device}"
     options += "" if dtype == "auto" else f" --dtype {dtype}"
     run = page.Run(mode, options, place)
-    text = page.render(counts, timings, started, path, run)
+    text = page.render(counts, timings, started, path, run, sizes)
     click.echo(text)
     if write is not None:
         summary = page.summarise(counts, timings, started, run)

@@ -30,7 +30,11 @@ from transformers import CLIPTextModel
 step("importing the model libraries")
 from refdiff_core import load_demo, segment
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
-models = load_demo()
+device = sys.argv[1]
+if device != "cpu":
+    torch.zeros(1, device=device)
+    step("waking the device")
+models = load_demo(device=device)
 step("loading the demo models")
 picture = torch.from_numpy(sample_scene(HELD_OUT_SEED, size_hw=(96, 160)).image).float() / 255
 step("drawing a scene")
@@ -56,10 +60,10 @@ def starts(rounds: int = 3) -> dict[str, float]:
     return shortest
 
 
-def whole_path() -> dict[str, float]:
+def whole_path(device: str = "cpu") -> dict[str, float]:
     """Seconds of every step from a fresh interpreter to the third mask."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", WHOLE_PATH],
+        [sys.executable, "-W", "ignore", "-c", WHOLE_PATH, device],
         check=True,
         capture_output=True,
         text=True,

@@ -195,7 +195,7 @@ def decode(sam: Any, prompts: int) -> Tensor:
 
 def clip_floor(clip: ClipModel, expressions: int, crops_at_once: int = REGIONS) -> list[Part]:
     """Every region once, in batches, and one pass over the whole picture."""
-    longest = round(ClipSettings().zoom * clip.size / clip.model.visual.patch_size[0])
+    longest = longest_side(clip)
     whole, rest = divmod(REGIONS, crops_at_once)
     batches = {crops_at_once: whole, rest: 1 if rest else 0}
     return [
@@ -207,6 +207,11 @@ def clip_floor(clip: ClipModel, expressions: int, crops_at_once: int = REGIONS) 
         Part(CLIP_PICTURE, f"{longest} patches a side", lambda: soft_pass(clip, longest)),
         Part(CLIP_TEXT, "2 texts", lambda: texts(clip), expressions),
     ]
+
+
+def longest_side(clip: ClipModel) -> int:
+    """Patches along the longer side of a whole picture, as we show it."""
+    return round(ClipSettings().zoom * clip.size / clip.model.visual.patch_size[0])
 
 
 def clip_published(clip: ClipModel, expressions: int, side: int) -> list[Part]:
@@ -232,10 +237,11 @@ def crops(clip: ClipModel, count: int) -> Tensor:
     return clip.model.encode_image(torch.zeros(count, 3, clip.size, clip.size).to(like))
 
 
-def soft_pass(clip: ClipModel, longest: int) -> Tensor:
+def soft_pass(clip: ClipModel, longest: int | None = None, regions: int = REGIONS) -> Tensor:
     """A square of patches, the class token and one more for every region."""
+    longest = longest or longest_side(clip)
     visual, like = clip.model.visual, _like(clip.model.visual.conv1)
-    tokens = 1 + REGIONS + longest**2
+    tokens = 1 + regions + longest**2
     width = visual.class_embedding.shape[0]
     blocked = torch.zeros(tokens, tokens).to(like)
     return visual.transformer(torch.zeros(1, tokens, width).to(like), attn_mask=blocked)

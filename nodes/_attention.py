@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..refdiff_core.backends.diffusers_attention import noise_timestep, root_alone, working_size
 from ..refdiff_core.backends.families import Family, family_of, trained_at
+from ..refdiff_core.backends.original_layout import transformers_on
 from ..refdiff_core.backends.tokens import batches, words_to_read
 from ..refdiff_core.errors import ModelError, UnavailableError
 from ..refdiff_core.protocols import AttentionSource
@@ -22,7 +23,7 @@ from ..refdiff_core.settings import AttentionSettings
 from ..refdiff_core.values import AttentionMap, Expression, Image
 from ._pass import call_model, encode_picture, noise_level, trained_sampling
 from ._prompt import Chunks, PromptTokens, tokenize_prompt
-from ._recording import Asked, layers_on, recording_clone
+from ._recording import Asked, recording_clone
 from ._transformers import TransformerAttention, family_of_transformer
 
 ROWS = 16
@@ -138,7 +139,8 @@ class ComfyAttention:
         self, latents: Tensor, text: Tensor, extra: dict[str, Any], weights: Tensor
     ) -> Tensor:
         """The words' maps, float32 (E, G, h, w), from one call of the model."""
-        layers = layers_on(self.model.get_model_object("diffusion_model"), self.family.grid_factor)
+        unet = self.model.get_model_object("diffusion_model")
+        layers = transformers_on(unet, self.family.grid_factor)
         names = [str(layer) for layer in layers]
         capture = Capture(names, weights, propagation=self.settings.propagation)
         height, width = (side // self.family.grid_factor for side in latents.shape[-2:])

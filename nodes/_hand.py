@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Protocol
 
@@ -16,12 +16,15 @@ from torch import Tensor
 from ..refdiff_core.choosing.fusion import finish
 from ..refdiff_core.choosing.scoring import generative_score
 from ..refdiff_core.errors import MaskError
-from ..refdiff_core.grid import working_grid
+from ..refdiff_core.grid import fit, working_grid
 from ..refdiff_core.pictures.images import scale_to, shrink
 from ..refdiff_core.settings import Settings
-from ..refdiff_core.values import Drawing, Image, Proposals, Scores, Segmentation
+from ..refdiff_core.values import Drawing, Image, Proposals, Segmentation
 from ._choice import NOTHING, Choice, Made, find_mask, mask_ids, picture_id
 from ._values import ResultBatch
+
+SIDE = 512
+"""Pixels of the longer side of what the panel shows, at most."""
 
 
 class Asker(Protocol):
@@ -110,9 +113,18 @@ def by_hand(
 
 def _small(picture: Image, choices: Mapping[str, Choice]) -> Small:
     size_hw = (picture.shape[0], picture.shape[1])
-    pixels = (scale_to(shrink(picture), working_grid(size_hw)) * 255).round().byte()
+    pixels = (scale_to(shrink(picture), panel_grid(working_grid(size_hw))) * 255).round().byte()
     name = picture_id(pixels, size_hw)
     return Small(pixels, name, choices.get(name, NOTHING))
+
+
+def panel_grid(grid_hw: tuple[int, int]) -> tuple[int, int]:
+    """The panel's grid for a working grid: that itself where it is no larger."""
+    return fit(grid_hw, SIDE)
+
+
+def _on_panel(masks: Tensor) -> Tensor:
+    return scale_to(masks, panel_grid((masks.shape[1], masks.shape[2])))
 
 
 def _make(picture: Image, made: Made, asker: Asker | None) -> Proposals:
@@ -152,7 +164,7 @@ def _choose(
         count = len(result.proposals)
         made |= {count + at: name for at in range(len(masks))}
         result = _with(result, masks)
-    masks = result.proposals.masks.cpu()
+    masks = _on_panel(result.proposals.masks.cpu())
     ids = mask_ids(masks)
     wanted = small.choice.picks.get(result.expression.text, ())
     # the first of what was made by that hand is what SAM trusts most
@@ -161,7 +173,9 @@ def _choose(
     same = {name: index for name, index in found.items() if index is not None}
     picked = tuple(dict.fromkeys(same.values()))
     cuts = result.drawing.without
-    cut = torch.cat([each.masks for each in cuts]).any(0).cpu() if cuts else None
+    cut = None
+    if cuts:
+        cut = _on_panel(torch.cat([each.masks for each in cuts]).any(0, keepdim=True).cpu())[0]
     # what the whole picture is without says nothing of a candidate by itself
     without = () if result.drawing.whole else cuts
     return result, Hand(masks, tuple(ids), made, picked, same, cut=cut, without=without)
@@ -174,27 +188,20 @@ def _with(result: Segmentation, more: Proposals) -> Segmentation:
     proposals = result.proposals.join(more)
     seen = result.attention
     fit = more.quality if seen is None else generative_score(seen.heat.cpu(), more.masks.cpu())
-    nothing = torch.full((len(more),), torch.nan)
-
-    def extend(term: Tensor | None, values: Tensor) -> Tensor | None:
-        return None if term is None else torch.cat([term, values])
-
-    old = result.scores
-    scores = Scores(
-        torch.cat([old.total, fit]),
-        extend(old.generative, fit),
-        extend(old.discriminative, nothing),
-        extend(old.spatial, nothing),
-        extend(old.excluded, nothing),
-    )
-    return replace(result, proposals=proposals, scores=scores)
+    nothing, old = torch.full((len(more),), torch.nan), result.scores
+    longer = {
+        each.name: torch.cat([term, fit if each.name in ("total", "generative") else nothing])
+        for each in fields(old)
+        if (term := getattr(old, each.name)) is not None
+    }
+    return replace(result, proposals=proposals, scores=replace(old, **longer))
 
 
 def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: float) -> Segmentation:
     """The mask of what was chosen; as it was where nothing was."""
     cut_by_map = threshold > 0 and result.attention is not None
     told = hand.picked or hand.default
-    if not told and (not cut_by_map or result.drawing.whole):
+    if not told and (not cut_by_map or result.drawing.whole or result.missing):
         return result
     ranked = result.ranking.tolist()
     winners = list(told) or result.winners.tolist()
@@ -205,7 +212,13 @@ def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: floa
     order = list(dict.fromkeys([*winners, *ranked]))
     drawing = Drawing(shown, without, partial(finish, settings=settings))
     chosen = torch.tensor(winners).long()
-    return replace(result, drawing=drawing, ranking=torch.tensor(order).long(), winners=chosen)
+    return replace(
+        result,
+        drawing=drawing,
+        ranking=torch.tensor(order).long(),
+        winners=chosen,
+        missing="",  # whoever chose it sees it
+    )
 
 
 def _by_strength(result: Segmentation, threshold: float) -> tuple[Proposals, Proposals]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 from ..refdiff_core.errors import ImageError, MaskError
 from ..refdiff_core.grid import WORKING_SIDE, fits, in_parts
 from ..refdiff_core.pictures.images import check_image, scale_to, shrink
-from ..refdiff_core.pictures.previews import heat_picture, overlay
+from ..refdiff_core.pictures.previews import heat_picture, label, overlay
 from ..refdiff_core.seeing.attention import resize
 from ..refdiff_core.seeing.proposals import mask_boxes
 from ..refdiff_core.values import Image, Proposals, Segmentation
@@ -222,10 +223,12 @@ def to_scores(batch: ResultBatch, most: int = 20) -> str:
             "image": index // each,
             "expression": result.expression.text,
             "found": result.found,
+            "present": result.present,
+            "missing": result.missing,
             "score": result.score,
             "objects": len(result.drawing.winners),
             "candidates": [
-                {"total": float(result.scores.total[at]), **result.scores.of(at)}
+                {"total": float(result.scores.total[at]), **_known(result.scores.of(at))}
                 for at in result.ranking[:most].tolist()
             ],
         }
@@ -234,12 +237,20 @@ def to_scores(batch: ResultBatch, most: int = 20) -> str:
     return json.dumps(rows, indent=1)
 
 
+def _known(scores: dict[str, float]) -> dict[str, float]:
+    """Without those that were never asked of a candidate that a hand made."""
+    return {name: value for name, value in scores.items() if math.isfinite(value)}
+
+
 def to_overlays(batch: ResultBatch, drawn: Tensor) -> Tensor:
     """IMAGE: each mask on its picture, or on a smaller copy of a large one."""
     masks_left, shown = iter(drawn), []
     for picture, row in batch.rows:
         small = shrink(picture)
-        shown += [overlay(small, scale_to(next(masks_left).cpu(), size_of(small))) for _ in row]
+        for result in row:
+            mask = scale_to(next(masks_left).cpu(), size_of(small))
+            score = "" if result.score is None else f"   {result.score:.2f}"
+            shown.append(label(overlay(small, mask), mask, result.expression.text + score))
     return to_host(shown)
 
 
@@ -259,7 +270,11 @@ def heats(batch: AttentionBatch) -> tuple[Tensor, Tensor]:
 
 def message(batch: ResultBatch) -> str:
     """What the node says to its user: what was not found, and what was not understood."""
-    lines = [f"Nothing found for '{r.expression.text}'." for r in batch.results if not r.found]
+    lines = [
+        f"Nothing found for '{r.expression.text}'{f': {r.missing}' if r.missing else ''}."
+        for r in batch.results
+        if not r.found
+    ]
     lines += [note for result in batch.results for note in result.expression.notes]
     return "\n".join(dict.fromkeys(lines))
 

@@ -100,7 +100,7 @@ def _answer(result: Segmentation, hand: Hand, most: int) -> Sent:
         "masks": [_save(planes(part)) for part in shown.split(PLANES)],
         "cut": len(masks) if hand.cut is not None else None,
         "heat": heat,
-        "presence": _round(getattr(result, "present", None)),
+        "missing": result.missing,
         "default": [order.index(at) for at in told],
         "whole": result.drawing.whole,
         "same": {name: order.index(at) for name, at in hand.same.items()},
@@ -108,7 +108,7 @@ def _answer(result: Segmentation, hand: Hand, most: int) -> Sent:
 
 
 def _candidate(result: Segmentation, hand: Hand, at: int, ranked: list[int], alike: int) -> Sent:
-    mask = hand.masks[at]
+    mask, match = hand.masks[at], result.scores.match
     rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
     box = [0, 0, 0, 0]
     if len(rows):
@@ -118,6 +118,7 @@ def _candidate(result: Segmentation, hand: Hand, at: int, ranked: list[int], ali
         "made": hand.made.get(at),
         "rank": ranked.index(at) + 1 if at in ranked else None,
         "score": _round(result.scores.total[at]),
+        "presence": None if match is None else _round(match[at]),
         "area": _round(mask.float().mean()),
         "box": box,
         "like": alike,

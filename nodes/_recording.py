@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from comfy.ldm.modules.attention import SpatialTransformer, optimized_attention
-from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, Upsample
+from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor, nn
 
+from ..refdiff_core.backends.original_layout import Place
 from ..refdiff_core.errors import UnavailableError
 from ..refdiff_core.seeing.capture import Capture
-
-Layer = tuple[str, int, int]
-"""A transformer's place as ComfyUI numbers it: side, block, depth, such as ("input", 7, 0)."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Asked:
 
 
 def recording_clone(
-    model: Any, layers: dict[Layer, nn.Module], capture: Capture, asked: Asked
+    model: Any, layers: dict[Place, nn.Module], capture: Capture, asked: Asked
 ) -> Any:
     """A clone of the model whose cross-attention at these layers is recorded.
 
@@ -91,7 +88,7 @@ class _Recorder:
     """
 
     kind: str
-    layer: Layer
+    layer: Place
     block: Any
     capture: Capture
     asked: Asked
@@ -161,26 +158,3 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, extra: dict[str, Any]) -> Tensor:
     precision = extra["attn_precision"]
     heads = extra["n_heads"]
     return optimized_attention(q, k, v, heads, attn_precision=precision, transformer_options=extra)
-
-
-def layers_on(unet: nn.Module, factor: int) -> dict[Layer, nn.Module]:
-    """The transformers' blocks whose grid is the latent grid divided by ``factor``."""
-    layers: dict[Layer, nn.Module] = {}
-    scale = 1
-    for side, number, block in _blocks(unet):
-        for part in block:
-            if isinstance(part, SpatialTransformer) and scale == factor:
-                blocks = enumerate(part.transformer_blocks)
-                layers |= {(side, number, at): each for at, each in blocks}
-            elif isinstance(part, Downsample):
-                scale *= 2
-            elif isinstance(part, Upsample):
-                scale //= 2
-    return layers
-
-
-def _blocks(unet: nn.Module) -> list[tuple[str, int, Sequence[nn.Module]]]:
-    """All of a U-Net's blocks in the order they run in; some distilled ones lack the middle."""
-    middle = [] if unet.middle_block is None else [unet.middle_block]
-    sides = {"input": unet.input_blocks, "middle": middle, "output": unet.output_blocks}
-    return [(side, number, b) for side, all_of in sides.items() for number, b in enumerate(all_of)]

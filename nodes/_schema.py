@@ -66,6 +66,17 @@ def each_input() -> io.Input:
     )
 
 
+def min_present_input() -> io.Input:
+    return setting(
+        io.Float,
+        "min_present",
+        "The mask is empty where the chance that there is such a thing at all is below this. "
+        "0 always gives the best there is. Only CLIP can tell.",
+        optional=True,
+        **_range(0, 1, 0.01),
+    )
+
+
 def threshold_input() -> io.Input:
     return io.Float.Input(
         "threshold",

@@ -18,6 +18,8 @@ from threading import Lock
 import torch
 from torch import Tensor
 
+from .grid import bring
+
 
 class PictureCache:
     """Results within a bound; those used least recently leave first.
@@ -46,6 +48,12 @@ class PictureCache:
     def __repr__(self) -> str:
         size = f"{self.bytes / 2**20:.1f} of {self.max_bytes / 2**20:.0f} MiB"
         return f"PictureCache({len(self)} results, {size}, {self.hits} hits, {self.misses} misses)"
+
+    def clear(self) -> None:
+        """Let everything go."""
+        with self._lock:
+            self._kept.clear()
+            self.bytes = 0
 
     def get(self, key: Hashable) -> tuple[Tensor, ...] | None:
         """The result kept by this name, None where there is none. Not to be written to."""
@@ -96,7 +104,7 @@ def hashed_once(picture: Tensor, device: torch.device) -> Iterator[Tensor]:
 
     It must not be written to meanwhile.
     """
-    moved = picture.to(device)
+    moved = bring(picture, device)
     token = _hashed.set((moved, cache(lambda: _digest(picture))))
     try:
         yield moved

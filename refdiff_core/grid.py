@@ -8,6 +8,7 @@ somebody asks for come to the picture's own size, out of the best that is known 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +46,20 @@ def working_grid(size_hw: Size) -> Size:
     height, width = fit(size_hw, WORKING_SIDE)
     scale = min(1.0, math.sqrt(GRID_CELLS / (height * width)))
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def bring(values: Tensor, device: torch.device) -> Tensor:
+    """Values on a device, without waiting for what it is busy with."""
+    return values.to(device, non_blocking=device.type != "cpu")
+
+
+def fetch(values: Sequence[Tensor]) -> list[Tensor]:
+    """Values of one type on the CPU, from one device by way of one copy."""
+    if len({each.device for each in values}) != 1:
+        return [each.cpu() for each in values]
+    moved = torch.cat([each.flatten() for each in values]).cpu()
+    parts = moved.split([each.numel() for each in values])
+    return [part.view(each.shape) for part, each in zip(parts, values, strict=True)]
 
 
 def in_parts(masks: Tensor) -> tuple[Tensor, ...]:
@@ -212,9 +227,8 @@ def pack(rows: Tensor) -> Tensor:
 
 
 def unpack(bits: Tensor) -> Tensor:
-    """What `pack` packed, bool (8 C,), of one row uint8 (C,)."""
-    places = torch.arange(8, dtype=torch.uint8, device=bits.device)
-    return ((bits[:, None] >> places) & 1).bool().flatten()
+    """What `pack` packed, bool (..., 8 C), of rows uint8 (..., C) on the CPU."""
+    return torch.from_numpy(np.unpackbits(bits.numpy(), axis=-1, bitorder="little")).bool()
 
 
 def to_grid(masks: Tensor) -> Tensor:

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from .cache import hashed_once
-from .choosing.contrast import Compared, gather
+from .choosing.contrast import Compared, Question, gather
 from .choosing.contrast import questions as contrasted
 from .choosing.fusion import fuse, join, leave_out, locate
 from .choosing.scoring import generative_score
 from .errors import MaskError
-from .grid import working_grid
+from .grid import fetch, working_grid
 from .language.expression import parse
 from .language.lines import answered, looked_for, things_of
 from .pictures.images import check_image, shrink
@@ -186,14 +186,19 @@ def _look(
         else None
         for map_, each in zip(attention, proposals, strict=True)
     ]
-    compared: Sequence[Compared | None] = [None] * len(phrases)
-    if models.scorer is not None:
-        compared = _compare(seen, phrases, proposals, together, models.scorer, settings)
-    figures = zip(_to_cpu(generative), compared, strict=True)
-    return phrases, [
-        (*look, *scores)
-        for look, scores in zip(zip(attention, proposals, strict=True), figures, strict=True)
-    ]
+    scorer, asked_too, answers = models.scorer, list[Question](), list[Likeness]()
+    if scorer is not None:
+        kinds = getattr(scorer, "kinds", KINDS) if settings.fusion == "agreement" else None
+        asked_too = contrasted(phrases, kinds, together)
+        answers = _compare(seen, asked_too, proposals, scorer)
+    # from here on the processor ranks, which reads masks as bits and all figures at once
+    measured = [each.on_cpu() for each in proposals]
+    there = [each for each in generative if each is not None]
+    moved = iter(fetch([*there, *(each.views for each in answers)]))
+    figures = [None if each is None else next(moved) for each in generative]
+    answers = [replace(each, views=next(moved)) for each in answers]
+    compared = gather(asked_too, answers) if answers else [None] * len(phrases)
+    return phrases, list(zip(attention, measured, figures, compared, strict=True))
 
 
 def read_maps(
@@ -230,7 +235,10 @@ def propose_masks(
     Raises:
         MaskError: the masks lie on another grid than the picture's.
     """
-    return [_of_size(each, size_hw) for each in proposer.propose(seen, attention)]
+    found = proposer.propose(seen, attention)
+    # each set once: many expressions mostly share one
+    sized = {id(each): _of_size(each, size_hw) for each in found}
+    return [sized[id(each)] for each in found]
 
 
 Seen = TypeVar("Seen", AttentionMap, Proposals)
@@ -249,36 +257,14 @@ def _of_size(found: Seen, size_hw: tuple[int, int]) -> Seen:
 
 def _compare(
     seen: Image,
-    phrases: Sequence[Phrase],
+    asked: Sequence[Question],
     proposals: Sequence[Proposals],
-    together: Sequence[int],
     scorer: ImageTextScorer,
-    settings: Settings,
-) -> list[Compared]:
+) -> list[Likeness]:
     """What a scorer says of every phrase, and of what else each could be, asked in one call."""
-    kinds = getattr(scorer, "kinds", KINDS) if settings.fusion == "agreement" else None
-    asked = contrasted(phrases, kinds, together)
     words = [each.words for each in asked]
     found = scorer.score(seen, words, [proposals[each.phrase] for each in asked])
-    answers = [each if isinstance(each, Likeness) else Likeness.of(each) for each in found]
-    moved = torch.cat([each.views.flatten() for each in answers]).cpu()
-    parts = moved.split([each.views.numel() for each in answers])
-    return gather(
-        asked,
-        [
-            replace(each, views=part.view_as(each.views))
-            for each, part in zip(answers, parts, strict=True)
-        ],
-    )
-
-
-def _to_cpu(scores: Sequence[Tensor | None]) -> list[Tensor | None]:
-    """Scores (N_i,) on the CPU, by way of one copy."""
-    there = [each for each in scores if each is not None]
-    if not there:
-        return list(scores)
-    moved = iter(torch.cat(there).cpu().split([len(each) for each in there]))
-    return [None if each is None else next(moved) for each in scores]
+    return [each if isinstance(each, Likeness) else Likeness.of(each) for each in found]
 
 
 def _fuse_all(

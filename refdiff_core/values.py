@@ -23,10 +23,12 @@ from .grid import (
     GridMasks,
     JoinedMasks,
     PackedMasks,
+    bring,
     count_cells,
     in_parts,
     pack,
     to_grid,
+    unpack,
     working_grid,
 )
 from .words import Expression as Expression
@@ -144,15 +146,28 @@ class Proposals:
         return count_cells(self.masks).cpu() / max(1, self.masks[:1].numel())
 
     @cached_property
+    def _bits(self) -> Tensor:
+        """The grid's masks as bits, which is all of them that is read from a device."""
+        return pack(self.masks.flatten(1)).cpu()
+
+    @cached_property
     def digests(self) -> tuple[bytes, ...]:
         """What tells each mask on the grid from any other."""
-        bits = pack(self.masks.flatten(1)).cpu().numpy()
-        return tuple(sha256(row.data).digest() for row in bits)
+        return tuple(sha256(row.data).digest() for row in self._bits.numpy())
+
+    def on_cpu(self) -> Proposals:
+        """The same proposals with their grid on the CPU, for whoever measures them."""
+        return self if self.masks.device.type == "cpu" else self._on_cpu
+
+    @cached_property
+    def _on_cpu(self) -> Proposals:
+        cells = self.masks[:1].numel()
+        return replace(self, masks=unpack(self._bits)[:, :cells].view(self.masks.shape))
 
     def select(self, keep: Tensor) -> Proposals:
         """The proposals that ``keep`` names, by boolean mask or by indices."""
         fine = None if self.fine is None else self.fine.select(keep)
-        masks, quality = self.masks[keep.to(self.masks.device)], self.quality[keep]
+        masks, quality = self.masks[bring(keep, self.masks.device)], self.quality[keep]
         return replace(self, masks=masks, quality=quality, fine=fine)
 
     def join(self, more: Proposals) -> Proposals:

@@ -54,7 +54,11 @@ class Found:
     @property
     def message(self) -> str:
         """What was not found, and what was not understood."""
-        missing = [f"Nothing found for '{r.expression.text}'." for r in self.results if not r.found]
+        missing = [
+            f"Nothing found for '{r.expression.text}'. {r.missing}".strip()
+            for r in self.results
+            if not r.found
+        ]
         notes = [note for result in self.results for note in result.expression.notes]
         return "\n".join(dict.fromkeys(missing + notes))
 
@@ -102,8 +106,10 @@ def candidates_of(line: Segmentation) -> list[Candidate]:
     ]
 
 
-def find(image: Image.Image | None, words: str, sam: str = NONE, clip: str = NONE) -> Found:
-    """Candidates for every line of words.
+def find(
+    image: Image.Image | None, words: str, presence: float, sam: str = NONE, clip: str = NONE
+) -> Found:
+    """Candidates for every line of words; ``presence`` is `Settings.min_present`.
 
     Raises:
         RefDiffError: no picture, no words, or a checkpoint that cannot be asked.
@@ -114,7 +120,8 @@ def find(image: Image.Image | None, words: str, sam: str = NONE, clip: str = NON
     if not lines:
         raise ExpressionError("Say which thing is meant, such as 'the red cup on the left'.")
     with loaded(sam, clip) as models:
-        results = segment(from_pil(image), lines, models)
+        settings = replace(models.settings, min_present=presence)
+        results = segment(from_pil(image), lines, models, settings)
     candidates = [each for line in results for each in candidates_of(line)]
     return Found(image.convert("RGB"), tuple(results), tuple(candidates))
 

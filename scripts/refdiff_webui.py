@@ -88,6 +88,10 @@ class RefDiff(scripts.Script):
                 grow = gr.Slider(-64, 64, 0, step=1, label="Grow", elem_id="refdiff_grow")
                 feather = gr.Slider(0, 64, 0, step=1, label="Feather", elem_id="refdiff_feather")
                 invert = gr.Checkbox(False, label="Invert", elem_id="refdiff_invert")
+                presence = gr.Slider(
+                    0, 1, Settings().min_present, step=0.01,
+                    label="Presence: none where CLIP sees less", elem_id="refdiff_presence",
+                )  # fmt: skip
             with gr.Row():
                 sam = gr.Dropdown(
                     [*names, *sam_files()], value=NONE, label="Masks from", elem_id="refdiff_sam"
@@ -106,7 +110,7 @@ class RefDiff(scripts.Script):
         shape = [grow, feather, invert]
         go.click(
             show_candidates,
-            [tab, *map(source, TABS.values()), words, sam, clip],
+            [tab, *map(source, TABS.values()), words, presence, sam, clip],
             [found, gallery, picks, message],
             **{JS: "(_, ...rest) => [get_tab_index('mode_img2img'), ...rest]"},
         ).then(show_mask, [found, picks, *shape], [preview, message])
@@ -123,13 +127,20 @@ class RefDiff(scripts.Script):
                 None, None, None, **{JS: "() => { switch_to_img2img_tab(2); }"}
             )
         self.infotext_fields = [(words, "Ref-Diff")]
-        return [enabled, words, *shape, sam, clip]  # scripted calls give them in this order
+        return [
+            enabled,
+            words,
+            *shape,
+            presence,
+            sam,
+            clip,
+        ]  # scripted calls give them in this order
 
-    def process(self, p, enabled, words, grow, feather, invert, sam, clip, *_more):
+    def process(self, p, enabled, words, grow, feather, invert, *models):
         if not enabled or not getattr(p, "init_images", None):
             return
         try:
-            found = find(p.init_images[0], words, sam, clip)
+            found = find(p.init_images[0], words, *models)
             told, mask = found.message, found.mask(found.first, Settings())
         except Exception as error:
             told, mask = explain(error), Image.new("L", p.init_images[0].size)
@@ -146,12 +157,12 @@ def shaped(grow, feather, invert):
     return Settings(grow=int(grow), feather=int(feather), invert=bool(invert))
 
 
-def show_candidates(tab, image, canvas, upload, words, sam, clip):
+def show_candidates(tab, image, canvas, upload, words, *models):
     """The gallery, the best candidates' numbers, and what there is to say."""
     picture = {0: image, 2: canvas, 4: upload}.get(int(tab))
     picture = picture["image"] if isinstance(picture, dict) else picture
     try:
-        found = run_from_button(lambda: find(picture, words, sam, clip))
+        found = run_from_button(lambda: find(picture, words, *models))
         numbers = ", ".join(map(str, found.first))
         return found, found.gallery(), numbers, html.escape(found.message)
     except Exception as error:

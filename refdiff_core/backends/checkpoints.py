@@ -163,9 +163,9 @@ def _from_folder(path: Path) -> StableDiffusion:
             f"'{path}' is no diffusers folder: it has no unet/config.json. "
             "Name a folder with unet, vae and text_encoder, or one .safetensors file."
         )
-    unet = _part(path / "unet", UNet2DConditionModel.from_config)
+    unet = read_part(path / "unet", UNet2DConditionModel.from_config)
     _known_channels(unet.config.in_channels, path)
-    vae = _part(path / "vae", AutoencoderKL.from_config, _new_names)
+    vae = read_part(path / "vae", AutoencoderKL.from_config, _new_names)
     channels, context = unet.config["block_out_channels"][0], unet.config["cross_attention_dim"]
     family = family_of(channels, context, str(path))
     encoders = tuple(_folder_encoder(path, each) for each in family.text_encoders)
@@ -184,12 +184,21 @@ def _folder_encoder(path: Path, encoder: TextEncoder) -> nn.Module:
     return _fill_text(model, weights, folder)
 
 
-def _part(
+def read_part(
     folder: Path,
     build: Callable[[dict[str, Any]], Any],
     rename: Callable[[StateDict], StateDict] = dict,
 ) -> Any:
-    """One part of a diffusers folder, by its configuration, with its weights."""
+    """One part of a diffusers folder, by its configuration, with its weights.
+
+    Args:
+        folder: of the part, with config.json and weights.
+        build: makes it of its configuration.
+        rename: gives weights the names that today's class has.
+
+    Raises:
+        ModelError: missing, damaged, or weights that do not fit.
+    """
     weights = read_parts(folder)
     model = _built(folder, weights, build)
     fill(model, rename(weights), folder)

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..cache import PictureCache, fingerprint
+from ..grid import bring
 from ..pictures.images import resize_picture
 from ..settings import ClipSettings
 from ..values import Expression, Image, Likeness, Proposals
@@ -71,7 +72,7 @@ class ClipScorer:
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
     ) -> list[Likeness]:
         """See `ImageTextScorer.score`; what several expressions share is embedded once."""
-        image = image.to(self.device)
+        image = bring(image, self.device)
         vectors: dict[tuple[Sides, int], Tensor] = {}
         said = [expression.position if self.settings.ramp else () for expression in expressions]
         for sides in dict.fromkeys(said):
@@ -105,7 +106,7 @@ class ClipScorer:
         if new:
             shown = torch.stack([each.masks[at] for each, at in new.values()])
             with autocast(self._weight):
-                regions = self.embed_regions(image, shown.to(self.device), sides)
+                regions = self.embed_regions(image, bring(shown, self.device), sides)
             found |= zip(new, regions, strict=True)
         for key in new:
             self.cache.put(key, found[key])
@@ -136,7 +137,7 @@ class ClipScorer:
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors float32 (T, d) of texts as they are."""
-        ids = self.clip.tokenizer(list(texts)).to(self.device)
+        ids = bring(self.clip.tokenizer(list(texts)), self.device)
         # for several, a processor's attention in bfloat16 copies its weights once per token, which
         # takes ten times as long
         at_once = 1 if self.device.type == "cpu" else len(ids)

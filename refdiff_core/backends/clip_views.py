@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..grid import in_parts
+from ..grid import bring, in_parts
 from ..seeing.proposals import mask_boxes
 from ..values import Image
 
@@ -42,7 +42,8 @@ def darken(image: Image, sides: Sequence[str]) -> Image:
     """A picture (H, W, 3) that darkens away from some sides; see `position_ramp`."""
     if not sides:
         return image
-    ramp = position_ramp(sides, (image.shape[0], image.shape[1])).to(image.device)
+    ramp = position_ramp(sides, (image.shape[0], image.shape[1]))
+    ramp = bring(ramp, image.device)
     return image * ramp[:, :, None]
 
 
@@ -137,8 +138,10 @@ def cut_out(
     if surround == "black":
         return shown * inside
     if surround == "mean":
-        return torch.where(inside, shown, planes.mean((1, 2))[:, None, None])
-    return torch.where(inside, shown, _sample_picture(_blur(planes), places, sides / size))
+        around = planes.mean((1, 2))[:, None, None]
+    else:
+        around = _sample_picture(_blur(planes), places, sides / size)
+    return around.lerp(shown, inside)
 
 
 def _places(boxes: Tensor, size: int, margin: float) -> tuple[Tensor, Tensor]:
@@ -153,10 +156,11 @@ def _places(boxes: Tensor, size: int, margin: float) -> tuple[Tensor, Tensor]:
 
 
 def _sample_masks(masks: Tensor, places: Tensor) -> Tensor:
-    """Which places (N, S, S, 2), in cells, lie in the mask of their own: bool (N, 1, S, S)."""
-    size_xy = torch.tensor(masks.shape[:0:-1], device=masks.device)
-    grid = places / size_xy * 2 - 1
-    return F.grid_sample(masks[:, None].float(), grid, align_corners=False) >= 0.5
+    """How far places (N, S, S, 2), in cells, lie in the mask of their own: (N, 1, S, S)."""
+    height, width = masks.shape[1:]
+    grid = torch.stack([places[..., 0] / width, places[..., 1] / height], -1) * 2 - 1
+    found = F.grid_sample(masks[:, None].float(), grid, mode="bicubic", align_corners=False)
+    return found.clamp(0, 1)
 
 
 def _sample_picture(planes: Tensor, places: Tensor, steps: Tensor) -> Tensor:
@@ -188,7 +192,7 @@ def _pyramid(planes: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
     tower = torch.cat([F.pad(each, (0, width - each.shape[2])) for each in levels], 1)
     sizes = torch.tensor([each.shape[:0:-1] for each in levels])
     tops = torch.tensor([0, *(each.shape[1] for each in levels[:-1])]).cumsum(0)
-    return tower, sizes.to(planes.device), tops.to(planes.device)
+    return tower, bring(sizes, planes.device), bring(tops, planes.device)
 
 
 def _blur(planes: Tensor) -> Tensor:

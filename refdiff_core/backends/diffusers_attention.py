@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..cache import PictureCache, fingerprint
+from ..grid import bring
 from ..pictures.images import resize_picture
 from ..seeing.attention import word_weights
 from ..seeing.capture import Capture, PassComplete
@@ -135,7 +136,7 @@ class DiffusersAttention:
         size = working_size((image.shape[0], image.shape[1]), self.model.family, self.settings)
 
         def encode() -> tuple[Tensor]:
-            pixels = resize_picture(image.to(vae.device), size).to(vae.dtype)
+            pixels = resize_picture(bring(image, vae.device), size).to(vae.dtype)
             return (encode_pixels(vae, pixels),)
 
         (latents,) = self.cache.once((fingerprint(image), size), encode)
@@ -156,8 +157,9 @@ class DiffusersAttention:
     def _size_conditioning(self, pooled: Tensor, latents: Tensor) -> dict[str, Tensor]:
         """SDXL is told the picture's size, no crop, and the size to make: all the working size."""
         height, width = (8 * side for side in latents.shape[-2:])
-        ids = torch.tensor([height, width, 0, 0, height, width], device=pooled.device)
-        return {"text_embeds": pooled, "time_ids": ids.to(pooled).expand(len(pooled), -1)}
+        ids = torch.tensor([height, width, 0, 0, height, width], dtype=pooled.dtype)
+        ids = bring(ids, pooled.device)
+        return {"text_embeds": pooled, "time_ids": ids.expand(len(pooled), -1)}
 
 
 def encode_pixels(vae: Any, pixels: Tensor) -> Tensor:
@@ -192,7 +194,7 @@ def encode_text(model: StableDiffusion, tokens: Sequence[Tokens]) -> tuple[Tenso
     states, pooled = [], None
     encoders = zip(model.family.text_encoders, model.text_encoders, strict=True)
     for spec, encoder in encoders:
-        ids = stack_layouts(tokens, spec.pad).to(encoder.device)  # (B, chunks, 77)
+        ids = bring(stack_layouts(tokens, spec.pad), encoder.device)  # (B, chunks, 77)
         out = encoder(ids.flatten(0, 1), output_hidden_states=spec.hidden != -1)
         hidden = out.last_hidden_state if spec.hidden == -1 else out.hidden_states[spec.hidden]
         states.append(hidden.unflatten(0, ids.shape[:2]).flatten(1, 2))
@@ -242,7 +244,8 @@ def add_noise(latents: Tensor, timestep: int, seed: int) -> Tensor:
     """
     signal = float(alphas_cumprod()[timestep])
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
-    noisy: Tensor = signal**0.5 * latents + (1 - signal) ** 0.5 * noise.to(latents)
+    drawn = bring(noise, latents.device).to(latents.dtype)
+    noisy: Tensor = signal**0.5 * latents + (1 - signal) ** 0.5 * drawn
     return noisy
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..cache import PictureCache, fingerprint
-from ..grid import LogitMasks, working_grid
+from ..grid import LogitMasks, bring, working_grid
 from ..pictures.images import scale_to
 from ..seeing.proposals import LOWEST_PEAK, best_apart, mask_iou, peaks_of
 from ..settings import SamSettings
@@ -93,7 +93,7 @@ class SamProposer:
         The grid's masks serve all expressions, each map's peaks only its own, so that an answer
         never depends on what else was asked.
         """
-        image = image.to(self.device)
+        image = bring(image, self.device)
         frame = self._frame(image)
         peaks = [self._peaks(each) for each in attention]
         step = _Steps(self.progress, sum(len(points) for points, _ in peaks))
@@ -102,7 +102,7 @@ class SamProposer:
         embedding = embedding.to(self.device)
         kept = self.cache.get((picture, self.settings))
         if kept is None:
-            points = _grid(self.settings.points_per_side).to(self.device)
+            points = bring(_grid(self.settings.points_per_side), self.device)
             step.total += len(points)
             grid = self._decode(embedding, frame, points, None, step)
         else:
@@ -111,7 +111,8 @@ class SamProposer:
         every = _join(grid, *own)
         near, quality = self._compare(every)
         if kept is None:
-            passed = (quality[: len(grid.quality)] > -torch.inf).to(self.device)
+            passed = (quality[: len(grid.quality)] > -torch.inf).nonzero()[:, 0]
+            passed = bring(passed, self.device)
             self.cache.put((picture, self.settings), grid.logits[passed], grid.quality[passed])
         kept_sets = _distinct(near, quality, [len(each.quality) for each in (grid, *own)])
         return self._show(every.logits, quality, kept_sets, frame)
@@ -180,7 +181,7 @@ class SamProposer:
 
     def embed(self, image: Image) -> Tensor:
         """The picture's embedding (1, C, h, w), which serves any number of prompts."""
-        pixels = self._pixels(image.to(self.device))
+        pixels = self._pixels(bring(image, self.device))
         with autocast(next(self.sam.parameters()), self.dtype):
             embedding: Tensor = self.sam.image_encoder(pixels)
         return embedding.float()
@@ -261,7 +262,7 @@ class SamProposer:
         used = torch.cat([*sets, torch.zeros(0, dtype=torch.int64)]).unique()
         place = torch.zeros(len(quality), dtype=torch.int64)
         place[used] = torch.arange(len(used))
-        shown = logits[used.to(self.device)]
+        shown = logits[bring(used, self.device)]
         fine = LogitMasks(shown, frame.span_hw, self.sam.mask_threshold)
         masks = fine.on_grid(working_grid(frame.size_hw))
         found = Proposals(masks, quality[used].clamp(0, 1), frame.size_hw, fine)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from .checkpoints import StableDiffusion, read_state_dict
+from .checkpoints import StableDiffusion, read_part
 from .precision import place
+from .weights import read_state_dict
 
 _PREFIXES = ("encoder.layers.", "taesd_encoder.", "")
 """Before an encoder's own names: in diffusers' file, in one for ComfyUI, in taesd_encoder's."""
@@ -49,14 +50,7 @@ def load_tiny_autoencoder(path: str | Path, model: StableDiffusion) -> Any:
 def _from_folder(path: Path) -> Any:
     from diffusers import AutoencoderTiny
 
-    try:
-        return AutoencoderTiny.from_pretrained(path, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(
-            f"'{path}' is no folder of an AutoencoderTiny ({reason}). "
-            "Name one, or the file taesd_encoder.safetensors."
-        ) from error
+    return read_part(path, AutoencoderTiny.from_config)
 
 
 def _from_file(path: Path) -> Any:

@@ -151,7 +151,14 @@ def _rest(
     covered = [] if region == "foreground" else [proposals.select(things)]
     without = [*covered, *(each.proposals.select(each.winners) for each in left_out)]
     scores = replace(result.scores, total=torch.full((len(proposals),), -torch.inf))
-    chosen = replace(result, scores=scores, ranking=winners, winners=winners)
+    # everything but the dog is all of a picture without a dog, which should be said
+    notes = [
+        f"{each.missing[:1].upper()}{each.missing[1:]}: nothing is left out for it."
+        for each in result.excluded
+        if each.missing
+    ]
+    said = replace(result.expression, notes=(*result.expression.notes, *notes))
+    chosen = replace(result, expression=said, scores=scores, ranking=winners, winners=winners)
     return _draw(chosen, settings, without, whole=region != "foreground")
 
 

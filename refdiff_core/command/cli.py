@@ -65,6 +65,11 @@ _MODEL_OPTIONS = (
         show_default=True,
         help="The best that was measured, the paper's method, or its published code's.",
     ),
+    click.option(
+        "--min-present",
+        type=click.FloatRange(0, 1),
+        help="Empty masks where a thing is there with less than this chance; 0 always finds one.",
+    ),
     click.option("--seed", type=_SEED, default=0, help="Of the noise."),
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps."),
     click.option(

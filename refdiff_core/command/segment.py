@@ -77,6 +77,10 @@ def run_job(job: Job, work: Work) -> bool:
             work.trouble(str(error) if foreseen else f"'{path}': {type(error).__name__}: {error}")
         else:
             _hand_out(answers, path, job.out / name, models.variant, job, work)
+            said = {note for each in expressions for note in each.notes}
+            for note in [each for a in answers for each in a.result.expression.notes]:
+                if note not in said:  # what only the picture could tell
+                    work.trouble(f"note: '{path.name}': {note}")
     if failed and len(job.images) > 1:
         done = len(job.images) - len(failed)
         listed = ", ".join(f"'{path}'" for path in failed)
@@ -105,6 +109,8 @@ def _hand_out(
 
 def _tell(record: dict[str, object]) -> str:
     start = f"{record['image']}: {record['expression']}:"
+    if record["missing"]:
+        return f"{start} not found: {record['missing']}, empty mask in {record['mask']}"
     if not record["found"]:
         return f"{start} nothing found, empty mask in {record['mask']}"
     objects = record["objects"]

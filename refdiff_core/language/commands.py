@@ -97,6 +97,7 @@ def _without_look(verb: str, said: str) -> tuple[str, str | None]:
     """Of "make the hair blonde" and "paint the door red", what the thing is to become is not it."""
     *before, last = said.split()
     if verb in ("make", "paint", "color", "colour", "turn", "dress") and before:
-        if look_up(last.lower())[0] in "ae" and look_up(before[-1].lower())[0] == "n":
+        kind = look_up(last.lower())[0]
+        if kind == "e" or (kind == "a" and look_up(before[-1].lower())[0] == "n"):
             return " ".join(before), last
     return said, None

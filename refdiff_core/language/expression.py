@@ -53,7 +53,11 @@ from .parsing.spelling import meant_by
 _LETTER = r"(?:[^\W_]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0e4f])"  # and its marks
 _TOKEN = re.compile(rf"w/o\b|w/|#\d+|{_LETTER}+(?:['\u2019-]{_LETTER}+)*|[,;.:!?&]")
 _GLUED = re.compile(r"(top|bottom|upper|lower|far|middle|back|front)(left|right|middle)(most)?")
-_NOT = re.compile(r"\s*not\s*(?::|\b(?=\s+\S))\s*", re.IGNORECASE)
+_NOT = re.compile(
+    r"\s*(?:not\s*(?::|\b(?=\s+\S))|(?:do not|don['\u2019]?t|never)\s+(?:select|mask|include|touch|"
+    r"change|remove|erase|segment|pick|take|keep|edit|cover)\b)\s*",
+    re.IGNORECASE,
+)
 
 
 MOST_WORDS = 300

@@ -35,6 +35,7 @@ class ModelChoice:
     clip: str | None = None
     variant: str | None = None
     settings: str = "default"
+    min_present: float | None = None
     seed: int = 0
     device: str = "auto"
     dtype: str = "auto"
@@ -71,16 +72,15 @@ class ModelChoice:
             click.UsageError: there is no such device.
             ModelError: see `load_models`.
         """
-        device, attention = find_device(self.device), self.preset.attention
+        device, preset = find_device(self.device), self.preset
         dtype = self._dtype(device)
         if self.demo:
-            variant, settings = self.variant or "gsd", self.settings
             return load_demo(
-                variant,
-                attention,
+                self.variant or "gsd",
+                None,
                 device,
                 proposer,
-                settings=settings,
+                settings=preset,
                 dtype=dtype,
                 denoiser=self.demo,
             )
@@ -92,8 +92,7 @@ class ModelChoice:
             sam=None if self.sam is None else find_model("sams", self.sam),
             clip=None if self.clip is None else find_clip(self.clip),
             proposer=proposer,
-            settings=self.settings,
-            attention=attention,
+            settings=preset,
             device=device,
             dtype=dtype,
             tiny_autoencoder=None if self.taesd is None else find_model("vae_approx", self.taesd),
@@ -109,6 +108,9 @@ class ModelChoice:
     def preset(self) -> Preset:
         """The settings of all parts, the seed among them."""
         preset = find_preset(self.settings)
+        if self.min_present is not None:
+            fusion = replace(preset.fusion, min_present=self.min_present)
+            preset = replace(preset, fusion=fusion)
         return replace(preset, attention=replace(preset.attention, seed=self.seed))
 
     def describe(self, *, masks: bool = False) -> dict[str, object]:

@@ -15,8 +15,8 @@ from torch import Tensor
 from ..values import Image, Segmentation
 from .images import scale_to, shrink, to_pil
 
-ACCENT = (1.0, 0.85, 0.1)
-"""Outlines: an amber that stands out on dark and on light."""
+ACCENT, DARK = (1.0, 0.85, 0.1), (0.05, 0.05, 0.05)
+"""Outlines: amber with a dark line around it, so that one of the two is seen on anything."""
 
 # Ten stops of "inferno" (van der Walt and Smith, CC0): even steps of lightness, so that equal
 # differences of attention look equal, in print and to colour-blind eyes too.
@@ -24,7 +24,8 @@ _INFERNO = (
     (0, 0, 4), (27, 12, 66), (75, 12, 107), (120, 28, 109), (165, 44, 96),
     (207, 68, 70), (237, 105, 37), (251, 154, 6), (247, 208, 60), (252, 255, 164),
 )  # fmt: skip
-_PAPER, _INK, _GAP, _TEXT_SIZE = (250, 250, 248), (30, 30, 30), 8, 15
+_PAPER, _INK, _GAP, _TEXT_SIZE = (250, 250, 248), (30, 30, 30), 8, 20
+_LABELLED = 320  # pixels of the longer side; on a smaller picture a label would hide the thing
 
 
 def overlay(image: Image, mask: Tensor, color: Sequence[float] = ACCENT) -> Image:
@@ -33,7 +34,7 @@ def overlay(image: Image, mask: Tensor, color: Sequence[float] = ACCENT) -> Imag
     Args:
         image: float32 (H, W, 3) in [0, 1].
         mask: bool or float (H, W); soft edges fade.
-        color: of the outline, RGB in [0, 1].
+        color: of the outline, RGB in [0, 1]; a dark line goes around it.
 
     Returns:
         float32 (H, W, 3) in [0, 1].
@@ -41,8 +42,30 @@ def overlay(image: Image, mask: Tensor, color: Sequence[float] = ACCENT) -> Imag
     inside = mask.float()[..., None]
     dimmed = 0.6 * (0.75 * image.mean(-1, keepdim=True) + 0.25 * image)
     shown = inside * image + (1 - inside) * dimmed
-    ring = outline(mask >= 0.5, max(1, round(max(image.shape[:2]) / 200)))
-    return torch.where(ring[..., None], torch.tensor(color), shown)
+    hard, width = mask >= 0.5, max(1, round(max(image.shape[:2]) / 250))
+    shown = torch.where(outline(hard, 2 * width)[..., None], torch.tensor(DARK), shown)
+    return torch.where(outline(hard, width)[..., None], torch.tensor(color), shown)
+
+
+def label(picture: Image, mask: Tensor, text: str) -> Image:
+    """The picture with a text at the upper left of a mask; as it is where that would hide much.
+
+    Args:
+        picture: float32 (H, W, 3) in [0, 1].
+        mask: bool or float (H, W).
+        text: short, such as a rank and a score.
+    """
+    rows, columns = (mask >= 0.5).any(1).nonzero(), (mask >= 0.5).any(0).nonzero()
+    if not len(rows) or max(picture.shape[:2]) < _LABELLED:
+        return picture
+    canvas = to_pil(picture)
+    draw, font = ImageDraw.Draw(canvas), _font()
+    width, height = font.getlength(text) + 8, _TEXT_SIZE + 6
+    x = max(0, min(int(columns[0]), canvas.width - int(width)))
+    y = max(0, int(rows[0]) - height - 4)
+    draw.rectangle((x, y, x + width, y + height), tuple(round(255 * each) for each in DARK))
+    draw.text((x + 4, y + 1), text, (255, 255, 255), font)
+    return torch.from_numpy(np.asarray(canvas, dtype=np.float32) / 255)
 
 
 def outline(mask: Tensor, width: int) -> Tensor:
@@ -82,7 +105,7 @@ def heat_picture(image: Image, heat: Tensor, strength: float = 0.75) -> Image:
 
 
 def candidates_sheet(image: Image, result: Segmentation, most: int = 12) -> Image:
-    """The best candidates side by side, numbered from 1, with their scores.
+    """The best candidates side by side, numbered from 1, with their scores, under the expression.
 
     Args:
         image: the picture that was segmented, or a copy of it, float32 (H, W, 3).
@@ -90,7 +113,8 @@ def candidates_sheet(image: Image, result: Segmentation, most: int = 12) -> Imag
         most: at most so many candidates.
 
     Returns:
-        float32 (h, w, 3) in [0, 1]; the picture alone, and so labelled, when nothing was found.
+        float32 (h, w, 3) in [0, 1]; the picture alone, and so labelled, when there are no
+        candidates. Its heading says what was asked for, or why that is none of them.
     """
     best = result.ranking[:most].tolist()
     if not best:
@@ -99,25 +123,34 @@ def candidates_sheet(image: Image, result: Segmentation, most: int = 12) -> Imag
     masks = [result.proposals.masks[index].cpu() for index in best]
     tiles = [overlay(small, scale_to(mask, (small.shape[0], small.shape[1]))) for mask in masks]
     totals = [float(result.scores.total[index]) for index in best]
-    return sheet(tiles, [f"{rank}   {total:.3f}" for rank, total in enumerate(totals, 1)])
+    captions = [f"{rank}   {total:.2f}" for rank, total in enumerate(totals, 1)]
+    heading = result.expression.text
+    if result.missing:
+        heading = f"not found: {result.missing}"
+    return sheet(tiles, captions, columns=3, heading=heading)
 
 
-def sheet(tiles: Sequence[Image], captions: Sequence[str], columns: int = 4) -> Image:
-    """Pictures of one size in rows, each with a caption below; too long a caption is cut.
+def sheet(
+    tiles: Sequence[Image], captions: Sequence[str], columns: int = 4, heading: str = ""
+) -> Image:
+    """Pictures of one size in rows, each with a caption below; too long a text is cut.
 
     Args:
         tiles: float32 (h, w, 3) each, at least one.
         captions: as many.
         columns: pictures in a row.
+        heading: above them all.
     """
     height, width = tiles[0].shape[:2]
     columns = min(columns, len(tiles))
     step_x, step_y = width + _GAP, height + _TEXT_SIZE + 2 * _GAP
-    rows = math.ceil(len(tiles) / columns)
-    canvas = PIL.Image.new("RGB", (columns * step_x + _GAP, rows * step_y + _GAP), _PAPER)
+    rows, above = math.ceil(len(tiles) / columns), _TEXT_SIZE + 2 * _GAP if heading else 0
+    size = (columns * step_x + _GAP, rows * step_y + _GAP + above)
+    canvas = PIL.Image.new("RGB", size, _PAPER)
     draw, font = ImageDraw.Draw(canvas), _font()
+    draw.text((_GAP, _GAP), _fit(heading, size[0] - 2 * _GAP, font), _INK, font)
     for index, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
-        x, y = _GAP + index % columns * step_x, _GAP + index // columns * step_y
+        x, y = _GAP + index % columns * step_x, _GAP + above + index // columns * step_y
         canvas.paste(to_pil(tile), (x, y))
         draw.text((x, y + height + 2), _fit(caption, width, font), _INK, font)
     return torch.from_numpy(np.asarray(canvas, dtype=np.float32) / 255)

@@ -119,6 +119,8 @@ def hand_out(
         "expression": line_of(result.expression),
         "mask": str(write_mask(mask, base)),
         "found": result.found,
+        "present": round(result.present, 4),
+        "missing": result.missing,
         "box_xywh": box_xywh(mask),
         "area": int(torch.count_nonzero(mask)),
         "score": result.score,

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..grid import fit, working_grid
+from ..grid import bring, fit, working_grid
 from ..pictures.images import scale_to
 from ..values import AttentionMap, Expression, Image, Word
 
@@ -57,7 +57,7 @@ def word_attention(
     split = (heads, query.shape[-1] // heads)
     q = query.unflatten(-1, split).transpose(1, 2)  # (B, heads, T, d)
     k = key.float().unflatten(-1, split).transpose(1, 2)  # (B, heads, L, d)
-    columns = weights.to(query.device)[:, None]
+    columns = bring(weights, query.device)[:, None]
     # place by place: a softmax needs all tokens, but no other place
     rows = max(1, SCORES_AT_ONCE // (q.shape[0] * heads * k.shape[2]))
     picked = []
@@ -213,7 +213,7 @@ def sharpen(heat: Tensor, image: Image, radius: int, *, grid: int = 256) -> Tens
     """
     size_hw = (heat.shape[0], heat.shape[1])
     small_hw = fit(size_hw, grid)
-    colors = scale_to(image.to(heat.device), size_hw).permute(2, 0, 1)
+    colors = scale_to(bring(image, heat.device), size_hw).permute(2, 0, 1)
     guide = F.adaptive_avg_pool2d(colors, small_hw)
     small_radius = max(1, round(radius * min(1.0, grid / max(size_hw))))
     slope, offset = _local_fit(guide, resize(heat, small_hw), small_radius)
@@ -237,7 +237,7 @@ def sharpen_maps(
     there = next((each for each in maps if each is not None), None)
     if there is None or not cells:
         return list(maps)
-    small = scale_to(image.to(there.heat.device), there.grid_hw)
+    small = scale_to(bring(image, there.heat.device), there.grid_hw)
     return [None if each is None else sharpen_map(each, small, cells) for each in maps]
 
 
@@ -250,7 +250,9 @@ def _local_fit(guide: Tensor, values: Tensor, radius: int) -> tuple[Tensor, Tens
     products = (guide[:, None] * guide[None]).flatten(0, 1)  # (9, h, w)
     means = (mean_color[:, None] * mean_color[None]).flatten(0, 1)
     covariance = (_box_mean(products, radius) - means).unflatten(0, (3, 3)).permute(2, 3, 0, 1)
-    slope = torch.linalg.solve(covariance + epsilon, with_value.permute(1, 2, 0)).permute(2, 0, 1)
+    # "ex": without a look at whether it could be solved, for which it would wait; it can
+    solved, _ = torch.linalg.solve_ex(covariance + epsilon, with_value.permute(1, 2, 0)[..., None])
+    slope = solved[..., 0].permute(2, 0, 1)
     offset = mean_value[0] - (slope * mean_color).sum(0)
     return _box_mean(slope, radius), _box_mean(offset[None], radius)[0]
 

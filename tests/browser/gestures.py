@@ -113,6 +113,15 @@ class Panel:
         self.page.page.wait_for_timeout(150)
         return self.look()
 
+    def until(self, **wanted: Any) -> dict[str, Any]:
+        """Until the panel is there: a tab or a page is turned when its pictures have come."""
+        for _ in range(100):
+            seen = self.look()
+            if all(seen[name] == value for name, value in wanted.items()):
+                return seen
+            self.page.page.wait_for_timeout(100)
+        raise AssertionError(f"{wanted} does not come: {seen}")
+
     def press(self, key: str) -> dict[str, Any]:
         """A key, with the focus on the picture."""
         self.element("canvas[tabindex]").focus()

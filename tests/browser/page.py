@@ -34,9 +34,11 @@ SETTINGS = {
 }
 READY = """() => window.app?.graph && window.LiteGraph?.registered_node_types["RefDiffSegment"]"""
 LOAD = """async graph => { await window.app.loadGraphData(graph); }"""
-# cleaned first, or nodes would show pictures of those that had their numbers before
+# cleaned first, or nodes would show pictures of those that had their numbers before; not in one
+# tick, or Nodes 2.0 would show the badges of those, too
 LOAD_PROMPT = """async graph => {
   window.app.clean();
+  await new Promise(done => setTimeout(done, 300));
   await window.app.loadApiJson(graph, "graph");
 }"""
 PROBLEMS = """() => {

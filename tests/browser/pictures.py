@@ -1,12 +1,11 @@
 """Takes the pictures of the help pages and of the example graphs, from the page of a real ComfyUI.
 
-COMFYUI_PATH=~/ComfyUI python tests/browser/pictures.py
+COMFYUI_PATH=~/ComfyUI scripts/pictures [help|examples|film]
 
 What needs no download is run first, so that its nodes show what they found; the others are shown
 as they load. Run it again whenever the demo models, the nodes or the example graphs have changed.
 """
 
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,10 +15,12 @@ from typing import Any
 
 sys.path += [str(Path(__file__).parents[1] / "host"), str(Path(__file__).parents[2])]
 
-from graphs import ATTENTION, EXAMPLES, MASK, SAM
+from film import film
+from graphs import ATTENTION, MASK, SAM
 from hosts import comfy_roots
 from page import Page, opened, put_stand_ins
 from server import Graph, Node, running
+from thumbnails import thumbnails
 
 ROOT = Path(__file__).parents[2]
 SCENE = 5  # a yellow circle, two yellow squares and a black star
@@ -70,7 +71,7 @@ def segment(page: Help) -> Shown:
     models = {"sam_model": page.demo[3], "refdiff_clip": page.demo[4]}
     text = {"expressions": ONE}
     node = page.add("RefDiffSegment", **page.checkpoint(), **models, **text, **ATTENTION, **MASK)
-    return {node: (LEFT, 0, 400, 630), page.preview(node[5]): (MIDDLE, 0, 420, 400)}
+    return {node: (LEFT, 0, 420, 640), page.preview(node[5]): (460, 0, 420, 400)}
 
 
 def attention(page: Help) -> Shown:
@@ -91,8 +92,8 @@ def scores(page: Help) -> Shown:
     sheet = page.add("RefDiffPick", candidates=fused[1], picks="1")
     return {
         node: (LEFT, 0, 400, 190),
-        fused: (MIDDLE, 0, 420, 430),
-        sheet: (RIGHT, 0, 480, 430),
+        fused: (MIDDLE, 0, 420, 640),
+        sheet: (RIGHT, 0, 420, 640),
     }
 
 
@@ -101,7 +102,7 @@ def fuse(page: Help) -> Shown:
     found = page.proposals(looked)
     scored = page.scores(found)
     node = page.fused(attention=looked[0], proposals=found[0], scores=scored[0])
-    return {node: (LEFT, 0, 400, 430), page.preview(node[5]): (MIDDLE, 0, 480, 430)}
+    return {node: (LEFT, 0, 420, 640), page.preview(node[5]): (460, 0, 480, 430)}
 
 
 def pick(page: Help) -> Shown:
@@ -110,7 +111,19 @@ def pick(page: Help) -> Shown:
     fused = page.fused(attention=looked[0], proposals=found[0], scores=page.scores(found, ONE)[0])
     node = page.add("RefDiffPick", candidates=fused[1], picks="1")
     masks = page.add("MaskToImage", mask=node[0])
-    return {node: (LEFT, 0, 480, 460), page.preview(masks[0]): (520, 0, 400, 460)}
+    return {node: (LEFT, 0, 420, 560), page.preview(masks[0]): (460, 0, 400, 460)}
+
+
+def cut_out(page: Help) -> Shown:
+    models = {"sam_model": page.demo[3], "refdiff_clip": page.demo[4]}
+    found = page.add(
+        "RefDiffSegment", **page.checkpoint(), **models, expressions=ONE, **ATTENTION, **MASK
+    )
+    inputs = {"margin": 24, "multiple": 8, "color": "#203040"}
+    node = page.add("RefDiffCutOut", image=page.image, mask=found[0], **inputs)
+    shown = [page.preview(node[output]) for output in (0, 1, 2)]
+    places = {each: (MIDDLE + 300 * at, 0, 270, 300) for at, each in enumerate(shown)}
+    return {node: (LEFT, 0, 400, 300), **places}
 
 
 def demo(page: Help) -> Shown:
@@ -137,6 +150,7 @@ PAGES = {
     "RefDiffCLIPScore": scores,
     "RefDiffFuseMasks": fuse,
     "RefDiffPick": pick,
+    "RefDiffCutOut": cut_out,
     "RefDiffLoadDemo": demo,
     "RefDiffLoadSAM": load_sam,
     "RefDiffLoadCLIP": load_clip,
@@ -163,30 +177,27 @@ def help_pictures(page: Page) -> Iterator[Path]:
         yield path
 
 
-def example_pictures(page: Page) -> Iterator[Path]:
-    for file in sorted(EXAMPLES.glob("*.json")):
-        graph = json.loads(file.read_text())
-        check(file.stem, page.load(graph))
-        if runs({each["type"] for each in graph["nodes"]}):
-            page.run()
-        path = file.with_suffix(".jpg")
-        page.picture(path, width=WIDTH)
-        yield path
-
-
 def check(name: str, problems: list[str]) -> None:
     if problems:
         raise SystemExit(f"{name} does not load: {problems}")
+
+
+KINDS = {
+    "help": help_pictures,
+    "examples": lambda page: thumbnails(page.server),
+    "film": lambda page: [film(page, ROOT / "docs" / "images" / "panel.gif")],
+}
 
 
 def main() -> None:
     roots = comfy_roots()
     if not roots:
         raise SystemExit("COMFYUI_PATH names no ComfyUI. Name a recent one: the page is its own.")
+    asked = sys.argv[1:] or list(KINDS)
     with tempfile.TemporaryDirectory() as base, running(roots[0], Path(base)) as server:
         put_stand_ins(server)
         with opened(server) as page:
-            for path in chain(help_pictures(page), example_pictures(page)):
+            for path in chain(*(KINDS[each](page) for each in asked)):
                 sys.stdout.write(f"{path.relative_to(ROOT)}\n")
 
 

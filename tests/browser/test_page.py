@@ -61,6 +61,7 @@ def test_the_demo_graph_runs_from_the_page(page, new_nodes):
     assert max(iou(changed, each) for each in squares) >= 0.7
 
 
+BLUEPRINTS = EXAMPLES.parent / "subgraphs"
 VALUES = """() => window.app.graph.nodes.filter(each => each.type.startsWith("RefDiff")).map(each =>
   [each.type, Object.fromEntries((each.widgets ?? []).map(one => [one.name, one.value]))])"""
 
@@ -75,6 +76,17 @@ def test_a_graph_that_was_saved_before_the_panel_opens_with_its_values(page, nam
         saved = next(each["widgets_values"] for each in graph["nodes"] if each["type"] == kind)
         # in their old places; what is new comes behind and has its default
         assert list(values.values())[: len(saved)] == saved, kind
+
+
+@pytest.mark.parametrize("path", sorted(BLUEPRINTS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_blueprint_opens_with_the_panel_inside(page, path):
+    if not page.server.has("SAM3_Detect"):
+        pytest.skip("this ComfyUI is older than blueprints")
+    assert any(path.stem in str(each) for each in page.server.get("/global_subgraphs").values())
+    assert page.load(json.loads(path.read_text())) == []
+    inside = "() => [...window.app.rootGraph.subgraphs.values()].flatMap(each => each.nodes)"
+    assert page.page.evaluate(f"({inside})().filter(each => each.refdiffPanel).length") == 1
+    assert page.page.evaluate(f"({inside})().filter(each => each.has_errors).length") == 0
 
 
 def test_the_page_shows_the_help_of_every_node(page):

@@ -22,6 +22,9 @@ HARMLESS = (
     "huggingface.co",
     "before initialization",
     "[MaskEditor]",
+    "pan/zoom",  # the mask editor's own, as are the next two
+    "adapters",
+    "TypeGPU",
     "willReadFrequently",  # of the test that measures
 )
 
@@ -34,8 +37,13 @@ def opened(page: Page, request):
     page.open(**{"Comfy.VueNodes.Enabled": request.param})
     page.console.clear()
     yield page
-    said = [each for each in page.console if not any(part in each for part in HARMLESS)]
-    assert said == []
+    assert [each for each in page.console if ours(each)] == []
+
+
+def ours(message):
+    """Whether a message of the console may be about this pack; 0.3.64's page has errors at undo."""
+    of_the_page = "/assets/" in message and "/extensions/refdiff" not in message
+    return not of_the_page and not any(part in message for part in HARMLESS)
 
 
 def scene(number=SCENE):
@@ -105,13 +113,11 @@ def test_a_node_that_has_not_run_says_what_to_do(opened):
 
 def test_three_gestures_lead_from_the_wrong_one_to_the_right_one(opened):
     panel, shown = started(opened, "the red circle")
-    x, y, small = place(SCENE, "red circle", largest=False)
-    before = panel.look()
+    circles = [place(SCENE, "red circle", largest=each) for each in (True, False)]
+    x, y, other = next(each for each in circles if iou(panel.soft() >= 0.5, each[2]) < 0.5)
     panel.click(x, y)
-    after = panel.look()
-    assert after["chosen"] != before["chosen"]
-    assert iou(panel.soft() >= 0.5, small) > 0.8
-    assert iou(rerun(panel, shown), small) > 0.8
+    assert iou(panel.soft() >= 0.5, other) > 0.8
+    assert iou(rerun(panel, shown), other) > 0.8
     shoot(panel, "chosen")
 
 
@@ -265,10 +271,10 @@ def test_lines_have_tabs_and_pictures_have_pages(opened):
     opened.run()
     panel = Panel(opened)
     assert panel.wait()["tabs"] == ["the red circle", "the green square"]
-    assert panel.press("ArrowDown")["tab"] == 1
-    panel.wait()
-    assert panel.press("PageDown")["page"] == 1
-    panel.wait()
+    panel.press("ArrowDown")
+    panel.until(tab=1)
+    panel.press("PageDown")
+    panel.until(page=1, tab=1)
     panel.press("Digit1")
     (kept,) = panel.state().values()
     assert list(kept["picks"]) == ["the green square"]
@@ -349,6 +355,54 @@ def test_a_large_picture_with_many_candidates_is_sent_small(opened):
     assert seen["candidates"]
     assert panel.move(0.1, 0.15)["tip"]
     shoot(panel, "large")
+
+
+def test_the_mask_editor_hands_its_mask_back_as_a_candidate(opened):
+    panel, shown = started(opened)
+    before = panel.soft() >= 0.5
+    panel.element('[data-action="edit"]').click()
+    save = opened.page.get_by_role("button", name="Save").last
+    save.wait_for(timeout=30_000)
+    opened.page.wait_for_timeout(4000)  # until the editor has its picture
+    shoot(panel, "editor")
+    save.click()
+    has_made = """id => window.app.graph.getNodeById(id).widgets
+      .find(each => each.name === "panel").value.includes("clipspace")"""
+    opened.page.wait_for_function(has_made, arg=panel.name, timeout=60_000)
+    opened.page.wait_for_timeout(1500)
+    (kept,) = panel.state().values()
+    assert kept["picks"][TEXT] == [kept["made"][0]["id"]]
+    assert iou(rerun(panel, shown), before) > 0.95
+    made = [each["made"] for each in panel.look()["candidates"] if each["made"]]
+    assert made == [kept["made"][0]["id"]]
+
+
+def test_the_page_keeps_little_after_many_runs(opened):
+    panel, _ = started(opened)
+    client = opened.page.context.new_cdp_session(opened.page)
+
+    def heap():
+        client.send("HeapProfiler.collectGarbage")
+        return client.send("Runtime.getHeapUsage")["usedSize"]
+
+    def show(times):
+        # what a run's end does in the page, with another picture of the panel each time
+        opened.page.evaluate(
+            """async ([id, times]) => {
+              const node = window.app.graph.getNodeById(id);
+              const sent = node.refdiffPanel.sent;
+              for (let at = 0; at < times; at++)
+                await node.refdiffPanel.show(JSON.parse(JSON.stringify(sent)));
+            }""",
+            [panel.name, times],
+        )
+
+    show(10)
+    before = heap()
+    show(50)
+    grown = (heap() - before) / 2**20
+    print(f"{opened.server.version}: {grown:.1f} MiB more after 50 runs")  # noqa: T201
+    assert grown < 60
 
 
 MEASURE = """id => {

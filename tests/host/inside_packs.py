@@ -76,7 +76,10 @@ class ImageAdapter:
 
 def with_adapter(model, adapter):
     """A clone with the adapter at every block, put there as IPAdapter does it for SD 1.x."""
-    unet, layers_on = model.get_model_object("diffusion_model"), ours("nodes._recording").layers_on
+    unet, layers_on = (
+        model.get_model_object("diffusion_model"),
+        ours("refdiff_core.backends.original_layout").transformers_on,
+    )
     clone = model.clone()
     options = clone.model_options["transformer_options"].copy()
     replace = options["patches_replace"] = options.get("patches_replace", {}).copy()

@@ -125,7 +125,7 @@ def distilled(_=None):
         "num_head_channels": 64, "use_spatial_transformer": True, "legacy": False,
         "dtype": torch.float16, "device": "meta", "operations": comfy.ops.disable_weight_init,
     }  # fmt: skip
-    find = ours("nodes._recording").layers_on
+    find = ours("refdiff_core.backends.original_layout").transformers_on
     return [len(find(UNetModel(transformer_depth_middle=mid, **config), 4)) for mid in (-1, -2)]
 
 

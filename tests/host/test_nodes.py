@@ -1,12 +1,13 @@
 """Graphs in a real ComfyUI, judged by what they mean: is it the object that was asked for?"""
 
+import json
 import re
 import time
 
 import numpy as np
 import pytest
 from graphs import ATTENTION, MASK, SAM, iou, known, segment_graph, show_mask
-from server import Graph, GraphError
+from server import PACK, Graph, GraphError
 
 NODES = {
     "RefDiffSegment": "Ref-Diff Segment",
@@ -308,6 +309,29 @@ def test_fifty_prompts_leave_memory_as_it_was(server):
     after = server.memory
     print(f"{server.version}: {before >> 20} MB, 50 prompts later {after >> 20} MB")  # noqa: T201
     assert after <= 1.05 * before
+
+
+LANGUAGES = sorted(path.parent.name for path in (PACK / "locales").glob("*/nodeDefs.json"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_names_all_nodes_inputs_and_outputs(server, language):
+    named = json.loads((PACK / "locales" / language / "nodeDefs.json").read_text())
+    info = server.get("/object_info")
+    assert set(named) == set(NODES)
+    for name, words in named.items():
+        spec = info[name]
+        inputs = {**spec["input"].get("required", {}), **spec["input"].get("optional", {})}
+        assert words["display_name"] and words["description"]
+        assert set(words["inputs"]) == set(inputs), name
+        for key, (_, *options) in inputs.items():
+            about = words["inputs"][key]
+            assert about["name"]
+            assert bool(about.get("tooltip")) == bool(options and options[0].get("tooltip")), key
+        tooltips = spec.get("output_tooltips") or [None] * len(spec["output"])
+        assert set(words["outputs"]) == {str(at) for at in range(len(tooltips))}, name
+        for at, tooltip in enumerate(tooltips):
+            assert bool(words["outputs"][str(at)].get("tooltip")) == bool(tooltip), (name, at)
 
 
 def test_help_pages_are_served(server):

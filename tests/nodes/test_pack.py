@@ -113,3 +113,26 @@ def test_blueprints_are_whole(path):
     for link in inner["links"]:
         assert {link["origin_id"], link["target_id"]} <= ids | {-10, -20}
     assert {each["type"] for each in inner["nodes"] if "RefDiff" in each["type"]} <= set(IDS)
+
+
+def test_the_panel_speaks_every_language():
+    english = (ROOT / "web" / "js" / "texts.js").read_text()
+    keys = set(re.findall(r"^  (\w+): \"", english, re.M))
+    languages = sorted(path for path in (ROOT / "locales").iterdir() if path.name != "en")
+    assert [each.name for each in languages] == ["de", "es", "fr", "ja", "ko", "pt", "ru", "zh"]
+    for each in languages:
+        words = json.loads((each / "main.json").read_text())["refdiffPanel"]
+        assert set(words) == keys, each.name
+        for key, text in words.items():
+            said = re.search(rf'^  {key}: "(.*)",$', english, re.M)[1]
+            holes = r"\{(\w+)\}"
+            assert set(re.findall(holes, text)) == set(re.findall(holes, said)), (each.name, key)
+
+
+def test_the_panel_needs_nothing_from_elsewhere():
+    for path in (ROOT / "web" / "js").glob("*.js"):
+        text = path.read_text()
+        imports = re.findall(r"""(?:from|import\() ?"([^"]+)\"""", text)
+        assert all(each.startswith(("./", "../../../scripts/app.js")) for each in imports), path
+        assert not re.search(r"https?://(?!www\.w3\.org)", text), path.name
+        assert len(text.splitlines()) <= 350, path.name

@@ -16,6 +16,8 @@ from webuis import Webui, decoded
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PATIENCE = 240_000  # milliseconds
 PICKS = "#refdiff_picks textarea, #refdiff_picks input"
+MESSAGE = "#refdiff_message .prose, #refdiff_message.prose"
+"""Beside the host's own progress, which lies over it."""
 TILES = "#refdiff_gallery .thumbnail-item"
 
 
@@ -66,10 +68,10 @@ class Page:
         self.page.wait_for_function(
             "() => [...document.querySelectorAll('#refdiff_gallery img')]"
             ".some(each => each.src.length > 40)"
-            " || document.querySelector('#refdiff_message')?.innerText.trim()"
+            f" || document.querySelector('{MESSAGE}')?.innerText.trim()"
         )
         self.page.wait_for_timeout(3000)
-        message = self.page.locator("#refdiff_message").first
+        message = self.page.locator(MESSAGE).first
         return message.inner_text().strip() if message.count() else ""
 
     def click(self, number: int, shift: bool = False) -> str:

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import save_file
+
 from refdiff_core.backends.tokens import _vocabulary
 from refdiff_core.demo import architectures as demo
 from refdiff_core.demo.models import DENOISER_FILE
 
-NAME = "refdiff_demo.safetensors"
+NAME, LORA = "refdiff_demo.safetensors", "refdiff_test"
 
 
 def write_checkpoint(folder: Path, configs: Path) -> Path:
@@ -26,6 +29,20 @@ def write_checkpoint(folder: Path, configs: Path) -> Path:
     for name, value in diffusers_configs().items():
         _write(configs / name, value)
     return path
+
+
+def write_lora(folder: Path) -> None:
+    """A LoRA of random weights that turns where the words are looked for upside down."""
+    torch.manual_seed(0)
+    layer = "lora_unet_output_blocks_{}_1_transformer_blocks_0_attn2_to_q"
+    state = {}
+    for block, width in ((2, 64), (3, 64)):
+        name = layer.format(block)
+        state[f"{name}.lora_down.weight"] = torch.randn(4, width) * 0.3
+        state[f"{name}.lora_up.weight"] = torch.randn(width, 4) * 0.3
+        state[f"{name}.alpha"] = torch.tensor(4.0)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(state, folder / f"{LORA}.safetensors")
 
 
 def _write(path: Path, value: Any) -> None:

@@ -6,9 +6,15 @@ The checkpoint is smaller than any that the hosts know.
 import os
 
 import gradio as gr
-from modules import processing, scripts, shared
+from modules import processing, script_callbacks, scripts, shared
 
-processing.opt_f = 4  # the demo's autoencoder halves twice
+
+def fit(model):
+    """Tell the host how much smaller latents are: the demo's autoencoder halves twice."""
+    processing.opt_f = 4 if "refdiff_demo" in model.sd_checkpoint_info.name else 8
+
+
+script_callbacks.on_model_loaded(fit)
 
 try:
     from huggingface_guess import model_list

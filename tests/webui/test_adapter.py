@@ -46,7 +46,7 @@ def processing(image, **options):
 
 def generate(host, image, words, *options, enabled=True):
     p = processing(image)
-    given = [enabled, words, 0, 0, False, "None", "None"]
+    given = [enabled, words, 0, 0, False, 0.15, "None", "None"]
     given[2 : 2 + len(options)] = options
     host.script.RefDiff().process(p, *given)
     return p
@@ -92,7 +92,9 @@ def test_the_mask_is_the_cores_own(host):
 
 def test_masks_of_segment_anything_are_sharper(host):
     pytest.importorskip("segment_anything")
-    p = generate(host, picture(), RED_CIRCLE_LEFT, 0, 0, False, "Ref-Diff demo", "Ref-Diff demo")
+    p = generate(
+        host, picture(), RED_CIRCLE_LEFT, 0, 0, False, 0.15, "Ref-Diff demo", "Ref-Diff demo"
+    )
     assert iou(p.image_mask, truth()) >= 0.9
 
 
@@ -113,6 +115,16 @@ def test_several_lines_give_one_mask_and_negative_ones_leave_out(host):
     assert one.any() and other.any() and (both == one | other).all()
     left = bits(generate(host, picture(), "the blue square\nnot: the blue square").image_mask)
     assert not (left & one).any()
+
+
+def test_what_is_not_there_is_said_with_a_reason_and_leaves_the_picture_alone(host):
+    pytest.importorskip("segment_anything")
+    demo = (0.15, "Ref-Diff demo", "Ref-Diff demo")
+    p = generate(host, picture(), "the green ring", 0, 0, False, *demo)
+    assert p.image_mask.getbbox() is None
+    assert p.comments[0].startswith("Ref-Diff: Nothing found for 'the green ring'. ")
+    all_the_same = generate(host, picture(), "the green ring", 0, 0, False, 0, *demo[1:])
+    assert all_the_same.image_mask.getbbox() is not None
 
 
 def test_grow_and_invert_shape_the_mask(host):
@@ -147,13 +159,15 @@ def test_an_error_that_nobody_foresaw_is_told_and_traced(host, monkeypatch):
 def test_a_package_that_is_missing_is_named(host, monkeypatch):
     for name in ("segment_anything", "segment_anything.modeling"):
         monkeypatch.setitem(sys.modules, name, None)
-    p = generate(host, picture(), "the star", 0, 0, False, "Ref-Diff demo")
+    p = generate(host, picture(), "the star", 0, 0, False, 0.15, "Ref-Diff demo")
     assert "pip install segment-anything" in p.comments[0]
 
 
 def test_without_a_checkpoint_there_is_one_clear_message(tmp_path):
     with hosted(None, tmp_path) as host:
-        *_, told = host.script.show_candidates(0, picture(), None, None, "the star", "None", "None")
+        *_, told = host.script.show_candidates(
+            0, picture(), None, None, "the star", 0.15, "None", "None"
+        )
         assert "No checkpoint is loaded" in told
 
 
@@ -167,7 +181,7 @@ def test_a_checkpoint_without_a_unet_is_refused_in_words(tmp_path):
 def test_a_click_finds_chooses_and_makes_the_same_mask_as_generating(host):
     script = host.script
     found, shown, picks, told = script.show_candidates(
-        2, None, {"image": picture(), "mask": None}, None, RED_CIRCLE_LEFT, "None", "None"
+        2, None, {"image": picture(), "mask": None}, None, RED_CIRCLE_LEFT, 0.15, "None", "None"
     )
     assert told == "" and picks == "1" and len(shown) >= 2
     assert shown[0][1].startswith("1   0.")
@@ -182,7 +196,9 @@ def test_a_click_finds_chooses_and_makes_the_same_mask_as_generating(host):
 
 
 def test_candidates_that_are_not_there_are_refused(host):
-    found, *_ = host.script.show_candidates(0, picture(), None, None, "the star", "None", "None")
+    found, *_ = host.script.show_candidates(
+        0, picture(), None, None, "the star", 0.15, "None", "None"
+    )
     preview, told = host.script.show_mask(found, "99", 0, 0, False)
     assert preview is None and "There is no candidate 99" in told
 
@@ -195,7 +211,7 @@ def test_stop_ends_the_search(host):
 
 def test_forge_prepares_and_cleans_up_around_the_call(tmp_path):
     with hosted(ForgeModel(), tmp_path) as host:
-        host.script.show_candidates(0, picture(), None, None, "the star", "None", "None")
+        host.script.show_candidates(0, picture(), None, None, "the star", 0.15, "None", "None")
         assert host.model.prepared == ["reloaded", "prepared", "cleaned up"]
 
 

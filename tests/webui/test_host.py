@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from demo_files import LORA
 from fake_host import demo_checkpoint
 from scene import RED_CIRCLE_LEFT, picture, truth
 
@@ -12,7 +13,7 @@ from refdiff_core.backends.diffusers_attention import DiffusersAttention
 from refdiff_core.language.expression import parse
 from refdiff_core.pictures.images import from_pil
 
-SAM = [0, 0, False, "Ref-Diff demo"]
+SAM = [0, 0, False, 0.15, "Ref-Diff demo"]
 
 
 def bits(mask):
@@ -53,6 +54,16 @@ def test_maps_are_those_through_diffusers(webui, words):
     (theirs,) = DiffusersAttention(demo_checkpoint()).read(from_pil(picture()), [parse(words)])
     both = torch.stack([ours.flatten(), theirs.heat.flatten()])
     assert torch.corrcoef(both)[0, 1] >= 0.999
+
+
+def test_loras_that_are_loaded_count(webui):
+    def heat(**options):
+        webui.paint(picture(), **options)  # what it loads is what the next map is read with
+        return webui.paint(picture(), heat="the blue square", **options)[-1]
+
+    plain = heat()
+    assert apart(heat(prompt=f"a star <lora:{LORA}:1>"), plain).max() > 20
+    assert apart(heat(), plain).max() == 0
 
 
 def test_the_next_picture_is_as_without_us(webui):

@@ -23,7 +23,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from demo_files import NAME, write_checkpoint
+from demo_files import NAME, write_checkpoint, write_lora
 from PIL import Image
 
 PACK = Path(__file__).parents[2]
@@ -59,6 +59,7 @@ class Webui:
         source = Path(__file__).with_name("demo_host.py")
         shutil.copy(source, extensions / "demo-host" / "scripts" / "demo_host.py")
         write_checkpoint(self.base / "models" / "Stable-diffusion", self.base / "configs")
+        write_lora(self.base / "models" / "Lora")
         (self.base / "config.json").write_text(json.dumps(SETTINGS))
 
     def start(self) -> None:
@@ -70,6 +71,8 @@ class Webui:
             "--data-dir", str(self.base), "--port", str(self.port),
             "--ckpt-dir", str(self.base / "models" / "Stable-diffusion"),
             "--ui-settings-file", str(self.base / "config.json"),
+            # with a data folder of its own, Forge serves neither its page's files nor a link's
+            "--gradio-allowed-path", str(self.root), "--gradio-allowed-path", str(PACK),
         ]  # fmt: skip
         environment = {
             "OMP_NUM_THREADS": "2", **os.environ, "HF_HUB_OFFLINE": "1",

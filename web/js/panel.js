@@ -119,7 +119,10 @@ export class Panel {
       notes.push(say("elsewhere"));
     const lost = this.picks.filter((each) => this.indexOf(each) === null).length;
     if (lost && !this.pending.length) notes.push(say("lost", { count: lost }));
+    const picked = lost < this.picks.length;
     if (!this.candidates.length) notes.push(say("nothing"));
+    const { missing } = this.answer;
+    if (missing && !picked && !this.sent.notes.includes(missing)) notes.push(missing);
     if (this.sent.notes) notes.push(this.sent.notes);
     if (this.sent.left) notes.push(say("left", { count: this.sent.left }));
     return notes.join(" ");
@@ -165,23 +168,28 @@ export class Panel {
     this.view.setMask(this.soft);
   }
 
-  shaped() {
-    const { width, height } = this.masks;
-    const scale = width / this.picture.size[0];
-    const value = (name, fallback) => this.controls.value(name, fallback);
+  // What is chosen, before it is shaped: 0 and 1.
+  chosenMask() {
     const { cut, whole } = this.answer;
     const picked = this.picks.some((each) => this.indexOf(each) !== null);
     const everything = whole && !picked;
     let mask = everything
       ? this.masks.everything(cut)
       : this.masks.union(this.chosen, whole ? null : cut);
-    const threshold = Math.round(value("threshold", 0) * 255);
+    const threshold = Math.round(this.controls.value("threshold", 0) * 255);
     if (threshold > 0 && this.heat && !everything) {
       const byHand = picked || this.sent.kind === "pick";
       const inside = byHand ? mask : this.masks.everything(cut);
       mask = inside.map((each, at) => (each && this.heat[at * 4] >= threshold ? 1 : 0));
     }
-    return finish(mask, width, height, {
+    return mask;
+  }
+
+  shaped() {
+    const { width, height } = this.masks;
+    const scale = width / this.picture.size[0];
+    const value = (name, fallback) => this.controls.value(name, fallback);
+    return finish(this.chosenMask(), width, height, {
       fill: value("fill", false),
       invert: value("invert", false),
       grow: value("grow", 0) * scale,
@@ -267,7 +275,8 @@ export class Panel {
     const { id } = this.picture;
     const { text } = this.answer;
     let made = null; // the editor may hand its mask over twice
-    editMask(this.node, this.image, this.soft, width, height, (file) =>
+    // not the shaped one: what comes back is grown and feathered as any other candidate
+    editMask(this.node, this.image, this.chosenMask(), width, height, (file) =>
       this.change((mine) => {
         made ??= "p" + Math.random().toString(36).slice(2, 8);
         mine.made = [...mine.made.filter((each) => each.id !== made), { id: made, file }];

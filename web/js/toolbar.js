@@ -48,6 +48,7 @@ export function makeToolbar(panel) {
 
   const showTabs = () => {
     const answers = panel.picture?.answers ?? [];
+    tabs.classList.toggle("refdiff-many", answers.length > 1);
     tabs.replaceChildren(...answers.map((each, index) => {
       const text = (each.negative ? "not: " : "") + each.text;
       const tab = button(text, text, () => panel.open(index));

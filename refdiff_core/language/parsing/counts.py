@@ -67,14 +67,13 @@ def _read_number(line: Line, match: re.Match[str]) -> None:
     if line.words[at].text.startswith("#") or not countable:
         return
     digits = line.words[at].text[0].isdigit()
-    after = line.tags[at + 1 : at + 2]
-    counted = line.tags[at - 1 : at] == "o" or (
-        after in ("", "w") and line.tags[at - 1 : at] == "e"
-    )
-    bare = not digits and after in ("i", "s", "e", "t", "w")  # "the two on the left", "two of them"
+    before, after = line.tags[max(0, at - 1) : at], line.tags[at + 1 : at + 2]
+    counted = before == "o" or (before == "e" and after in ("", "w"))
+    # "the two on the left", "two of them", "the middle two"
+    placed = after in ("i", "s", "e", "t", "w") or (before == "s" and after in ("", "h"))
     head = line.words[match.end("rest") - 1].text if match["head"] else ""
     many = head in ("ones", "others") or (is_plural(head) if digits else bool(head))
-    if many or counted or bare:
+    if many or counted or (placed and not digits):
         line.count = int(said)
         line.retag(at, max(at + 1, match.end("of")), "d")
 

@@ -147,6 +147,7 @@ NOUNS_IN_ED = _list(
 )
 
 _FRAMES = ("picture", "image", "photo", "scene", "frame", "screen")
+_O_CLOCK = ("o'clock", "o clock", "oclock")
 _CLOCK = {
     **dict.fromkeys(("12", "twelve"), "top"),
     **dict.fromkeys(("1", "one", "2", "two"), "top right"),
@@ -214,7 +215,8 @@ PHRASES = {
     **{f"whole {frame}": ("k", "everything") for frame in _FRAMES},
     **{f"entire {frame}": ("k", "everything") for frame in _FRAMES},
     **{f"rest of the {frame}": ("k", "everything") for frame in _FRAMES},
-    **{f"{hour} o'clock": ("s", side) for hour, side in _CLOCK.items()},
+    **{f"{hour} {said}": ("s", side) for hour, side in _CLOCK.items() for said in _O_CLOCK},
+    "full of": ("r", "with"),
     "all the way": ("y", ""),
     "hand side": ("h", ""),
     "hand corner": ("h", ""),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from .lexicon import ANYBODY, COMMANDS, KNOWN_NOUNS, look_up
+from .lexicon import ANYBODY, COMMANDS, KNOWN_NOUNS, VERBS, look_up
 from .line import Line
 from .relations import read_owner
 from .spelling import meant_by
@@ -29,6 +29,8 @@ def read_homographs(line: Line) -> None:
             line.retag(i, i + 1, "n")  # "in a red top": what is worn
         elif line.tags[i] == "n" and word.text in COMMANDS and not before.strip("x"):
             line.retag(i, i + 1, "x")
+        elif line.tags[i] == "v" and word.text in VERBS and re.search(r"(?:^|[da])$", before):
+            line.retag(i, i + 1, "n" if word.text.endswith("s") else "v")  # "the faces"
         elif line.tags[i] == "n" and _describes_one(line, i):
             line.retag(i, i + 1, "a")
         elif line.tags[i] == "m" and not after.startswith("w"):
@@ -151,16 +153,20 @@ def read_leftovers(line: Line) -> None:
 
 
 def read_unknown(line: Line) -> None:
-    """Note the words that are in no list, and a line without any."""
-    named = [line.root] if line.root else []
-    named += [*line.attributes, *(relation.noun for relation in line.relations)]
-    texts = dict.fromkeys(word.text for word in sorted(named, key=lambda word: word.start))
-    unknown = [text for text in texts if not _is_known(text) and text not in line.corrected]
-    for text in [text for text in unknown if len(text) > 4 and meant_by(text)]:
+    """Note the nouns that are in no list, likely slips, and a line without any word.
+
+    A word of no list that describes one is an adjective as like as not, and no note would help.
+    """
+    nouns = [*([line.root] if line.root else []), *(each.noun for each in line.relations)]
+    named = sorted([*nouns, *line.attributes], key=lambda word: word.start)
+    strange = [word for word in named if not _is_known(word.text)]
+    strange = [word for word in strange if word.text not in line.corrected]
+    slips = [word for word in strange if len(word.text) > 4 and meant_by(word.text)]
+    for text in dict.fromkeys(word.text for word in slips):
         line.notes.append(f"'{text}' is in no word list; was '{meant_by(text)}' meant?")
-        unknown.remove(text)
+    unknown = [word.text for word in strange if word in nouns and word not in slips]
     if unknown:
-        said = ", ".join(f"'{text}'" for text in unknown)
+        said = ", ".join(f"'{text}'" for text in dict.fromkeys(unknown))
         line.notes.append(f"In no word list, read as a noun: {said}.")
     signs = [
         c for c in line.text if not c.isascii() and unicodedata.category(c) in ("So", "Sk", "Co")

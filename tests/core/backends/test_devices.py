@@ -13,15 +13,20 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from refdiff_core.backends import clip_scorer, diffusers_attention, sam_proposer
+from refdiff_core.backends import diffusers_attention, sam_proposer
 from refdiff_core.backends.checkpoints import StableDiffusion, _text_model
 from refdiff_core.backends.clip_scorer import ClipModel, ClipScorer
 from refdiff_core.backends.diffusers_attention import DiffusersAttention
 from refdiff_core.backends.families import DEMO, SD1, SD2, SDXL
 from refdiff_core.backends.sam_proposer import SamProposer
+from refdiff_core.choosing.scoring import generative_score
 from refdiff_core.demo.models import load_clip, load_sam
+from refdiff_core.grid import LogitMasks
 from refdiff_core.language.expression import parse
+from refdiff_core.seeing.attention import sharpen
+from refdiff_core.seeing.proposals import peaks_of
 from refdiff_core.settings import SINKS, AttentionSettings
 
 HALF = torch.float16
@@ -57,6 +62,31 @@ def on_gpu(module, dtype=None):
     return module.eval().requires_grad_(False)
 
 
+class Waits(TorchDispatchMode):
+    """Counts what waits for a GPU: its tensors read on the CPU, or asked for how many are true."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = func.overloadpacket.__name__
+        left = "device" in kwargs and torch.device(kwargs["device"] or "cuda").type == "cpu"
+        masks = any(each is not None and each.dtype == torch.bool for each in _indices(name, args))
+        if self._on_gpu(args) and (left or masks or name in ("_local_scalar_dense", "nonzero")):
+            self.found.append(name)
+        return func(*args, **kwargs)
+
+    @staticmethod
+    def _on_gpu(args):
+        return any(isinstance(each, torch.Tensor) and each.device.type == "cuda" for each in args)
+
+
+def _indices(name, args):
+    return args[1] if name in ("index", "index_put", "index_put_") else ()
+
+
 def there():
     """All tensors that are on the GPU now."""
     gc.collect()
@@ -86,9 +116,6 @@ def no_numbers(monkeypatch, gpu):
     step = torch.full((), 300, device=gpu)
     monkeypatch.setattr(diffusers_attention, "noise_timestep", lambda *_: step)
     monkeypatch.setattr(diffusers_attention, "fingerprint", id)
-    monkeypatch.setattr(
-        diffusers_attention, "attention_map", lambda _line, _words, maps, *_, **__: maps
-    )
     monkeypatch.setattr(diffusers_attention, "add_noise", lambda latents, *_: latents.clone())
 
 
@@ -108,20 +135,23 @@ def test_attention_is_read_in_half_precision_and_stays_there(built, no_numbers, 
     source = DiffusersAttention(place(*built), AttentionSettings(**settings))
     lines = ["the red circle", "a very large blue square " * 20]
     before = there()
-    maps = source.read(torch.rand(96, 160, 3), [parse(line) for line in lines])
-    assert len(maps) == 2
-    assert all(each.device.type == "cuda" and each.dtype == torch.float32 for each in maps)
-    del maps
+    with Waits() as waits:
+        maps = source.read(torch.rand(96, 160, 3), [parse(line) for line in lines])
+    assert len(maps) == 2 and not waits.found
+    for each in maps:
+        assert each.heat.device.type == "cuda" and each.heat.dtype == torch.float32
+        assert each.heat.shape == (96, 160)
+    del maps, each
     assert len(source.cache) == 1 and len(there()) == len(before) + 1, "more is kept than latents"
 
 
-def test_regions_and_words_are_embedded_and_compared_there(monkeypatch, clip, gpu):
-    crops = torch.rand(3, 3, 64, 64, device=gpu)
-    monkeypatch.setattr(clip_scorer, "cut_out", lambda *_: crops)
+def test_regions_and_words_are_embedded_and_compared_there(clip, gpu):
     scorer = ClipScorer(ClipModel(on_gpu(clip.model), *clip[1:]))
     image, masks = torch.rand(96, 160, 3, device=gpu), torch.zeros(3, 96, 160, device=gpu) > 0
-    regions = scorer.embed_regions(image, masks, ["left"])
-    texts = scorer.embed_texts(["the red circle", "circle"])
+    with Waits() as waits:
+        regions = scorer.embed_regions(image, masks, ["left"])
+        texts = scorer.embed_texts(["the red circle", "circle"])
+    assert not waits.found
     assert (regions @ texts.T).shape == (3, 2)
     assert regions.device.type == "cuda" and regions.dtype == torch.float32
 
@@ -130,12 +160,29 @@ def test_masks_are_decoded_and_filtered_there(sam, gpu):
     # autocast asks the real CUDA, which is not there
     proposer = SamProposer(on_gpu(sam), dtype=torch.float32)
     image = torch.rand(96, 160, 3, device=gpu)
-    embedding = proposer.embed(image)
+    with Waits() as waits:
+        embedding = proposer.embed(image)
     assert embedding.device.type == "cuda"
     frame, points = proposer._frame(image), torch.rand(70, 2, device=gpu)
-    masks = proposer._decode(embedding, frame, points, None, sam_proposer._Steps(None, 70))
+    step = sam_proposer._Steps(None, 70)
+    with waits:
+        masks = proposer._decode(embedding, frame, points, points[:, 0] > 0.5, step)
+        near, quality = proposer._compare(masks)
+    assert len(waits.found) == 1, "the survivors are read once"
+    assert near.device.type == quality.device.type == "cpu"
     assert masks.logits.shape[1:] == (39, 64) and masks.logits.dtype == torch.float32
     assert masks.logits.device.type == masks.quality.device.type == "cuda"
+
+
+def test_what_lies_between_the_models_stays_there(gpu):
+    heat, image = torch.rand(96, 160, device=gpu), torch.rand(96, 160, 3, device=gpu)
+    masks = torch.rand(5, 96, 160, device=gpu) > 0.5
+    with Waits() as waits:
+        points, heights = peaks_of(sharpen(heat, image, 8), 4)
+        scores = generative_score(heat, masks, 0.25)
+        shown = LogitMasks(torch.rand(5, 39, 64, device=gpu), (38.4, 64)).on_grid((96, 160))
+    assert not waits.found
+    assert {each.device.type for each in (points, heights, scores, shown)} == {"cuda"}
 
 
 @pytest.mark.parametrize("built", [(DEMO, 4)], indirect=True)

@@ -8,6 +8,7 @@ from refdiff_core.pictures.previews import (
     candidates_sheet,
     heat_colors,
     heat_picture,
+    label,
     magnify,
     outline,
     overlay,
@@ -37,6 +38,28 @@ def test_overlay_keeps_the_inside_and_dims_the_outside(picture, squares_masks):
 def test_overlay_of_an_empty_mask_has_no_outline(picture):
     shown = overlay(picture, torch.zeros(48, 80))
     assert not (shown == torch.tensor([1.0, 0.85, 0.1])).all(-1).any()
+
+
+@pytest.mark.parametrize("color", [(1.0, 0.85, 0.1), (0.0, 0.0, 0.0)], ids=["yellow", "black"])
+def test_the_outline_is_seen_on_things_of_its_own_colour(color):
+    mask = torch.zeros(60, 90, dtype=torch.bool)
+    mask[20:40, 30:60] = True
+    shown = overlay(torch.tensor(color).expand(60, 90, 3), mask)
+    amber = (shown == torch.tensor([1.0, 0.85, 0.1])).all(-1)
+    dark = (shown < 0.1).all(-1)
+    band = outline(mask, 2)
+    assert (amber & band).any() and (dark & band).any()
+
+
+def test_a_label_lies_at_the_thing_and_not_on_small_pictures():
+    picture, mask = torch.full((400, 500, 3), 0.5), torch.zeros(400, 500, dtype=torch.bool)
+    mask[200:300, 250:350] = True
+    changed = ((label(picture, mask, "1  0.92") - picture).abs() > 0.01).any(-1).nonzero()
+    assert 160 <= changed[:, 0].min() and changed[:, 0].max() < 200
+    assert changed[:, 1].min() == 250
+    small = torch.full((96, 144, 3), 0.5)
+    assert torch.equal(label(small, torch.ones(96, 144), "1"), small)
+    assert torch.equal(label(picture, torch.zeros(400, 500), "1"), picture)
 
 
 def test_outline_is_a_band_around_the_mask(squares_masks):

@@ -1,0 +1,321 @@
+"""What docs/fusion.md says: choosing and segmenting by a CLIP that is wrong as real ones are.
+
+    python -m refdiff_core.evaluation.regimes [--scenes 100] [--masks 30] [--write docs/fusion.md]
+
+Constants were fitted on tuning scenes; these are the benchmark's held-out ones. ``--clip FILE``
+takes another CLIP in place of the demo's own, such as one whose training was stopped early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..backends.clip_scorer import ClipScorer
+from ..backends.official import OfficialAttention
+from ..cache import fingerprint
+from ..demo.models import CLIP_FILE, load_clip
+from ..demo.scenes import HELD_OUT_SEED, Scene
+from ..language.expression import parse
+from ..language.lines import looked_for
+from ..language.parsing.counts import singular
+from ..models.loading import load_demo
+from ..pipeline import Models, segment_apart
+from ..protocols import AttentionSource, ImageTextScorer, MaskProposer
+from ..seeing.phrases import without_place
+from ..seeing.proposals import FixedProposals
+from ..settings import DEFAULT, OFFICIAL, PAPER, AttentionSettings, Settings
+from ..values import AttentionMap, Expression, Image, Proposals, Segmentation
+from .absent import ABSENCES, absent
+from .demo import to_markdown
+from .metrics import overlap
+from .questions import (
+    ATTRIBUTES,
+    INLINE,
+    NEGATION,
+    ORDER,
+    POSITION,
+    RELATION,
+    SIZE,
+    Question,
+    held_out_scenes,
+    questions,
+)
+from .simulated import SimulatedClip
+
+LEVELS = (0.01, 0.02, 0.03)
+OWN = "demo's own"
+REGIMES: tuple[float | str, ...] = (*LEVELS, OWN)
+COLUMNS: dict[str, tuple[str, Settings]] = {
+    "D alone": ("ds", DEFAULT.fusion),
+    "G alone": ("gs", DEFAULT.fusion),
+    "default": ("gsd", DEFAULT.fusion),
+    "paper": ("gsd", PAPER.fusion),
+    "official": ("gsd", OFFICIAL.fusion),
+}
+KINDS_OF_QUESTIONS = {
+    "attribute": ATTRIBUTES,
+    "position": (SIZE, POSITION),
+    "order": (ORDER,),
+    "relation": (RELATION,),
+    "negation": (NEGATION, INLINE),
+}
+THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
+
+HEAD = """# When CLIP errs as real ones do
+
+Made by `python -m refdiff_core.evaluation.regimes --scenes {scenes} --masks {masks} --write
+docs/fusion.md`, on the demo's held-out scenes (seeds from {seed} on), whose attention is the demo's
+own. CLIP is simulated (`refdiff_core/evaluation/simulated.py`): scale 100, the right object .03
+ahead of the others on average, an error for every region and text of .01, .02 or .03, half of its
+variance common to both views. It is asked through the same calls as a real one, contrast included.
+Last comes the demo's own CLIP, which is hardly ever wrong. Every question is asked alone.
+
+Constants were fitted on tuning scenes (seeds from 1,100,000 on; `Calibration` in
+`refdiff_core/settings.py`), none of which is here. Behind every figure its standard error over
+scenes. **These are synthetic scenes**: they say how a rule does when CLIP is that good, not how
+good CLIP is on photographs.
+"""
+
+Figures = dict[int, list[float]]
+"""By scene, a figure for every question."""
+
+
+@dataclass
+class Found:
+    """What was measured of one regime.
+
+    hits, overlaps: by column and kind. matches: by right or wrong, chances to match. kept: by
+    "present" or the kind of absence, whether a mask was given.
+    """
+
+    hits: dict[tuple[str, str], Figures] = field(default_factory=dict)
+    overlaps: dict[str, Figures] = field(default_factory=dict)
+    matches: dict[bool, list[Tensor]] = field(default_factory=lambda: {True: [], False: []})
+    kept: dict[str, Figures] = field(default_factory=dict)
+
+
+class SeenOnce:
+    """Reads maps and proposes masks for one picture once, however often it is asked."""
+
+    def __init__(
+        self, source: AttentionSource, image: Image, expressions: Sequence[Expression]
+    ) -> None:
+        every = list(dict.fromkeys(expressions))
+        self.maps = dict(zip(every, source.read(image, every), strict=True))
+
+    def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
+        """See `AttentionSource.read`."""
+        return [self.maps[each] for each in expressions]
+
+
+class ProposedOnce:
+    """A `MaskProposer` that looks once for each set of maps."""
+
+    def __init__(self, proposer: MaskProposer) -> None:
+        self.proposer = proposer
+        self.kept: dict[bytes, Proposals] = {}
+
+    def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
+        """See `MaskProposer.propose`."""
+        keys = [b"" if each is None else fingerprint(each.heat) for each in attention]
+        for key, seen in zip(keys, attention, strict=True):
+            if key not in self.kept:
+                (self.kept[key],) = self.proposer.propose(image, [seen])
+        return [self.kept[key] for key in keys]
+
+
+def measure(scenes: Sequence[Scene], masks: int, clip: Path) -> dict[float | str, Found]:
+    """Ask every scene everything, under every regime and by every column.
+
+    Args:
+        scenes: the benchmark's.
+        masks: on the first so many, also segment with nothing given.
+        clip: weights of a demo CLIP.
+    """
+    demo, found = load_demo(), {regime: Found() for regime in REGIMES}
+    assert demo.attention and demo.proposer and isinstance(demo.scorer, ClipScorer)
+    loaded = load_clip(clip)
+    scorer = ClipScorer(replace(demo.scorer.clip, model=loaded.model), demo.scorer.settings)
+    official = OfficialAttention(demo.attention.model, AttentionSettings())  # type: ignore[attr-defined]
+    for number, scene in enumerate(tqdm(scenes, disable=None, leave=False)):
+        asked, image = questions(scene, number), torch.from_numpy(scene.image).float() / 255
+        lines = [[parse(line) for line in each.lines] for each in asked]
+        missing = [(parse(text), kind) for text, kind in absent(scene, number)]
+        every = [*lines, *(each[:1] for each in lines), *([line] for line, _ in missing)]
+        seen = {"official": SeenOnce(official, image, [each[0] for each in lines])}
+        things = [thing for each in every for thing in looked_for(each)]
+        seen["default"] = SeenOnce(demo.attention, image, things)
+        truth = FixedProposals(Proposals.of(torch.from_numpy(scene.masks)))
+        proposers: list[MaskProposer] = [truth]
+        if number < masks:
+            proposers.append(ProposedOnce(demo.proposer))
+        simulated = SimulatedClip(scene, 0.0)
+        for regime, own in found.items():
+            said: ImageTextScorer = scorer
+            if isinstance(regime, float):
+                said = replace(simulated, noise=regime)
+            for proposer in proposers:
+                for column, (variant, settings) in COLUMNS.items():
+                    maps = seen.get(column, seen["default"])
+                    models = Models(
+                        maps if "g" in variant else None,
+                        proposer,
+                        said if "d" in variant else None,
+                        settings,
+                    )
+                    answers = _answer(image, lines, models)
+                    _note(own, number, column, asked, answers, scene, proposer is truth)
+            models = Models(seen["default"], truth, said, DEFAULT.fusion)
+            _note_absent(own, number, image, missing, models)
+    return found
+
+
+def _answer(
+    image: Image, lines: Sequence[Sequence[Expression]], models: Models
+) -> list[Segmentation]:
+    """The answers to questions that are asked alone; without geometry "not:" lines are left out."""
+    spatial = models.settings.spatial_weight
+    asked = [each if spatial else each[:1] for each in lines]
+    return [results[0] for results in segment_apart(image, asked, models)]
+
+
+def _note(
+    found: Found,
+    number: int,
+    column: str,
+    asked: Sequence[Question],
+    answers: Sequence[Segmentation],
+    scene: Scene,
+    oracle: bool,
+) -> None:
+    truth = torch.from_numpy(scene.masks)
+    for question, result in zip(asked, answers, strict=True):
+        if not oracle:
+            both = overlap(result.mask, truth[question.target])
+            _add(found.overlaps.setdefault(column, {}), number, both[0] / max(1, both[1]))
+            continue
+        right = float(result.best == question.target)
+        kind = next(name for name, groups in KINDS_OF_QUESTIONS.items() if question.group in groups)
+        for name in (kind, "all"):
+            _add(found.hits.setdefault((column, name), {}), number, right)
+        if column == "default":
+            _add(found.kept.setdefault("present", {}), number, float(not result.missing))
+            fits = _fits(result.expression, scene)
+            if result.scores.match is not None and fits.any() and result.expression.root:
+                for is_right in (True, False):
+                    found.matches[is_right].append(result.scores.match[fits == is_right])
+
+
+def _note_absent(
+    found: Found,
+    number: int,
+    image: Image,
+    missing: Sequence[tuple[Expression, str]],
+    models: Models,
+) -> None:
+    answers = segment_apart(image, [[line] for line, _ in missing], models)
+    for (_, kind), (result,) in zip(missing, answers, strict=True):
+        _add(found.kept.setdefault(kind, {}), number, float(not result.missing))
+
+
+def _add(figures: Figures, number: int, value: float) -> None:
+    figures.setdefault(number, []).append(value)
+
+
+def _fits(expression: Expression, scene: Scene) -> Tensor:
+    """Bool (N,): which objects are what the noun phrase names."""
+    words = [singular(word.text) for word in without_place(expression).target_words]
+    return torch.tensor(
+        [all(word in (each.color, each.shape, "shape") for word in words) for each in scene.objects]
+    )
+
+
+def mean_and_error(figures: Figures) -> tuple[float, float]:
+    """The mean over all questions, and its standard error over scenes."""
+    sums = np.array([sum(each) for each in figures.values()])
+    counts = np.array([len(each) for each in figures.values()])
+    mean = sums.sum() / counts.sum()
+    return float(mean), float(np.sqrt(((sums - mean * counts) ** 2).sum()) / counts.sum())
+
+
+def _cell(figures: Figures) -> str:
+    mean, error = mean_and_error(figures)
+    return f"{mean:.3f} ({error:.3f})"
+
+
+def _rows(
+    found: Mapping[float | str, Found], of: Callable[[Found, str], Figures]
+) -> Iterator[list[str]]:
+    yield ["noise", *COLUMNS]
+    for regime, own in found.items():
+        yield [str(regime), *(_cell(of(own, column)) for column in COLUMNS)]
+
+
+def _by_kind(found: Mapping[float | str, Found]) -> Iterator[list[str]]:
+    yield ["noise", "kind", *COLUMNS]
+    for regime, own in found.items():
+        for kind in KINDS_OF_QUESTIONS:
+            cells = [_cell(own.hits[column, kind]) for column in COLUMNS]
+            yield [str(regime), kind, *cells]
+
+
+def _matches(found: Mapping[float | str, Found]) -> Iterator[list[str]]:
+    yield ["noise", "of", *(f"> {level}" for level in THRESHOLDS), "where true ones keep .8"]
+    for regime, own in found.items():
+        right, wrong = (torch.cat(own.matches[each]) for each in (True, False))
+        level = float(right.quantile(0.2))
+        for name, values in (("true", right), ("wrong", wrong)):
+            shares = [float((values > each).float().mean()) for each in (*THRESHOLDS, level)]
+            yield [str(regime), name, *(f"{share:.3f}" for share in shares)]
+
+
+def _presence(found: Mapping[float | str, Found]) -> Iterator[list[str]]:
+    kinds = ("present", *ABSENCES)
+    yield ["noise", "there: kept", *(f"{kind}: empty" for kind in ABSENCES), "all absent: empty"]
+    for regime, own in found.items():
+        means = [mean_and_error(own.kept[kind])[0] for kind in kinds]
+        gone = [value for kind in ABSENCES for each in own.kept[kind].values() for value in each]
+        shares = [means[0], *(1 - mean for mean in means[1:]), 1 - sum(gone) / len(gone)]
+        yield [str(regime), *(f"{share:.3f}" for share in shares)]
+
+
+def report(scenes: int, masks: int, clip: Path = CLIP_FILE) -> str:
+    """The page as markdown."""
+    found = measure(list(held_out_scenes(scenes)), masks, clip)
+    head = HEAD.format(scenes=scenes, masks=masks, seed=f"{HELD_OUT_SEED:,}")
+    parts = [head, "## Choosing: the true masks are the proposals\n"]
+    parts.append(to_markdown(list(_rows(found, lambda own, column: own.hits[column, "all"]))))
+    if masks:
+        parts.append(f"\n## Segmenting: nothing is given (mIoU, the first {masks} scenes)\n")
+        parts.append(to_markdown(list(_rows(found, lambda own, column: own.overlaps[column]))))
+    parts += ["\n## By kind, choosing\n", to_markdown(list(_by_kind(found)))]
+    parts.append("\n## The match: share of objects above a threshold\n")
+    parts.append(to_markdown(list(_matches(found))))
+    parts.append(f"\n## Presence: `min_present` {Settings().min_present}\n")
+    parts.append(to_markdown(list(_presence(found))))
+    return "\n".join(parts)
+
+
+@click.command()
+@click.option("--scenes", default=100, show_default=True, help="Scenes to choose on.")
+@click.option("--masks", default=30, show_default=True, help="Scenes to segment; slower.")
+@click.option("--clip", type=click.Path(path_type=Path), default=CLIP_FILE, help="A demo CLIP.")
+@click.option("--write", type=click.Path(path_type=Path), help="Also write the page here.")
+def main(scenes: int, masks: int, clip: Path, write: Path | None) -> None:
+    """Print what every rule is worth at every level of CLIP's error."""
+    text = report(scenes, masks, clip)
+    click.echo(text)
+    if write is not None:
+        write.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from .families import SDXL, UNET, Family, TextEncoder, family_of, identify, trained_at
+from .families import DEMO, SDXL, UNET, Family, TextEncoder, family_of, identify, trained_at
 from .precision import place
 from .weights import StateDict, damaged, fill, read_state_dict
 
@@ -83,6 +83,7 @@ def _from_file(path: Path) -> StableDiffusion:
     encoders = tuple(_text_encoder(state, encoder, path) for encoder in family.text_encoders)
     predicts_v = _predicts_v(state)
     family = trained_at(family, v_prediction=predicts_v)
+    predicts_v = predicts_v or family is DEMO
     return StableDiffusion(family, unet, vae, encoders, predicts_v)
 
 

@@ -158,7 +158,7 @@ def _spelt(arguments: Sequence[str]) -> list[str]:
     following = [*arguments[1:], ""]
     return [
         "--demo=unet" if each == "--demo" and after not in ("unet", "transformer") else each
-        for each, after in zip(arguments, following, strict=True)
+        for each, after in zip(arguments, following, strict=False)
     ]
 
 

@@ -130,7 +130,7 @@ def _with_models(asked: Evaluation) -> Evaluation:
     choice = asked.choice
     if asked.dataset != "demo" or choice.checkpoint or choice.sam or choice.clip:
         return asked
-    return replace(asked, choice=replace(choice, demo=True))
+    return replace(asked, choice=replace(choice, demo="unet"))
 
 
 def _load_data(asked: Evaluation) -> ReferSplit:

@@ -127,34 +127,32 @@ class RefDiff(scripts.Script):
                 None, None, None, **{JS: "() => { switch_to_img2img_tab(2); }"}
             )
         self.infotext_fields = [(words, "Ref-Diff")]
-        return [
-            enabled,
-            words,
-            *shape,
-            presence,
-            sam,
-            clip,
-        ]  # scripted calls give them in this order
+        # scripted calls give them in this order
+        return [enabled, words, *shape, presence, sam, clip]
 
     def process(self, p, enabled, words, grow, feather, invert, *models):
         if not enabled or not getattr(p, "init_images", None):
             return
         try:
             found = find(p.init_images[0], words, *models)
-            told, mask = found.message, found.mask(found.first, Settings())
+            message, mask = found.message, found.mask(found.first, Settings())
         except Exception as error:
-            told, mask = explain(error), Image.new("L", p.init_images[0].size)
+            message, mask = explain(error), Image.new("L", p.init_images[0].size)
         p.extra_generation_params["Ref-Diff"] = words
         if mask.getbbox():
             p.image_mask = found.mask(found.first, shaped(grow, feather, invert))
         else:  # the picture stays as it is, whatever else was asked for
             p.image_mask, p.inpaint_full_res, p.inpainting_mask_invert = mask, False, 0
-        if told and hasattr(p, "comment"):
-            p.comment(f"Ref-Diff: {told}")
+        if message and hasattr(p, "comment"):
+            p.comment(f"Ref-Diff: {message}")
 
 
 def shaped(grow, feather, invert):
     return Settings(grow=int(grow), feather=int(feather), invert=bool(invert))
+
+
+def told(text):
+    return html.escape(text).replace("\n", "<br>")
 
 
 def show_candidates(tab, image, canvas, upload, words, *models):
@@ -164,9 +162,9 @@ def show_candidates(tab, image, canvas, upload, words, *models):
     try:
         found = run_from_button(lambda: find(picture, words, *models))
         numbers = ", ".join(map(str, found.first))
-        return found, found.gallery(), numbers, html.escape(found.message)
+        return found, found.gallery(), numbers, told(found.message)
     except Exception as error:
-        return None, [], "", html.escape(explain(error))
+        return None, [], "", told(explain(error))
 
 
 def masked(found, picks, *shape):
@@ -178,14 +176,16 @@ def show_mask(found, picks, *shape):
         return None, gr.update()
     try:
         mask = from_pil(masked(found, picks, *shape))[..., 0]
-        return to_pil(overlay(from_pil(found.image), mask)), html.escape(found.message)
+        return to_pil(overlay(from_pil(found.image), mask)), told(found.message)
     except Exception as error:
-        return None, html.escape(explain(error))
+        return None, told(explain(error))
 
 
 def to_upload(found, picks, *shape):
     """Picture and mask for the tab Inpaint upload."""
-    return (None, None) if found is None else (found.image, masked(found, picks, *shape))
+    if found is None:
+        return gr.update(), gr.update()
+    return found.image, masked(found, picks, *shape)
 
 
 def to_canvas(found, picks, *shape):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from .families import SDXL, UNET, Family, TextEncoder, family_of, identify, trained_at
+from .families import DEMO, SDXL, UNET, Family, TextEncoder, family_of, identify, trained_at
 from .precision import place
 from .weights import StateDict, damaged, fill, read_state_dict
 
@@ -83,6 +83,7 @@ def _from_file(path: Path) -> StableDiffusion:
     encoders = tuple(_text_encoder(state, encoder, path) for encoder in family.text_encoders)
     predicts_v = _predicts_v(state)
     family = trained_at(family, v_prediction=predicts_v)
+    predicts_v = predicts_v or family is DEMO
     return StableDiffusion(family, unet, vae, encoders, predicts_v)
 
 
@@ -226,7 +227,10 @@ def _config(file: Path, without: dict[str, Any] | None = None) -> dict[str, Any]
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(damaged(file, error)) from error
+        raise ModelError(
+            f"'{file}' cannot be read as a configuration ({str(error)[:200]}). "
+            "Name the folder of a model as diffusers writes it, or one file of weights."
+        ) from error
     if not isinstance(found, dict):
         raise ModelError(f"'{file}' is no configuration. Get the folder again.")
     return found

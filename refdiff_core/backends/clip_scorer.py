@@ -198,7 +198,7 @@ class ClipScorer:
         tokens = visual.ln_pre(tokens)
         blocked = blocked_pairs(patch_coverage(masks, grid_hw))
         bias = torch.zeros(blocked.shape, device=tokens.device, dtype=tokens.dtype)
-        out = _attend(visual.transformer, tokens, bias.masked_fill(blocked, -torch.inf))
+        out = attend(visual.transformer, tokens, bias.masked_fill(blocked, -torch.inf))
         pooled = visual.ln_post(out[0, 1 : 1 + len(masks)]) @ visual.proj
         return F.normalize(pooled.float(), dim=-1)
 
@@ -223,7 +223,7 @@ class ClipScorer:
         return weight
 
 
-def _attend(transformer: Any, tokens: Tensor, mask: Tensor) -> Tensor:
+def attend(transformer: Any, tokens: Tensor, mask: Tensor) -> Tensor:
     """A transformer of open_clip's over tokens (B, L, width)."""
     if hasattr(transformer, "batch_first"):
         found: Tensor = transformer(tokens, attn_mask=mask)

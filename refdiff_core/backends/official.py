@@ -26,7 +26,8 @@ from ..seeing.proposals import mask_boxes
 from ..settings import OFFICIAL, AttentionSettings, ClipSettings, SamSettings
 from ..values import AttentionMap, Expression, Image, Likeness, Proposals, Word
 from .checkpoints import StableDiffusion
-from .clip_scorer import ClipModel, ClipScorer
+from .clip_scorer import ClipModel, ClipScorer, attend
+from .clip_views import blocked_pairs
 from .diffusers_attention import alphas_cumprod, capturing, encode_text, layers_on
 from .families import DEMO, SD1
 from .sam_proposer import Progress, SamProposer
@@ -92,11 +93,20 @@ class OfficialAttention:
                 predicted = self.model.unet(both, timestep, conditions).sample
             layers += [guide(maps[0, 0], maps[1, 0]) for maps in capture.layer_maps.values()]
             if predicted is not None:
-                noisy = ddim_step(noisy, guide(*predicted.split(1)), timestep, previous)
+                epsilon = self._noise_in(noisy, guide(*predicted.split(1)), timestep)
+                noisy = ddim_step(noisy, epsilon, timestep, previous)
         merged = torch.stack([min_max(layer) for layer in layers]).mean(0)
         size_hw = (image.shape[0], image.shape[1])
         heat = scale_to(unpad(merged.cpu(), size_hw, self.side), working_grid(size_hw))
         return AttentionMap(heat, (word,), merged[None], picture_hw=size_hw)
+
+    def _noise_in(self, noisy: Tensor, predicted: Tensor, timestep: int) -> Tensor:
+        """What the model says the noise is; some say the velocity, which the code cannot read."""
+        if not self.model.v_prediction:
+            return predicted
+        signal = float(alphas_cumprod()[timestep])
+        epsilon: Tensor = signal**0.5 * predicted + (1 - signal) ** 0.5 * noisy
+        return epsilon
 
     def _noisy_latents(self, image: Image) -> Tensor:
         vae = self.model.vae
@@ -139,12 +149,17 @@ def pad_to_square(image: Image, side: int) -> Tensor:
 def unpad(values: Tensor, size_hw: tuple[int, int], side: int) -> Tensor:
     """A map (h, w) of the square back on the picture's grid, through 8 bits and Lanczos.
 
+    Args:
+        values: in [0, 1], of which 8 bits are kept as they are.
+        size_hw: the picture's.
+        side: of the square.
+
     Returns:
         float32 (H, W) in [0, 1].
     """
     height, width = size_hw
     longer = max(height, width)
-    grey = Pillow.fromarray((min_max(values) * 255).to(torch.uint8).numpy())
+    grey = Pillow.fromarray((values * 255).to(torch.uint8).numpy())
     whole = np.array(grey.resize((longer, longer), Pillow.Resampling.LANCZOS))
     top, left = (longer - height) // 2, (longer - width) // 2
     return min_max(torch.from_numpy(whole[top : top + height, left : left + width]).float())
@@ -206,35 +221,102 @@ class OfficialScorer(ClipScorer):
                 continue
             sentence = self.embed_texts([expression.text])[0]
             root = self.embed_texts([expression.root.text])[0] if expression.root else sentence
-            image = image.to(self.device)
             size_hw = (image.shape[0], image.shape[1])
             masks = [candidates.draw(at, size_hw) for at in range(len(candidates))]
-            ramp = position_ramp(expression.text, image.shape[1]).to(self.device)
-            whole = torch.stack(masks).to(self.device)
-            hard = self.embed_hard(image * ramp[None, :, None], whole) @ sentence
-            mixed = F.normalize(0.5 * sentence + 0.5 * root, dim=-1)
-            native = min(MOST_ZOOM, max(image.shape[:2]) / self.clip.size)
-            soft = self.embed_soft(image, whole, native) @ mixed
+            whole = torch.stack(masks)
+            ramp = position_ramp(expression.text, size_hw[1])
+            hard = self.embed_hard(image.cpu(), whole, ramp) @ sentence
+            # not made a unit vector
+            soft = self.embed_soft(image.cpu(), whole) @ (0.5 * sentence + 0.5 * root)
             scored.append(Likeness(torch.stack([hard, soft]), torch.tensor([0.7, 0.3])))
         return scored
 
-    def embed_hard(self, image: Image, masks: Tensor) -> Tensor:
+    def embed_hard(self, image: Image, masks: Tensor, ramp: Tensor | None = None) -> Tensor:
         """Unit vectors float32 (N, d) of regions on black, cut out along their boxes.
 
-        Their shorter side is brought to the model's own, positions are interpolated for the
-        longer one.
+        Through 8 bits, the shorter side brought to the model's own with a bilinear filter.
+
+        Args:
+            image: float32 (H, W, 3).
+            masks: bool (N, H, W).
+            ramp: brightness of each column, from `position_ramp`.
         """
+        bright = torch.ones(1) if ramp is None else ramp[:, None]
+        darkened = eight_bits(image).double() * bright
         vectors = []
         for mask, box in zip(masks, mask_boxes(masks).int().tolist(), strict=True):
             x0, y0, x1, y1 = box[:2] + [max(box[0] + 1, box[2]), max(box[1] + 1, box[3])]
-            crop = (image * mask[:, :, None])[y0:y1, x0:x1]
-            sides = crop.shape[:2]
-            # a region that is all of the crop sees what the class token sees
-            everything = torch.ones(1, *sides, dtype=torch.bool, device=crop.device)
-            vectors.append(
-                self.embed_soft(crop, everything, min(MOST_ZOOM, max(sides) / min(sides)))
-            )
+            crop = (darkened * mask[:, :, None]).to(torch.uint8)[y0:y1, x0:x1]
+            shorter, longer = min(crop.shape[:2]), max(crop.shape[:2])
+            side = int(min(MOST_ZOOM * self.clip.size, self.clip.size * longer / shorter))
+            sides = [self.clip.size if each == shorter else side for each in crop.shape[:2]]
+            shown = Pillow.fromarray(crop.numpy())
+            shown = shown.resize((sides[1], sides[0]), Pillow.Resampling.BILINEAR)
+            vectors.append(self._embed(torch.from_numpy(np.array(shown))))
         return torch.cat(vectors)
+
+    def embed_soft(self, image: Image, masks: Tensor, zoom: float | None = None) -> Tensor:
+        """Unit vectors float32 (N, d) of regions of the whole picture at its own size.
+
+        The patches of a region are those whose first pixel, about, it covers; small ones may have
+        none. Patches see one another and no class token.
+        """
+        patch = self.clip.model.visual.patch_size[0]
+        shown = eight_bits(image)
+        longest = int(MOST_ZOOM * self.clip.size)
+        if max(shown.shape[:2]) > longest:
+            scale = longest / max(shown.shape[:2])
+            size = [max(patch, int(each * scale)) for each in shown.shape[:2]]
+            picture = Pillow.fromarray(shown.numpy())
+            shown = torch.from_numpy(np.array(picture.resize((size[1], size[0]))))
+        grid_hw = (shown.shape[0] // patch, shown.shape[1] // patch)
+        inside = F.interpolate(masks[:, None].float(), grid_hw, mode="nearest").flatten(1) > 0
+        return self._embed(shown, inside)
+
+    def _embed(self, shown: Tensor, inside: Tensor | None = None) -> Tensor:
+        """Unit vectors float32 (N, d) of a picture uint8 (H, W, 3), what is past a patch cut off.
+
+        Args:
+            shown: the picture.
+            inside: bool (N, T), each region's patches; None for one token that sees all of them
+                and that they see.
+        """
+        visual = self.clip.model.visual
+        pixels = self._normalise(shown.permute(2, 0, 1)[None].float().to(self.device) / 255)
+        planes = visual.conv1(pixels)  # (1, width, h, w)
+        position = positions(visual.positional_embedding, visual.grid_size, planes.shape[2:])
+        count = 1 if inside is None else len(inside)
+        token = (visual.class_embedding + position[0]).expand(1, count, -1)
+        tokens = torch.cat([token, planes.flatten(2).transpose(1, 2) + position[1:]], 1)
+        tokens = visual.ln_pre(tokens.to(self._weight.dtype))
+        bias = torch.zeros(tokens.shape[1], tokens.shape[1], device=self.device, dtype=tokens.dtype)
+        if inside is not None:
+            # of `blocked_pairs` all but the picture's own token
+            bias = bias.masked_fill(blocked_pairs(inside)[1:, 1:].to(self.device), -torch.inf)
+        out = attend(visual.transformer, tokens, bias)
+        pooled = visual.ln_post(out[0, :count]) @ visual.proj
+        return F.normalize(pooled.float(), dim=-1)
+
+
+def eight_bits(image: Image) -> Tensor:
+    """A picture float32 (H, W, 3) in [0, 1] as it was in its file: uint8."""
+    return (image * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def positions(table: Tensor, trained_hw: Sequence[int], grid_hw: Sequence[int]) -> Tensor:
+    """The position table (1 + T, width) for another grid, scaled by a tenth of a patch too much.
+
+    Args:
+        table: the class token first, which stays as it is.
+        trained_hw: the grid of the T patches in the table.
+        grid_hw: the grid that is wanted.
+    """
+    if tuple(trained_hw) == tuple(grid_hw):
+        return table
+    patches = table[1:].unflatten(0, tuple(trained_hw)).permute(2, 0, 1)[None].float()
+    scale = tuple((new + 0.1) / old for new, old in zip(grid_hw, trained_hw, strict=True))
+    resized = F.interpolate(patches, scale_factor=scale, mode="bicubic")
+    return torch.cat([table[:1], resized[0].flatten(1).T.to(table.dtype)])
 
 
 def position_ramp(text: str, width: int) -> Tensor:
@@ -243,9 +325,13 @@ def position_ramp(text: str, width: int) -> Tensor:
     Only "left" and "right" are known, found as substrings, left first (METHOD.md 1b, Position).
 
     Returns:
-        float32 (W,) in [0, 1].
+        float64 (W,) in [0, 1].
     """
-    ramp = (1 - torch.arange(width) / (width * 2 / 3)).clamp(min=0)
+    bright = width * 2 // 3
+    dark = np.zeros(width - bright)
+    # numpy's own steps, for what is cut off to 8 bits turns on the last digit
     if "left" in text:
-        return ramp
-    return ramp.flip(0) if "right" in text else torch.ones(width)
+        return torch.from_numpy(np.concatenate([np.linspace(1, 0, bright), dark]))
+    if "right" in text:
+        return torch.from_numpy(np.concatenate([dark, np.linspace(0, 1, bright)]))
+    return torch.ones(width, dtype=torch.float64)

@@ -22,8 +22,9 @@ from .several import SEVERAL, several
 
 HEAD = """# How many
 
-Made by `python -m refdiff_core.evaluation.how_many --scenes {scenes} --write docs/how-many.md`,
-with the bundled demo models on the CPU in float32.
+Made by this command, with the bundled demo models on the CPU in float32:
+
+    python -m refdiff_core.evaluation.how_many --scenes {scenes}{only} --write docs/how-many.md
 
 {scenes} held-out scenes of 2 to 6 objects (seeds from {seed} on), {count} expressions. *number*:
 "the two circles", "the two leftmost stars", "the second and third ring from the left". *all*: "all
@@ -58,7 +59,12 @@ def report(scenes: int, *, oracle: bool = False) -> str:
     drawn = list(held_out_scenes(scenes))
     chosen = choosing_table(drawn)
     parts = [
-        HEAD.format(scenes=scenes, seed=HELD_OUT_SEED, count=chosen[-1][-1]),
+        HEAD.format(
+            scenes=scenes,
+            only=" --oracle" if oracle else "",
+            seed=HELD_OUT_SEED,
+            count=chosen[-1][-1],
+        ),
         "## Choosing: the true masks are the proposals",
         "The share of expressions whose set of objects is exactly right.",
         to_markdown(chosen),

@@ -262,6 +262,10 @@ def test_scripts_are_imported_whole_while_the_folder_is_on_the_path():
                 assert not any(each.module.startswith("refdiff") for each in inner), path
 
 
+def test_nothing_else_in_scripts_is_taken_for_one_by_a_webui():
+    assert [path.name for path in (ROOT / "scripts").glob("*.py")] == ["refdiff_webui.py"]
+
+
 def test_the_adapter_reads_as_python_3_10():
     for path in [*SOURCES, *(ROOT / "refdiff_core").rglob("*.py"), ROOT / "install.py"]:
         ast.parse(path.read_text(), feature_version=(3, 10))

@@ -1,13 +1,17 @@
 """Words to tokens."""
 
+from pathlib import Path
+
 import pytest
 
 from refdiff_core.backends.families import SD1, SD2, SDXL
 from refdiff_core.backends.tokens import (
     END,
     START,
+    VOCABULARY,
     _tokenizer,
     batches,
+    match,
     stack_layouts,
     tokenize,
     with_sinks,
@@ -145,3 +149,23 @@ def test_text_without_a_single_token_is_told():
     expression = Expression("\u2028")
     with pytest.raises(ExpressionError, match="Describe the thing"):
         words_to_read(expression, tokenize(expression.text))
+
+
+def test_the_vocabulary_is_open_clips_own_file():
+    import open_clip
+
+    theirs = Path(open_clip.__file__).with_name(VOCABULARY.name)
+    assert VOCABULARY.read_bytes() == theirs.read_bytes()
+
+
+def test_words_are_found_among_the_tokens_of_a_host_that_changes_some():
+    text = "the red sks circle"
+    ours = tokenize(text)
+    embedding = ours.ids[2:-1]
+    # the host puts two vectors in place of the name, and a token of its own before all
+    found = {1: 999, 2: ours.ids[0], 3: ours.ids[1], 4: None, 5: None, 78: ours.ids[-1]}
+    matched = match(ours, found, chunks=2)
+    assert matched.positions(word("red", text)) == (3,)
+    assert matched.positions(word("sks", text)) == (4, 5) and embedding
+    assert matched.positions(word("circle", text)) == (78,)
+    assert matched.chunks == 2

@@ -16,6 +16,7 @@ from refdiff_core.evaluation.metrics import (
     target_accuracy,
 )
 from refdiff_core.evaluation.refer import load_refer
+from refdiff_core.evaluation.report import comparison
 from refdiff_core.runs.console import working
 
 SAID = [
@@ -82,6 +83,13 @@ def test_figures_are_those_of_the_authors_by_hand(root, tmp_path):
     assert {name: part["sentences"] for name, part in rows.items()} == {
         "none": 2, "one": 2, "several": 2
     }  # fmt: skip
+
+
+def test_published_figures_stand_beside_ours(root, tmp_path):
+    summary = run(root, tmp_path / "out")
+    table = comparison(summary)
+    assert ["gIoU", "31.50", "Early Semantic Grounding 12B", "ContourVLA, 2026"] in table
+    assert sum(row[2] == "this run" for row in table) == 2
 
 
 def test_records_say_what_was_meant_and_found(root, tmp_path):

@@ -1,6 +1,6 @@
 """Draws the example graphs and the blueprints anew.
 
-COMFYUI_PATH=~/ComfyUI python scripts/workflows.py
+COMFYUI_PATH=~/ComfyUI python tests/browser/workflows.py
 
 The host says which inputs its nodes have, so it must be a recent one. Their pictures are made by
 `scripts/pictures`.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 sys.path += [str(ROOT), str(ROOT / "tests" / "host"), str(ROOT / "tests" / "browser")]
 
 from drawn import Drawn  # noqa: E402

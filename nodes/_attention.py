@@ -42,6 +42,8 @@ def attention_source(
     family = family_of_transformer(model)
     if family is not None:
         return TransformerAttention(model, clip, vae, family, settings)
+    if settings.reference:
+        raise ModelError("U-Nets cannot be shown a clean picture to edit. Leave 'reference' off.")
     return ComfyAttention(model, clip, vae, settings)
 
 
@@ -168,7 +170,7 @@ def model_family(model: Any) -> Family:
     kind = type(model.model.model_config).__name__
     if not isinstance(model.get_model_object("diffusion_model"), UNetModel):
         raise UnavailableError(
-            f"This model ({kind}) has no cross-attention between picture and words to read. " + _USE
+            f"This model ({kind}) is of a kind whose attention is not known here. " + _USE
         )
     config = model.model.model_config.unet_config
     if config.get("use_temporal_attention") or kind in _SHOWN_PICTURES:
@@ -181,8 +183,8 @@ def model_family(model: Any) -> Family:
 
 _SHOWN_PICTURES = ("Stable_Zero123", "LotusD")
 _USE = (
-    "Use a checkpoint of Stable Diffusion 1.x, 2.x or XL for this node; any other model may do the "
-    "painting."
+    "Use Stable Diffusion 1.x, 2.x, XL or 3, Flux, Chroma, Z-Image, Qwen-Image or another that the "
+    "node's help names; any other model may do the painting."
 )
 
 

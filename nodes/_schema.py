@@ -103,10 +103,13 @@ def model_inputs() -> list[io.Input]:
     return [
         io.Model.Input(
             "model",
-            tooltip="Stable Diffusion 1.x, 2.x or XL, inpainting or not, with its LoRAs. "
-            "Its attention is read; it is not changed.",
+            tooltip="Stable Diffusion 1.x, 2.x, XL or 3, Flux, Z-Image, Qwen-Image and others, "
+            "with its LoRAs. Its attention is read; it is not changed.",
         ),
-        io.Clip.Input("clip", tooltip="The text encoder that belongs to the model."),
+        io.Clip.Input(
+            "clip",
+            tooltip="The text encoder that belongs to the model, one or several in one loader.",
+        ),
         io.Vae.Input("vae", tooltip="The autoencoder that belongs to the model."),
     ]
 
@@ -130,9 +133,51 @@ def expressions_input() -> io.Input:
     )
 
 
-def look_of(timestep: int, resolution: int, seed: int, words: str) -> AttentionSettings:
-    """The settings of `attention_inputs`, whose -1 and 0 leave the choice to the model."""
-    return AttentionSettings(None if timestep < 0 else timestep, resolution or None, seed, words)
+BY_MODEL = "by the model"
+READINGS = {BY_MODEL: None, "all tokens": "all", "the text": "text", "output": "output"}
+"""How transformers compare places with words, as the nodes call it and as the core does."""
+
+
+def look_of(
+    timestep: int,
+    resolution: int,
+    seed: int,
+    words: str,
+    reading: str = BY_MODEL,
+    reference: bool = False,
+) -> AttentionSettings:
+    """The settings of the inputs below, whose -1, 0 and "by the model" leave the choice to it."""
+    return AttentionSettings(
+        None if timestep < 0 else timestep,
+        resolution or None,
+        seed,
+        words,
+        READINGS[reading],
+        reference,
+    )
+
+
+def transformer_inputs() -> list[io.Input]:
+    """What is asked of transformers alone; optional, so that saved graphs keep their values."""
+    inputs = [
+        io.Combo.Input(
+            "reading",
+            options=list(READINGS),
+            default=BY_MODEL,
+            optional=True,
+            tooltip="Flux, SD 3 and other transformers: how places are compared with words. Among "
+            "all tokens; among the text's alone, which leaves padding out; or by what attention "
+            "makes of both (ConceptAttention). U-Nets have one way.",
+        ),
+        io.Boolean.Input(
+            "reference",
+            default=False,
+            optional=True,
+            tooltip="Flux Kontext, Flux.2, Qwen-Image-Edit, OmniGen2: show the picture clean, as "
+            "what is to be edited, and read where the words are in that.",
+        ),
+    ]
+    return [advanced(each) for each in inputs]
 
 
 def attention_inputs() -> list[io.Input]:
@@ -143,7 +188,8 @@ def attention_inputs() -> list[io.Input]:
             min=-1,
             max=999,
             tooltip="How noisy the picture is when the model looks at it, out of 1000 steps. "
-            "Low values see the picture as it is; -1 takes what suits the model.",
+            "Flow models (Flux, SD 3, ...) mix in so many thousandths of noise. Low values see "
+            "the picture as it is; -1 takes what suits the model.",
         ),
         io.Int.Input(
             "resolution",

@@ -11,17 +11,19 @@ import torch
 from torch import Tensor
 
 from ..refdiff_core.backends.diffusers_attention import noise_timestep, root_alone, working_size
+from ..refdiff_core.backends.pieces import Placed
 from ..refdiff_core.backends.reading import Positions, read_in_batches
 from ..refdiff_core.backends.tokens import with_sinks
 from ..refdiff_core.backends.transformer_families import CROSS, Transformer, transformer_family
+from ..refdiff_core.backends.transformers_attention import lay_out
 from ..refdiff_core.errors import ModelError, UnavailableError
 from ..refdiff_core.seeing.attention import word_weights
 from ..refdiff_core.seeing.capture import Capture
-from ..refdiff_core.seeing.joint import JointReader, Layout
+from ..refdiff_core.seeing.joint import JointReader
 from ..refdiff_core.settings import AttentionSettings
 from ..refdiff_core.values import AttentionMap, Expression, Image, Word
 from ._pass import call_model, encode_picture, noise_level, trained_sampling
-from ._words import Placed, place_words, reads_literally
+from ._words import place_words, reads_literally
 
 ROWS = 8
 """Expressions in one pass; more are read in several, so that memory stays bounded."""
@@ -41,7 +43,7 @@ class Conditioning:
     @property
     def chunks(self) -> int:
         """Its length: texts of one length can share a pass."""
-        return self.placed.length
+        return self.placed.chunks
 
     def positions(self, word: Word) -> tuple[int, ...]:
         """Where a word's pieces stand."""
@@ -127,7 +129,13 @@ class TransformerAttention:
         blocks = [str(block) for block in self.family.blocks_of(_depth(network, self.family))]
         capture = Capture(blocks, weights, propagation=self.settings.propagation)
         grid_hw = (seen_hw[0] // self.family.cell, seen_hw[1] // self.family.cell)
-        layout = lay_out(self.family, network, grid_hw, length, reference=self.settings.reference)
+        layout = lay_out(
+            self.family,
+            grid_hw,
+            length,
+            image_first=_has_image_first(network, self.family),
+            reference=self.settings.reference,
+        )
         said = torch.stack([text.said for text in texts])
         model = watched_clone(self.model, JointReader(capture, layout, weights, said, self.reading))
         sampling = trained_sampling(self.model)
@@ -187,39 +195,9 @@ def _depth(network: Any, family: Transformer) -> int:
     return len(blocks)
 
 
-def lay_out(
-    family: Transformer,
-    network: Any,
-    grid_hw: tuple[int, int],
-    length: int,
-    *,
-    reference: bool = False,
-) -> Layout:
-    """Where a family's attention has text and picture.
-
-    Args:
-        family: of the model.
-        network: the model itself: ComfyUI 0.3.64 has some families' pictures first.
-        grid_hw: the picture's places.
-        length: tokens of the conditioning.
-        reference: the places are those of a clean picture of the same size.
-    """
-    if family.kind == CROSS:
-        keys = max(length, family.fill_right)
-        return Layout(0, 0, length, grid_hw, cross=True, keys=keys)
-    places = _filled(grid_hw[0] * grid_hw[1], family.pad)
-    filled = max(length, family.fill_left)
-    first_block = getattr(network, family.stack)[0]
-    if family.image_first or getattr(first_block, "flipped_img_txt", False):
-        return Layout(family.before, family.before + places, length, grid_hw)
-    image = family.before + _filled(filled, family.pad)
-    if reference == (family.reference == "after"):
-        image += places if reference else 0
-    return Layout(image, family.before + filled - length, length, grid_hw)
-
-
-def _filled(count: int, multiple: int) -> int:
-    return -(-count // multiple) * multiple
+def _has_image_first(network: Any, family: Transformer) -> bool:
+    """Whether this version has the picture first, as ComfyUI 0.3.64 has HunyuanImage's."""
+    return bool(getattr(getattr(network, family.stack)[0], "flipped_img_txt", False))
 
 
 def _joined(extras: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -1,45 +1,19 @@
-"""Which tokens of a conditioning stand for which words, by one rule for every text encoder.
-
-A token's piece of the vocabulary says which bytes it stands for. Joined, without blanks and in
-lower case, the pieces hold the expression's own bytes somewhere after a template's.
-"""
+"""Which tokens of a conditioning stand for which words; the rule is `backends.pieces`."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from ..refdiff_core.backends.pieces import Placed, Vocabulary, align, squeeze
 from ..refdiff_core.errors import UnavailableError
-from ..refdiff_core.values import Word
 
 Token = tuple[Any, ...]
 """(id or vector, weight, ...), as ComfyUI's tokenizers give them."""
 
 _CLIP = ("l", "g", "h", "byt5")
-_BLANKS = b" \t\r\n"
-_BYTE_LEVEL = ("\u0120the", "the</w>")
 _vocabularies: WeakKeyDictionary[Any, _Vocabulary] = WeakKeyDictionary()
-
-
-@dataclass(frozen=True)
-class Placed:
-    """Where an expression's characters are among the tokens of its conditioning.
-
-    characters: for each character of the expression, the places that stand for it.
-    said: the places that are no padding. length: of the text as the model reads it.
-    """
-
-    characters: tuple[tuple[int, ...], ...]
-    said: tuple[int, ...]
-    length: int
-
-    def positions(self, word: Word) -> tuple[int, ...]:
-        """Where a word's pieces stand."""
-        return tuple(sorted(set().union(*self.characters[word.start : word.end])))
 
 
 def place_words(
@@ -70,9 +44,9 @@ def place_words(
         tokens = _flat(groups[key])
         end = start + len(tokens) - dropped
         vocabulary = _vocabulary(clip.tokenizer, key)
-        pieces = [vocabulary.piece(token) for token in tokens]
+        pieces = vocabulary.spell([token[0] for token in tokens])
         first, last = _own(tokens, _flat(empty[key]))
-        for character, found in enumerate(_align(pieces[first:last], text)):
+        for character, found in enumerate(align(pieces[first:last], text)):
             places = (first + at - dropped + start for at in found)
             characters[character].update(at for at in places if at >= start)
         kept = vocabulary.without_padding(tokens)
@@ -86,8 +60,8 @@ def reads_literally(
     """Whether the text encoder is told the prompt's own signs, such as the weights' brackets."""
     key = _main(groups, keys)
     vocabulary = _vocabulary(clip.tokenizer, key)
-    said = b"".join(vocabulary.piece(token) for token in _flat(groups[key]))
-    return _squeeze(unicodedata.normalize("NFC", prompt).lower().encode()) in said
+    said = b"".join(vocabulary.spell([token[0] for token in _flat(groups[key])]))
+    return squeeze(prompt) in said
 
 
 def _main(groups: dict[str, list[list[Token]]], keys: Sequence[str]) -> str:
@@ -150,23 +124,15 @@ def _vocabulary(tokenizer: Any, key: str) -> _Vocabulary:
     return _vocabularies[chosen]
 
 
-class _Vocabulary:
-    """The pieces of one of a tokenizer's vocabularies."""
+class _Vocabulary(Vocabulary):
+    """The pieces of one of ComfyUI's tokenizers, and how it fills up texts."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self.pieces: dict[int, Any] = tokenizer.inv_vocab
         inner = getattr(tokenizer, "tokenizer", None)
-        self.special = set(getattr(inner, "all_special_ids", None) or ())
-        self.byte_level = any(piece in _BYTE_LEVEL for piece in self.pieces.values())
+        super().__init__(tokenizer.inv_vocab, getattr(inner, "all_special_ids", None) or ())
         self.pad = getattr(tokenizer, "pad_token", None)
         self.pads_with_end = self.pad == getattr(tokenizer, "end_token", None)
         self.pads_left = bool(getattr(tokenizer, "pad_left", False))
-
-    def piece(self, token: Token) -> bytes:
-        """The bytes that a token stands for; none for special ones and for embeddings."""
-        if not isinstance(token[0], int) or token[0] in self.special:
-            return b""
-        return _surface(self.pieces.get(token[0], ""), self.byte_level)
 
     def without_padding(self, tokens: Sequence[Token]) -> list[int]:
         """Which tokens are no padding at the end, or at the start."""
@@ -179,57 +145,3 @@ class _Vocabulary:
         while self.pads_left and first < last and ids[first] == self.pad:
             first += 1
         return list(range(first, last))
-
-
-def _surface(piece: Any, byte_level: bool) -> bytes:
-    if isinstance(piece, bytes):
-        return _squeeze(piece)
-    if byte_level:
-        letters = piece.removesuffix("</w>")
-        raw = b"".join(bytes([_BYTES[c]]) if c in _BYTES else c.encode() for c in letters)
-        return _squeeze(raw)
-    if len(piece) == 6 and piece.startswith("<0x"):
-        return _squeeze(bytes([int(piece[3:5], 16)]))
-    return _squeeze(piece.replace("\u2581", " ").encode())
-
-
-def _squeeze(raw: bytes) -> bytes:
-    return raw.lower().translate(None, _BLANKS)
-
-
-def _byte_alphabet() -> dict[str, int]:
-    """The letters that byte-level tokenizers write bytes as."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    letters = {chr(byte): byte for byte in printable}
-    return letters | {chr(256 + index): byte for index, byte in enumerate(others)}
-
-
-_BYTES = _byte_alphabet()
-
-
-def _align(pieces: Sequence[bytes], text: str) -> list[set[int]]:
-    """For each character of a text the pieces that it is in; the text is looked for at the end."""
-    joined = b"".join(pieces)
-    owner = [index for index, piece in enumerate(pieces) for _ in piece]
-    wanted, source = b"", []
-    for index, character in enumerate(text):
-        own = _squeeze(unicodedata.normalize("NFC", character).lower().encode())
-        wanted += own
-        source += [index] * len(own)
-    found: list[set[int]] = [set() for _ in text]
-    at = joined.rfind(wanted) if wanted else -1
-    pairs = [(k, at + k) for k in range(len(wanted))] if at >= 0 else _agreeing(wanted, joined)
-    for character, byte in pairs:
-        found[source[character]].add(owner[byte])
-    return found
-
-
-def _agreeing(wanted: bytes, joined: bytes) -> list[tuple[int, int]]:
-    """What agrees, in order: around an unknown letter, an embedding, a weight."""
-    matcher = SequenceMatcher(None, wanted, joined, autojunk=False)
-    return [
-        (block.a + k, block.b + k)
-        for block in matcher.get_matching_blocks()
-        for k in range(block.size)
-    ]

@@ -11,6 +11,7 @@ from ._host import heats
 from ._prompt import read_lines
 from ._run import read_attention
 from ._schema import (
+    BY_MODEL,
     CATEGORY,
     Attention,
     attention_inputs,
@@ -19,6 +20,7 @@ from ._schema import (
     look_of,
     model_inputs,
     schema,
+    transformer_inputs,
 )
 
 
@@ -32,7 +34,13 @@ class RefDiffAttention(io.ComfyNode):
             description="Shows where the words are in a picture, by what the loaded checkpoint "
             "pays attention to. One look at the picture for all lines; nothing is generated.",
             search_aliases=["heat map", "cross attention", "daam", "text to mask", "where"],
-            inputs=[*model_inputs(), image_input(), expressions_input(), *attention_inputs()],
+            inputs=[
+                *model_inputs(),
+                image_input(),
+                expressions_input(),
+                *attention_inputs(),
+                *transformer_inputs(),
+            ],
             outputs=[
                 Attention.Output("attention", display_name="attention"),
                 io.Mask.Output(
@@ -59,8 +67,10 @@ class RefDiffAttention(io.ComfyNode):
         seed: int,
         sharpen: float,
         words: str,
+        reading: str = BY_MODEL,
+        reference: bool = False,
     ) -> io.NodeOutput:
-        settings = look_of(timestep, resolution, seed, words)
+        settings = look_of(timestep, resolution, seed, words, reading, reference)
         lines = read_lines(expressions)
         found = read_attention((model, clip, vae), image, lines, settings, sharpen)
         return io.NodeOutput(found, *heats(found))

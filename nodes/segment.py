@@ -15,6 +15,7 @@ from ._panel import panel_of
 from ._prompt import read_lines
 from ._run import asker_of, segment_batch
 from ._schema import (
+    BY_MODEL,
     CATEGORY,
     Clip,
     Sam,
@@ -34,6 +35,7 @@ from ._schema import (
     schema,
     shows_a_panel,
     threshold_input,
+    transformer_inputs,
 )
 
 
@@ -76,6 +78,7 @@ class RefDiffSegment(io.ComfyNode):
                 advanced(one_mask_input()),
                 advanced(each_input()),
                 min_present_input(),
+                *transformer_inputs(),
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
@@ -99,9 +102,11 @@ class RefDiffSegment(io.ComfyNode):
         panel: str = "",
         one_mask: bool = False,
         each: bool = False,
+        reading: str = BY_MODEL,
+        reference: bool = False,
         **settings: Any,
     ) -> io.NodeOutput:
-        look = look_of(timestep, resolution, seed, words)
+        look = look_of(timestep, resolution, seed, words, reading, reference)
         lines, checkpoint, shape = read_lines(expressions), (model, clip, vae), Settings(**settings)
         found = segment_batch(checkpoint, image, lines, sam_model, refdiff_clip, look, shape)
         asker = asker_of(sam_model)

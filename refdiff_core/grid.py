@@ -145,7 +145,7 @@ class GridMasks:
 
     def select(self, keep: Tensor) -> GridMasks:
         """See `FineMasks.select`."""
-        return GridMasks(self.masks[keep])
+        return GridMasks(self.masks[bring(keep, self.masks.device)])
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,8 @@ class LogitMasks:
 
     def select(self, keep: Tensor) -> LogitMasks:
         """See `FineMasks.select`."""
-        return LogitMasks(self.logits[keep], self.span_hw, self.threshold)
+        logits = self.logits[bring(keep, self.logits.device)]
+        return LogitMasks(logits, self.span_hw, self.threshold)
 
 
 @dataclass(frozen=True)

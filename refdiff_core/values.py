@@ -150,6 +150,10 @@ class Proposals:
         """The grid's masks as bits, which is all of them that is read from a device."""
         return pack(self.masks.flatten(1)).cpu()
 
+    def read(self) -> None:
+        """Read the grid's masks from their device, for these and all that are chosen of them."""
+        self._bits  # noqa: B018 - kept from now on
+
     @cached_property
     def digests(self) -> tuple[bytes, ...]:
         """What tells each mask on the grid from any other."""
@@ -168,7 +172,10 @@ class Proposals:
         """The proposals that ``keep`` names, by boolean mask or by indices."""
         fine = None if self.fine is None else self.fine.select(keep)
         masks, quality = self.masks[bring(keep, self.masks.device)], self.quality[keep]
-        return replace(self, masks=masks, quality=quality, fine=fine)
+        chosen = replace(self, masks=masks, quality=quality, fine=fine)
+        if "_bits" in self.__dict__:  # read from a device once for all that are chosen of it
+            chosen.__dict__["_bits"] = self._bits[keep]
+        return chosen
 
     def join(self, more: Proposals) -> Proposals:
         """These proposals and then others for the same picture."""

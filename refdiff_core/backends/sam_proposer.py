@@ -188,7 +188,7 @@ class SamProposer:
 
     def _pixels(self, image: Image) -> Tensor:
         """What the encoder is shown, (1, 3, side, side): of 8 bits, as the package's."""
-        shown = scale_to((image * 255).round(), self._frame(image).input_hw)
+        shown = scale_to((image * 255).round_(), self._frame(image).input_hw)
         pixels: Tensor = self.sam.preprocess(shown.round().permute(2, 0, 1)[None])
         return pixels
 
@@ -266,6 +266,7 @@ class SamProposer:
         fine = LogitMasks(shown, frame.span_hw, self.sam.mask_threshold)
         masks = fine.on_grid(working_grid(frame.size_hw))
         found = Proposals(masks, quality[used].clamp(0, 1), frame.size_hw, fine)
+        found.read()
         # the same object for the same set, so that nobody measures it twice
         shared = {key: found.select(place[list(key)]) for key in {tuple(s.tolist()) for s in sets}}
         return [shared[tuple(each.tolist())] for each in sets]

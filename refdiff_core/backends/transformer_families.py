@@ -60,6 +60,10 @@ class Transformer:
         """Which blocks to read of a model that has so many."""
         return tuple(sorted({min(depth - 1, block * depth // self.of) for block in self.blocks}))
 
+    def filled(self, count: int) -> int:
+        """How many places or tokens stand in the sequence for so many."""
+        return -(-count // self.pad) * self.pad
+
 
 # Seg4Diff (arXiv 2509.18096, its code): SD 3 medium, block 9 of 24, all keys, sigma .515.
 SD3 = Transformer(

@@ -2,24 +2,186 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
 
+import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ..seeing.joint import JointReader
+from ..cache import PictureCache, fingerprint
+from ..errors import ModelError, UnavailableError
+from ..pictures.images import resize_picture
+from ..seeing.attention import word_weights
+from ..seeing.capture import Capture, PassComplete
+from ..seeing.joint import JointReader, Layout
+from ..settings import AttentionSettings
+from ..values import AttentionMap, Expression, Image
+from .diffusers_attention import noise_timestep, root_alone, working_size
+from .pieces import Placed
+from .reading import Positions, read_in_batches
+from .tokens import with_sinks
+from .transformer_families import CROSS, Transformer
+
+Size = tuple[int, int]
 
 
-class watching(TorchFunctionMode):  # noqa: N801 - used as `with watching(reader):`
-    """Shows a reader every attention call of the pass that runs inside the block.
+class TransformerModel(Protocol):
+    """A loaded transformer with its autoencoder and text encoders."""
 
-    All of diffusers' transformers call `scaled_dot_product_attention`, after position and
-    normalisation are in queries and keys; so no model is patched and nothing needs undoing. Of
-    this thread only. Its native attention back end, which is the default, is what calls it.
+    family: Transformer
+
+    @property
+    def transformer(self) -> nn.Module:
+        """The denoiser, on its device and of its type."""
+        ...
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Pictures (1, 3, H, W) in [0, 1] as the denoiser's latents (1, C, ..., h, w)."""
+        ...
+
+    def place(self, text: str) -> Placed:
+        """Where a text's characters are in what the denoiser reads for it."""
+        ...
+
+    def call(self, text: str, latents: Tensor, sigma: float, size_hw: Size) -> None:
+        """One conditional pass over noisy latents, told of a share of noise in [0, 1]."""
+        ...
+
+
+class TransformersAttention:
+    """An `AttentionSource` over a loaded transformer.
+
+    One conditional pass per expression, ended after the last block that is read.
+
+    Args:
+        model: from `refdiff_core.backends.pipelines`, or the demo's.
+        settings: noise level, resolution, seed, way of reading.
+
+    Attributes:
+        cache: latents of the pictures seen last.
     """
 
+    def __init__(
+        self, model: TransformerModel, settings: AttentionSettings = AttentionSettings()
+    ) -> None:
+        self.model = model
+        self.settings = settings
+        self.reading = settings.reading or model.family.reading
+        self.cache = PictureCache(32 * 2**20)
+        if settings.reference:
+            raise ModelError(
+                "Clean references are read in ComfyUI only. Leave the setting 'reference' off."
+            )
+
+    @torch.inference_mode()
+    def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
+        """See `AttentionSource.read`."""
+        if not expressions:
+            return []
+        if self.settings.words == "root":
+            expressions = [root_alone(expression) for expression in expressions]
+        size_hw = (image.shape[0], image.shape[1])
+        seen_hw = working_size(size_hw, self.model.family, self.settings)
+        said = [with_sinks(expression.text, self.settings.sinks) for expression in expressions]
+        texts = [self.model.place(text) for text in said]
+        latents = self._encode_image(image, seen_hw)
+
+        def read_rows(rows: list[int], positions: Positions) -> Tensor:
+            return self._read(latents, seen_hw, said[rows[0]], texts[rows[0]], positions)
+
+        competing = self.settings.competing
+        return read_in_batches(expressions, texts, read_rows, size_hw, most=1, competing=competing)
+
+    def _encode_image(self, image: Image, seen_hw: Size) -> Tensor:
+        """Latents, the autoencoder's mean: no draw, so no seed needed."""
+        weight = next(self.model.transformer.parameters())
+
+        def encode() -> tuple[Tensor]:
+            return (self.model.encode(resize_picture(image, seen_hw)),)
+
+        (latents,) = self.cache.once((fingerprint(image), seen_hw), encode)
+        moved: Tensor = latents.to(weight.device, weight.dtype)
+        return moved
+
+    def _read(
+        self, latents: Tensor, seen_hw: Size, text: str, placed: Placed, positions: Positions
+    ) -> Tensor:
+        """The words' maps of one expression, float32 (1, G, h, w)."""
+        family = self.model.family
+        weights = word_weights(positions, placed.length)
+        depth = len(getattr(self.model.transformer, family.stack))
+        blocks = [str(block) for block in family.blocks_of(depth)]
+        capture = Capture(blocks, weights, propagation=self.settings.propagation)
+        grid_hw = (seen_hw[0] // family.cell, seen_hw[1] // family.cell)
+        said = torch.zeros(1, placed.length, dtype=torch.bool)
+        said[0, list(placed.said)] = True
+        layout = lay_out(family, grid_hw, placed.length)
+        sigma = noise_timestep(family, self.settings) / 1000
+        with watching(JointReader(capture, layout, weights, said, self.reading)):
+            self.model.call(text, self._add_noise(latents, sigma), sigma, seen_hw)
+        if capture.pending:
+            raise UnavailableError(
+                "The model was run without its attention being seen where it was expected. Use "
+                "diffusers' own attention back end ('native'), and no torch.compile."
+            )
+        return capture.word_maps()
+
+    def _add_noise(self, latents: Tensor, sigma: float) -> Tensor:
+        """Noise mixed in as flow models know it; drawn on the CPU, the same for every device."""
+        draw = torch.Generator().manual_seed(self.settings.seed)
+        noise = torch.randn(latents.shape, generator=draw).to(latents)
+        return (1 - sigma) * latents + sigma * noise
+
+
+def lay_out(
+    family: Transformer,
+    grid_hw: Size,
+    length: int,
+    *,
+    image_first: bool = False,
+    reference: bool = False,
+) -> Layout:
+    """Where a family's attention has text and picture.
+
+    Args:
+        family: of the model.
+        grid_hw: the picture's places.
+        length: tokens of the text.
+        image_first: the picture stands first in this version, whatever the family says.
+        reference: the places are those of a clean picture of the same size.
+    """
+    if family.kind == CROSS:
+        keys = max(length, family.fill_right)
+        return Layout(0, 0, length, grid_hw, cross=True, keys=keys)
+    places = family.filled(grid_hw[0] * grid_hw[1])
+    if image_first or family.image_first:
+        return Layout(family.before, family.before + places, length, grid_hw)
+    text = max(length, family.fill_left)
+    image = family.before + family.filled(text)
+    if reference and family.reference == "after":
+        image += places
+    return Layout(image, family.before + text - length, length, grid_hw)
+
+
+@contextmanager
+def watching(reader: JointReader) -> Iterator[None]:
+    """Show a reader every attention call of the pass that runs inside; the pass may end early.
+
+    All of diffusers' transformers call `scaled_dot_product_attention`, when position and
+    normalisation are in queries and keys already; so no model is patched and nothing needs
+    undoing. Of this thread only.
+    """
+    try:
+        with _Watch(reader):
+            yield
+    except PassComplete:
+        pass
+
+
+class _Watch(TorchFunctionMode):
     def __init__(self, reader: JointReader) -> None:
         super().__init__()
         self.reader = reader
@@ -40,5 +202,5 @@ class watching(TorchFunctionMode):  # noqa: N801 - used as `with watching(reader
             result: Tensor = func(*args, **given)
             return result
 
-        # our own calls inside are no part of the pass: torch leaves the mode while it handles one
+        # what the reader itself calls is no part of the pass: torch handles one call at a time
         return self.reader.see(named["query"], named["key"], attend, named.get("attn_mask"))

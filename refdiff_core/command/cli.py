@@ -43,8 +43,13 @@ _each = click.option(
 )
 _SEED = click.IntRange(min=0, max=2**63 - 1)  # what torch's generators take
 _MODEL_OPTIONS = (
-    click.option("--demo", is_flag=True, help="Use the bundled models; they know coloured shapes."),
-    click.option("--checkpoint", help="Stable Diffusion: a file, a diffusers folder, or a name."),
+    click.option(
+        "--demo",
+        type=click.Choice(["unet", "transformer"]),
+        default="",
+        help="Use the bundled models, which know coloured shapes; by itself with the U-Net.",
+    ),
+    click.option("--checkpoint", help="A file, a diffusers folder, or a name."),
     click.option("--taesd", help="A tiny autoencoder that encodes pictures: a file, or a folder."),
     click.option("--sam", help="Segment Anything: a file, or a name."),
     click.option("--clip", help="CLIP for open_clip: ARCHITECTURE:FILE, or a folder."),
@@ -55,10 +60,11 @@ _MODEL_OPTIONS = (
     ),
     click.option(
         "--settings",
-        type=click.Choice(list(PRESETS)),
+        metavar=f"[{'|'.join(PRESETS)}|FILE]",
         default="default",
         show_default=True,
-        help="The best that was measured, the paper's method, or its published code's.",
+        help="The best that was measured, the paper's method, its published code's; or a preset "
+        "file that ends in .json.",
     ),
     click.option(
         "--min-present",
@@ -133,7 +139,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         with logging_to_stderr():
-            status = cli.main(list(arguments), prog_name="refdiff", standalone_mode=False)
+            status = cli.main(_spelt(arguments), prog_name="refdiff", standalone_mode=False)
     except click.ClickException as error:
         say(error.format_message())
         return BAD_INPUT
@@ -146,6 +152,15 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _untold(error)
     return status if isinstance(status, int) else 0
+
+
+def _spelt(arguments: Sequence[str]) -> list[str]:
+    """With the U-Net named after a bare --demo: what follows it is mostly a picture's name."""
+    following = [*arguments[1:], ""]
+    return [
+        "--demo=unet" if each == "--demo" and after not in ("unet", "transformer") else each
+        for each, after in zip(arguments, following, strict=False)
+    ]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)

@@ -71,7 +71,13 @@ class Evaluation:
             return self.out
         choice = self.choice
         oracle = "oracle" if self.oracle else None
-        parts = self.dataset, self.split or "val", choice.variant, choice.settings, oracle
+        parts = (
+            self.dataset,
+            self.split or "val",
+            choice.variant,
+            Path(choice.settings).stem,
+            oracle,
+        )
         return DEFAULT_OUT / "-".join(filter(None, parts))
 
 
@@ -130,7 +136,7 @@ def _with_models(asked: Evaluation) -> Evaluation:
     choice = asked.choice
     if asked.dataset != "demo" or choice.checkpoint or choice.sam or choice.clip:
         return asked
-    return replace(asked, choice=replace(choice, demo=True))
+    return replace(asked, choice=replace(choice, demo="unet"))
 
 
 def _load_data(asked: Evaluation) -> ReferSplit:

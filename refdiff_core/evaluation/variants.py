@@ -76,7 +76,7 @@ def _run(
     *,
     oracle: bool = False,
 ) -> Summary:
-    choice = ModelChoice(demo=True, variant=variant, settings=settings, device="cpu")
+    choice = ModelChoice(demo="unet", variant=variant, settings=settings, device="cpu")
     asked = Evaluation("demo", choice, split=split, oracle=oracle, limit=limit, workers=workers)
     with working(2) as work:
         return evaluate(asked, work)

@@ -28,7 +28,7 @@ class ModelChoice:
     `refdiff_core.command.cli.model_options` has them.
     """
 
-    demo: bool = False
+    demo: str = ""
     checkpoint: str | None = None
     taesd: str | None = None
     sam: str | None = None
@@ -75,8 +75,15 @@ class ModelChoice:
         device, preset = find_device(self.device), self.preset
         dtype = self._dtype(device)
         if self.demo:
-            variant = self.variant or "gsd"
-            return load_demo(variant, None, device, proposer, settings=preset, dtype=dtype)
+            return load_demo(
+                self.variant or "gsd",
+                None,
+                device,
+                proposer,
+                settings=preset,
+                dtype=dtype,
+                denoiser=self.demo,
+            )
         return load_models(
             variant=self.variant,
             checkpoint=None
@@ -149,10 +156,11 @@ class ModelChoice:
         return found
 
     def _demo_files(self) -> dict[str, tuple[str, Path]]:
-        from ..demo.models import CLIP_FILE, DENOISER_FILE, SAM_FILE
+        from ..demo.models import CLIP_FILE, DENOISER_FILE, SAM_FILE, TRANSFORMER_FILE
 
+        file = TRANSFORMER_FILE if self.demo == "transformer" else DENOISER_FILE
         return {
-            "g": ("checkpoint", DENOISER_FILE),
+            "g": ("checkpoint", file),
             "s": ("sam", SAM_FILE),
             "d": ("clip", CLIP_FILE),
         }

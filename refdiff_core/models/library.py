@@ -104,6 +104,6 @@ def _at_home(path: Path) -> Path:
 
 def _is_model(entry: Path) -> bool:
     if entry.is_dir():
-        marks = ("unet/config.json", "open_clip_config.json")
+        marks = ("unet/config.json", "transformer/config.json", "open_clip_config.json")
         return any((entry / mark).is_file() for mark in marks)
     return entry.suffix.lower() in SUFFIXES and entry.is_file()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..errors import ModelError
+from ..errors import ModelError, UnavailableError
 from ..pipeline import Models
 from ..protocols import AttentionSource, ImageTextScorer, MaskProposer
 from ..settings import AttentionSettings, ClipSettings, Preset, SamSettings, find_preset
@@ -18,8 +18,12 @@ from ..settings import AttentionSettings, ClipSettings, Preset, SamSettings, fin
 if TYPE_CHECKING:
     from ..backends.checkpoints import StableDiffusion
     from ..backends.clip_scorer import ClipModel
+    from ..backends.transformers_attention import TransformerModel
+
+    Denoiser = StableDiffusion | TransformerModel
 
 VARIANTS = ("g", "gs", "ds", "gsd")
+DEMO_DENOISERS = ("unet", "transformer")
 
 
 def load_demo(
@@ -30,6 +34,7 @@ def load_demo(
     *,
     settings: str | Preset = "default",
     dtype: torch.dtype = torch.float32,
+    denoiser: str = "unet",
 ) -> Models:
     """The bundled demo models: they know coloured shapes (`refdiff_core.demo.scenes`), no more.
 
@@ -42,14 +47,14 @@ def load_demo(
             the picture at the demo's own size and keep small masks: of its small scenes, 1,024
             pixels a side and a floor of 10,000 pixels would leave nothing to see.
         dtype: see `load_models`. Models as small as these gain nothing by another one.
+        denoiser: "unet", or "transformer" for the one in Stable Diffusion 3's layout.
 
     Raises:
-        ModelError: no such variant or settings, or the two do not go together.
+        ModelError: no such variant, settings or denoiser, or they do not go together.
     """
-    from ..backends.checkpoints import load_stable_diffusion
     from ..backends.clip_scorer import ClipModel
     from ..backends.official import OfficialProposer
-    from ..demo.models import DENOISER_FILE, load_clip, load_sam
+    from ..demo.models import load_clip, load_sam
 
     preset = _for_demo(_with_attention(settings, attention))
     parts = _parts(variant, preset)
@@ -57,7 +62,7 @@ def load_demo(
     models = _assemble(
         preset,
         dtype,
-        load_stable_diffusion(DENOISER_FILE, device, dtype) if "g" in parts else None,
+        _demo_denoiser(denoiser, device, dtype) if "g" in parts else None,
         load_sam().to(device) if "s" in parts and proposer is None else None,
         clip and ClipModel(clip.model.to(device, dtype), *clip[1:]),
         proposer,
@@ -173,12 +178,30 @@ def _for_demo(preset: Preset) -> Preset:
     return replace(preset, sam=sam, attention=seen)
 
 
+def _demo_denoiser(name: str, device: str, dtype: torch.dtype) -> Denoiser:
+    from ..backends.checkpoints import load_stable_diffusion
+    from ..backends.pipelines import load_demo_transformer
+    from ..demo.models import DENOISER_FILE
+
+    if name not in DEMO_DENOISERS:
+        names = ", ".join(DEMO_DENOISERS)
+        raise ModelError(f"There is no demo denoiser '{name}'; it is one of {names}.")
+    if name == "transformer":
+        return load_demo_transformer(device, dtype)
+    return load_stable_diffusion(DENOISER_FILE, device, dtype)
+
+
 def _denoiser(
     path: str | Path, device: str, dtype: torch.dtype, tiny_autoencoder: str | Path | None
-) -> StableDiffusion:
+) -> Denoiser:
     from ..backends.checkpoints import load_stable_diffusion
+    from ..backends.pipelines import load_pipeline
     from ..backends.tiny_autoencoder import load_tiny_autoencoder
 
+    if (Path(path) / "transformer").is_dir():
+        if tiny_autoencoder is not None:
+            raise ModelError("A tiny autoencoder stands in for a U-Net's only. Leave it out.")
+        return load_pipeline(path, device, dtype)
     model = load_stable_diffusion(path, device, dtype)
     if tiny_autoencoder is None:
         return model
@@ -188,25 +211,39 @@ def _denoiser(
 def _assemble(
     preset: Preset,
     dtype: torch.dtype,
-    denoiser: StableDiffusion | None,
+    denoiser: Denoiser | None,
     sam: Any,
     clip: ClipModel | None,
     proposer: MaskProposer | None,
 ) -> Models:
     """The parts over loaded models; what is None is left out."""
     from ..backends.clip_scorer import ClipScorer
-    from ..backends.diffusers_attention import DiffusersAttention
-    from ..backends.official import OfficialAttention, OfficialProposer, OfficialScorer
+    from ..backends.official import OfficialProposer, OfficialScorer
     from ..backends.sam_proposer import SamProposer
 
-    read: Callable[[StableDiffusion, AttentionSettings], AttentionSource] = DiffusersAttention
     propose: Callable[[Any, SamSettings], MaskProposer] = partial(SamProposer, dtype=dtype)
     score: Callable[[ClipModel, ClipSettings], ImageTextScorer] = ClipScorer
     if preset.official:
-        read, propose, score = OfficialAttention, OfficialProposer, OfficialScorer
+        propose, score = OfficialProposer, OfficialScorer
     return Models(
-        attention=None if denoiser is None else read(denoiser, preset.attention),
+        attention=None if denoiser is None else _reader(denoiser, preset),
         proposer=proposer if sam is None else propose(sam, preset.sam),
         scorer=None if clip is None else score(clip, preset.clip),
         settings=preset.fusion,
     )
+
+
+def _reader(denoiser: Denoiser, preset: Preset) -> AttentionSource:
+    from ..backends.checkpoints import StableDiffusion
+    from ..backends.diffusers_attention import DiffusersAttention
+    from ..backends.official import OfficialAttention
+    from ..backends.transformers_attention import TransformersAttention
+
+    if isinstance(denoiser, StableDiffusion):
+        read = OfficialAttention if preset.official else DiffusersAttention
+        return read(denoiser, preset.attention)
+    if preset.official:
+        raise UnavailableError(
+            "The official settings read U-Nets only. Use the default settings for a transformer."
+        )
+    return TransformersAttention(denoiser, preset.attention)

@@ -38,8 +38,8 @@ def full_size(tmp_path_factory):
 def ask(comfy_root):  # noqa: F811
     """Runs a check of `inside.py` in ComfyUI's own process; gives what it found."""
 
-    def run(check, *arguments, flags=""):
-        inside = Path(__file__).with_name("inside.py")
+    def run(check, *arguments, flags="", script="inside.py"):
+        inside = Path(__file__).with_name(script)
         command = [python_of(comfy_root), str(inside), str(comfy_root), check, *arguments]
         environment = {"OMP_NUM_THREADS": "1", **os.environ}
         if flags:

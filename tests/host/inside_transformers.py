@@ -5,12 +5,16 @@
 Prints one line of JSON.
 """
 
-from hosted import CHECK, REST, load, ours, read  # isort: skip - finds ComfyUI
+from hosted import CHECK, REST, load, ours, picture, read, sample  # isort: skip - finds ComfyUI
 
+import dataclasses
 import json
 import sys
 
+import comfy.model_management as management
+import comfy.utils
 import torch
+from tiny_pack import checkpoints as tiny
 
 
 def chooses(count="60"):
@@ -34,6 +38,148 @@ def chooses(count="60"):
         for each, found in zip(asked, maps, strict=True):
             right.append(int(score(found.heat, masks).argmax()) == each.target)
     return {"share": sum(right) / len(right), "count": len(right)}
+
+
+def demo():
+    """Maps of the demo transformer in both hosts, and the model before and after."""
+    checkpoint, settings = load("demo transformer"), ours("refdiff_core.settings")
+    reader = ours("refdiff_core.backends.transformers_attention").TransformersAttention
+    model = ours("refdiff_core.backends.pipelines").load_demo_transformer()
+    before, apart = sample(checkpoint), {}
+    for reading in ("all", "text", "output"):
+        lines, host = read(checkpoint, reading=reading)
+        own = reader(model, settings.AttentionSettings(reading=reading)).read(picture()[0], lines)
+        apart[reading] = max(
+            float((a.heat - b.heat).abs().max()) for a, b in zip(host, own, strict=True)
+        )
+    capture = ours("nodes._transformers").Capture
+
+    class Broken(capture):
+        def keep(self, *args, **kwargs):
+            raise management.InterruptProcessingException
+
+    ours("nodes._transformers").Capture = Broken
+    try:
+        read(checkpoint)
+        stopped = False
+    except management.InterruptProcessingException:
+        stopped = True
+    ours("nodes._transformers").Capture = capture
+    return {"readings": apart, "traces": stopped and torch.equal(before, sample(checkpoint))}
+
+
+CONFIGS = {
+    "sd3.5-medium": (
+        "SD3", comfy.utils.mmdit_to_diffusers,
+        {
+            "sample_size": 24, "patch_size": 2, "in_channels": 16, "out_channels": 16,
+            "num_layers": 2, "attention_head_dim": 64, "num_attention_heads": 2,
+            "joint_attention_dim": 64, "caption_projection_dim": 128,
+            "pooled_projection_dim": 2048, "pos_embed_max_size": 24, "qk_norm": "rms_norm",
+            "dual_attention_layers": (0,),
+        },
+    ),
+    "flux": (
+        "Flux", comfy.utils.flux_to_diffusers,
+        {
+            "patch_size": 1, "in_channels": 64, "num_layers": 2, "num_single_layers": 2,
+            "attention_head_dim": 16, "num_attention_heads": 4, "joint_attention_dim": 64,
+            "pooled_projection_dim": 32, "guidance_embeds": True, "axes_dims_rope": (4, 6, 6),
+        },
+    ),
+    "z-image": (
+        "ZImage", getattr(comfy.utils, "z_image_to_diffusers", None),
+        {
+            "all_patch_size": (2,), "all_f_patch_size": (1,), "in_channels": 16, "dim": 1152,
+            "n_layers": 2, "n_refiner_layers": 1, "n_heads": 12, "n_kv_heads": 12,
+            "cap_feat_dim": 64, "axes_dims": [32, 32, 32], "axes_lens": [1536, 512, 512],
+        },
+    ),
+}  # fmt: skip
+
+# what both libraries' tables of names take for granted
+CHANGES = {
+    "sd3.5-medium": {"num_blocks": 2, "x_block_self_attn_layers": [0]},
+    "flux": {"mlp_ratio": 4.0},
+    "z-image": {
+        "dim": 1152, "n_layers": 2, "n_refiner_layers": 1, "n_heads": 12, "n_kv_heads": 12,
+        "axes_dims": [32, 32, 32], "ffn_dim_multiplier": 8 / 3,
+    },
+}  # fmt: skip
+
+
+def same(family):
+    """How far the maps of ComfyUI and of diffusers lie apart, of the same random weights."""
+    pipelines = ours("refdiff_core.backends.pipelines")
+    reader = ours("refdiff_core.backends.transformers_attention").TransformersAttention
+    settings = ours("refdiff_core.settings").AttentionSettings
+    entry = tiny.FAMILIES[family]
+    network = {**entry.network, **CHANGES[family]}
+    tiny.FAMILIES[family] = dataclasses.replace(entry, network=network)
+    model, clip, vae = tiny.load(family)
+    pipeline = _pipeline(family, model, network)
+    kind = pipelines.PIPELINES[type(pipeline.transformer).__name__]
+
+    class Told(pipelines.PipelineModel):
+        """The pipeline with ComfyUI's text and latents, so that weights alone are compared."""
+
+        def place(self, text):
+            return _source(model, clip, vae)._encode_text(_line(text)).placed
+
+        def said(self, text):
+            found = clip.encode_from_tokens(clip.tokenize(text))
+            given = {"prompt_embeds": found["cond"]}
+            if found["pooled_output"] is not None:
+                given["pooled_prompt_embeds"] = found["pooled_output"]
+            return {"prompt_embeds": [found["cond"][0]]} if family == "z-image" else given
+
+        def encode(self, pixels):
+            return model.get_model_object("latent_format").process_in(
+                vae.encode(pixels.movedim(1, -1))
+            )
+
+    found = {}
+    for reading in ("all", "text", "output"):
+        asked = {"resolution": 128, "reading": reading}
+        lines, host = read((model, clip, vae), "the red circle\na cat left of it", **asked)
+        own = reader(Told(pipeline, kind), settings(**asked)).read(picture()[0], lines)
+        found[reading] = max(
+            float((a.word_maps - b.word_maps).abs().max() / b.word_maps.abs().max())
+            for a, b in zip(host, own, strict=True)
+        )
+    return found
+
+
+def _source(model, clip, vae):
+    settings = ours("refdiff_core.settings").AttentionSettings()
+    return ours("nodes._attention").attention_source(model, clip, vae, settings)
+
+
+def _line(text):
+    return ours("nodes._prompt").read_line(text)
+
+
+def _pipeline(family, model, network):
+    """diffusers' pipeline around a transformer with the weights of ComfyUI's."""
+    import diffusers
+
+    name, names, config = CONFIGS[family]
+    transformer = getattr(diffusers, f"{name}Transformer2DModel")(**config).eval()
+    shared = names(network)
+    theirs, weights = model.model.diffusion_model.state_dict(), {}
+    for key in transformer.state_dict():
+        told = shared[key]
+        where, part, *change = (told, None) if isinstance(told, str) else (*told, None)[:3]
+        value = theirs[where] if part is None else theirs[where].narrow(*part)
+        weights[key] = change[0](value) if change and change[0] else value
+    transformer.load_state_dict(weights)
+    kind = {"SD3": "StableDiffusion3Pipeline"}.get(name, f"{name}Pipeline")
+    parts = {"transformer": transformer, "vae": None, "scheduler": None}
+    parts |= dict.fromkeys(("text_encoder", "tokenizer"))
+    for number in {"SD3": (2, 3), "Flux": (2,)}.get(name, ()):
+        parts |= dict.fromkeys((f"text_encoder_{number}", f"tokenizer_{number}"))
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
+    return getattr(diffusers, kind)(**{**parts, "scheduler": scheduler})
 
 
 if __name__ == "__main__":

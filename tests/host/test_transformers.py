@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from server import Graph, running
+from graphs import iou, known, segment_graph
+from server import Graph, GraphError, running
 
 FAMILIES = (
     "sd3", "sd3.5-medium", "flux", "chroma", "flux2", "klein", "qwen-image", "z-image", "lumina2",
@@ -12,7 +13,11 @@ FAMILIES = (
 )  # fmt: skip
 NEWER = {"flux2", "klein", "z-image", "krea2", "anima"}
 """Not in ComfyUI 0.3.64."""
-TEXT = "the red circle\nthe circle left of the square\n" + "a red circle " * 12 + "and a cat"
+TEXT = (
+    "the red circle\nthe circle left of the square\nthe cat on the "
+    + "very large red " * 12
+    + "circle"
+)
 ATTENTION = {"timestep": -1, "resolution": 128, "seed": 0, "sharpen": 0.0, "words": "content"}
 
 
@@ -48,3 +53,42 @@ def test_the_words_maps_are_those_of_plain_full_attention(tiny_server, family):
     assert found["unchanged"]
     ended, whole = found["calls"]
     assert 0 < ended < whole
+
+
+@pytest.mark.parametrize("family", ["sd3.5-medium", "flux", "z-image"])
+def test_diffusers_gives_the_same_maps_of_the_same_weights(ask, comfy_root, family):
+    if family in NEWER and "0.3" in (comfy_root / "comfyui_version.py").read_text():
+        pytest.skip(f"this ComfyUI does not have {family}")
+    found = ask("same", family, script="inside_transformers.py")
+    assert max(found.values()) < 1e-3, found
+
+
+def test_the_demo_transformer_chooses_the_right_object_by_attention_alone(ask):
+    found = ask("chooses", "15", script="inside_transformers.py")
+    assert found["count"] > 15 and found["share"] >= 0.9
+
+
+def test_the_same_map_comes_from_both_hosts(ask):
+    found = ask("demo", script="inside_transformers.py")
+    assert max(found["readings"].values()) < 1e-3, found
+    assert found["traces"]
+
+
+def test_an_expression_without_a_place_in_the_text_says_so(tiny_server):
+    graph = Graph()
+    pixels = np.zeros((96, 200, 3), np.uint8)
+    image = graph.add("LoadImage", image=tiny_server.put_image("black.png", pixels))
+    tiny = graph.add("TinyCheckpoint", family="flux")
+    models = {"model": tiny[0], "clip": tiny[1], "vae": tiny[2], "image": image[0]}
+    graph.add("PreviewImage", images=graph.add(
+        "RefDiffAttention", **models, expressions="\u7ea2\u8272\u7684\u676f\u5b50", **ATTENTION
+    )[2])  # fmt: skip
+    with pytest.raises(GraphError, match="can be read as words"):
+        tiny_server.run(graph.nodes)
+
+
+def test_the_demo_transformer_paints_and_segments_in_a_graph(server):
+    (asked,) = known(server, 1)
+    graph, demo, _, _, shown = segment_graph(asked.name, asked.text)
+    demo.set(denoiser="transformer")
+    assert iou(server.mask(server.run(graph.nodes), shown.name), asked.mask) > 0.7

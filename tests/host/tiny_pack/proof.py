@@ -14,6 +14,10 @@ def ours(name):
     return next(module for key, module in sys.modules.items() if key.endswith(ends))
 
 
+REFERENCES = ("flux", "flux2", "klein", "qwen-image", "omnigen2")
+"""Families that are shown clean pictures to edit."""
+
+
 class Plain:
     """An override that notes every call and changes nothing."""
 
@@ -72,6 +76,13 @@ def prove(family, checkpoint, image, attention):
             float((got.word_maps - wanted[reading]).abs().max())
             for wanted, got in zip(plain, maps, strict=True)
         )
+    if family in REFERENCES:
+        clean = settings(resolution=128, reading="all", reference=True)
+        maps = read(checkpoint, image, lines, clean, 0).maps[0]
+        found["maps"]["reference"] = max(
+            float((got.word_maps - _clean_map(family, checkpoint, image, line)).abs().max())
+            for line, got in zip(lines, maps, strict=True)
+        )
     together = read(checkpoint, image, lines, seen, 0).maps[0]
     alone = [read(checkpoint, image, [line], seen, 0).maps[0][0] for line in lines]
     found["alone"] = _apart(together, alone)
@@ -80,6 +91,11 @@ def prove(family, checkpoint, image, attention):
     found["unchanged"] = torch.equal(before, _output(model, clip, vae, image))
     found["calls"] = _calls(checkpoint, image, lines[:1], seen)
     return found
+
+
+def _clean_map(family, checkpoint, image, line):
+    """As `plain_maps` among all tokens, of a clean picture shown beside nothing but noise."""
+    return plain_maps(family, checkpoint, image, line, ["all"], reference=True)["all"]
 
 
 def _apart(maps, others):
@@ -104,20 +120,20 @@ def _output(model, clip, vae, image):
     return _pass(model, clip, vae, image, "a blue square")
 
 
-def _pass(model, clip, vae, image, text, override=None, size_hw=(64, 192), timestep=250):
+def _pass(
+    model, clip, vae, image, text, override=None, size_hw=(64, 192), timestep=250, reference=False
+):
     """One call of the model, as any sampler makes it; gives its answer."""
     clone = model.clone()
     if override is not None:
         clone.model_options["transformer_options"]["optimized_attention_override"] = override
     found = clip.encode_from_tokens(clip.tokenize(text), return_pooled=True, return_dict=True)
+    resize = ours("pictures.images").resize_picture
+    latents = vae.encode(resize(image[0], size_hw).movedim(1, -1))
+    if reference:
+        found["reference_latents"] = [latents]
     guider = comfy.samplers.CFGGuider(clone)
     guider.inner_set_conds({"positive": [[found.pop("cond"), found]]})
-    pixels = (
-        image
-        if size_hw is None
-        else ours("pictures.images").resize_picture(image[0], size_hw).movedim(1, -1)
-    )
-    latents = vae.encode(pixels[:, : pixels.shape[1] // 64 * 64, : pixels.shape[2] // 64 * 64])
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
     answers = []
 
@@ -127,9 +143,8 @@ def _pass(model, clip, vae, image, text, override=None, size_hw=(64, 192), times
 
     sigma = ours("nodes._pass").noise_level(clone.get_model_object("model_sampling"), timestep)
     sampler = comfy.samplers.KSAMPLER(once)
-    guider.sample(
-        noise, latents, sampler, torch.stack([sigma, torch.zeros(())]), disable_pbar=True, seed=0
-    )
+    sigmas = torch.stack([sigma, torch.zeros(())])
+    guider.sample(noise, latents, sampler, sigmas, disable_pbar=True, seed=0)
     return answers[0]
 
 
@@ -168,7 +183,7 @@ def _end(key, ids):
     return end + (key == "l" and end < len(ids))
 
 
-def plain_maps(family, checkpoint, image, line, readings):
+def plain_maps(family, checkpoint, image, line, readings, reference=False):
     """The words' maps (G, h, w) of every reading, from whole softmaxes in double precision."""
     model, clip, vae = checkpoint
     module = ours("nodes._transformers")
@@ -177,10 +192,14 @@ def plain_maps(family, checkpoint, image, line, readings):
     size_hw = module.working_size(image.shape[1:3], data, settings)
     grid_hw = (size_hw[0] // data.cell, size_hw[1] // data.cell)
     plain, places = Plain(), grid_hw[0] * grid_hw[1]
-    _pass(model, clip, vae, image, line.text, plain, size_hw, data.timestep)
+    timestep = 1000 if reference else data.timestep
+    _pass(model, clip, vae, image, line.text, plain, size_hw, timestep, reference)
     blocks = list(getattr(model.get_model_object("diffusion_model"), data.stack))
     flipped = getattr(blocks[0], "flipped_img_txt", False)
     lengths = places_of(family, *_lengths(family, clip, line.text), places, flipped)
+    if reference:  # as many places again; OmniGen2 has them before the picture
+        total, first = lengths[0] + places, lengths[2] + places * (family != "omnigen2")
+        lengths = total, total, first, lengths[3]
     calls = [call for call in plain.calls if (call[0].shape[2], call[1].shape[2]) == lengths[:2]]
     depth = len(blocks)
     chosen = sorted({min(depth - 1, block * depth // data.of) for block in data.blocks})

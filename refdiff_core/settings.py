@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 from .errors import ModelError
 
@@ -242,13 +246,65 @@ PRESETS = {"default": DEFAULT, "paper": PAPER, "official": OFFICIAL}
 
 
 def find_preset(settings: str | Preset) -> Preset:
-    """The preset of that name, or the one that is given.
+    """The preset of that name or in that file, or the one that is given.
 
     Raises:
-        ModelError: there is none of that name.
+        ModelError: there is none of that name, or the file holds none.
     """
     if isinstance(settings, Preset):
         return settings
-    if settings not in PRESETS:
-        raise ModelError(f"There are no settings '{settings}'; use one of {', '.join(PRESETS)}.")
-    return PRESETS[settings]
+    if settings in PRESETS:
+        return PRESETS[settings]
+    if Path(settings).suffix == ".json":
+        return read_preset(Path(settings))
+    raise ModelError(
+        f"There are no settings '{settings}'; use one of {', '.join(PRESETS)}, or a preset file "
+        "that ends in .json."
+    )
+
+
+def read_preset(path: Path) -> Preset:
+    """Settings from a file: what it names in place of those that it is based on.
+
+    It holds JSON such as {"base": "default", "attention": {"timestep": 200}, "fusion":
+    {"min_present": 0.3, "calibration": {"steep": 5.0}}}; what else is in it ("figures",
+    "models") is for its reader.
+
+    Raises:
+        ModelError: it cannot be read, or names what there is not.
+    """
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        base = PRESETS[told.get("base", "default")]
+        parts = {part: told[part] for part in _PARTS if part in told}
+        return _changed(base, parts)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"'{path}' holds no settings ({type(error).__name__}: {error}). Write JSON such as "
+            '{"base": "default", "fusion": {"min_present": 0.3}}.'
+        ) from error
+
+
+_PARTS = ("attention", "sam", "clip", "fusion")
+
+Value = TypeVar("Value")
+
+
+def _changed(value: Value, told: Mapping[str, Any]) -> Value:
+    """A frozen value with other fields, in its parts too; each of the type that it had."""
+    new: dict[str, Any] = {}
+    for name, given in told.items():
+        old = getattr(value, name)
+        if is_dataclass(old):
+            new[name] = _changed(old, given)
+        elif isinstance(old, tuple):
+            new[name] = tuple(float(each) for each in given)
+            if len(new[name]) != len(old):
+                raise ValueError(f"{name} takes {len(old)} numbers, not {len(new[name])}")
+        elif old is None or isinstance(given, type(old)):
+            new[name] = given
+        elif isinstance(old, float) and type(given) is int:
+            new[name] = float(given)
+        else:
+            raise TypeError(f"{name} is {given!r}, expected {type(old).__name__}")
+    return replace(value, **new)  # type: ignore[type-var]

@@ -228,8 +228,8 @@ def _config(file: Path, without: dict[str, Any] | None = None) -> dict[str, Any]
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"'{file}' cannot be read as a configuration ({str(error)[:200]}). Name the folder of a "
-            "model as diffusers writes it, or one file of weights."
+            f"'{file}' cannot be read as a configuration ({str(error)[:200]}). "
+            "Name the folder of a model as diffusers writes it, or one file of weights."
         ) from error
     if not isinstance(found, dict):
         raise ModelError(f"'{file}' is no configuration. Get the folder again.")

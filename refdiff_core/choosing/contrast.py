@@ -134,15 +134,14 @@ def _other_kinds(
     words, root = phrase.words, phrase.words.root
     if root is None or root.text in GENERIC:
         return
-    for kind in kinds:
+    # the others' nouns alone: with an attribute that it shares, another thing looks more like it
+    named = [each.root.text for each in others if each.root and each.root.text not in GENERIC]
+    for kind in dict.fromkeys((*kinds, *named)):
         if kind != root.text:
             yield swap(words, root, kind)
     yield Expression("background")
     if [word for word in words.attributes if word.text not in SIZES]:
         yield noun_phrase([root], root)
-    beside = GENERIC | {root.text}
-    named = {each.text: each for each in others if each.root and each.root.text not in beside}
-    yield from named.values()
 
 
 def _other_colors(words: Expression) -> Iterator[Expression]:

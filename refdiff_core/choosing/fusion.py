@@ -152,11 +152,10 @@ def _rest(
     without = [*covered, *(each.proposals.select(each.winners) for each in left_out)]
     scores = replace(result.scores, total=torch.full((len(proposals),), -torch.inf))
     # everything but the dog is all of a picture without a dog, which should be said
-    notes = [
-        f"{each.missing[:1].upper()}{each.missing[1:]}: nothing is left out for it."
-        for each in result.excluded
-        if each.missing
+    named = [
+        " ".join(w.text for w in e.expression.target_words) for e in result.excluded if e.missing
     ]
+    notes = [f"'{name}' was not found: nothing is left out for it." for name in named]
     said = replace(result.expression, notes=(*result.expression.notes, *notes))
     chosen = replace(result, expression=said, scores=scores, ranking=winners, winners=winners)
     return _draw(chosen, settings, without, whole=region != "foreground")

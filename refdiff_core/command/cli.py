@@ -60,10 +60,11 @@ _MODEL_OPTIONS = (
     ),
     click.option(
         "--settings",
-        type=click.Choice(list(PRESETS)),
+        metavar=f"[{'|'.join(PRESETS)}|FILE]",
         default="default",
         show_default=True,
-        help="The best that was measured, the paper's method, or its published code's.",
+        help="The best that was measured, the paper's method, its published code's; or a preset "
+        "file that ends in .json.",
     ),
     click.option(
         "--min-present",

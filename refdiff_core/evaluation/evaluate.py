@@ -71,7 +71,13 @@ class Evaluation:
             return self.out
         choice = self.choice
         oracle = "oracle" if self.oracle else None
-        parts = self.dataset, self.split or "val", choice.variant, choice.settings, oracle
+        parts = (
+            self.dataset,
+            self.split or "val",
+            choice.variant,
+            Path(choice.settings).stem,
+            oracle,
+        )
         return DEFAULT_OUT / "-".join(filter(None, parts))
 
 

@@ -16,7 +16,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from .vocabulary import ADJECTIVES, BODY_PARTS, GARMENTS, NOUNS, PERSONS, THINGS
+from .vocabulary import (
+    ADJECTIVES,
+    BODY_PARTS,
+    GARMENTS,
+    NO_ADVERBS,
+    NOUNS,
+    NOUNS_IN_ED,
+    NOUNS_IN_ING,
+    PERSONS,
+    THINGS,
+    VERBS,
+)
 
 
 def _list(words: str) -> frozenset[str]:
@@ -120,12 +131,6 @@ KNOWN_NOUNS = PERSONS | GARMENTS | BODY_PARTS | THINGS | NOUNS
 ANYBODY = _list("person man woman guy girl boy kid lady dude child gal gentleman")
 """Persons in no compound: "man bike" is a man with a bike, but "baby bear" is a bear."""
 
-CONTAINERS = _list(
-    "bowl cup glass slice piece bottle plate vase box bag mug jar can carton pot basket tray "
-    "bucket loaf bunch bouquet pile stack row crowd flock herd picture photo painting statue"
-)
-"""Nouns that "of" says the contents of: of "the glass of the wine" no wine owns a glass."""
-
 OWN = ("in", "with", "wearing", "holding")
 """Relations to what somebody wears or has."""
 
@@ -135,16 +140,6 @@ DIRECTED = _list(
 )
 """Verbs after which a bare side is a direction ("facing left"), not a position."""
 
-NOUNS_IN_ING = _list(
-    "thing ring string king wing ceiling building painting railing awning icing pudding "
-    "dressing wedding morning evening clothing spring earring swing sling stuffing frosting "
-    "filling something anything bling sibling duckling topping landing living dining parking "
-    "crossing lightning being"
-)
-_NO_ADVERBS = _list("family butterfly assembly monopoly dragonfly firefly belly jelly dolly")
-NOUNS_IN_ED = _list(
-    "seaweed bread breed steed moped bobsled forest chest guest priest harvest radish"
-)
 
 _FRAMES = ("picture", "image", "photo", "scene", "frame", "screen")
 _O_CLOCK = ("o'clock", "o clock", "oclock")
@@ -247,14 +242,6 @@ COMMANDS = _list(
 )
 """Verbs that ask for something at the beginning of a line, and are nouns elsewhere."""
 
-VERBS = _list(
-    "sits stands eats rides walks runs plays look looks lays lies sleeps drinks throws catches "
-    "swings jumps faces talks smiles uses sit stand ride walk eat sleep made held worn shown seen "
-    "throw catch kick bitten fallen led driven written drawn says read worn hung torn "
-    "taken lay goes go pulls pushes ridden eaten leans hits reads hangs hung"
-)
-"""Verb forms other than those in -ing."""
-
 RIDES = _list("riding rides driving straddling")
 """Verbs whose object is what the thing is on."""
 
@@ -330,7 +317,7 @@ def look_up(word: str) -> tuple[str, str]:
         return "#", word.lstrip("#")
     if is_verb_form(word):
         return "v", word
-    if word.endswith("ly") and len(word) > 4 and word not in KNOWN_NOUNS | _NO_ADVERBS:
+    if word.endswith("ly") and len(word) > 4 and word not in KNOWN_NOUNS | NO_ADVERBS:
         return "y", word
     return ("a" if is_adjective_form(word) else "n"), word
 

@@ -9,9 +9,9 @@ import re
 from dataclasses import replace
 
 from ...words import Relation
-from .lexicon import CONTAINERS, OWN, RIDES, look_up
+from .lexicon import OWN, RIDES, look_up
 from .line import Line
-from .vocabulary import BODY_PARTS, GARMENTS, PERSONS
+from .vocabulary import BODY_PARTS, CONTAINERS, GARMENTS, PERSONS
 
 _PHRASE = re.compile(r"[dx]*(?P<mods>(?:[asoe#vdy]|(?<=a)c(?=a))*)(?P<head>n+|k)?")
 _COLOURS = re.compile(r"[dx]*(?P<colours>[a#]*a(?:[c,]?a+)*)(?P<side>s)?")

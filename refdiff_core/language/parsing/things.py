@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from .lexicon import ANYBODY, COMMANDS, KNOWN_NOUNS, VERBS, look_up
+from .lexicon import ANYBODY, COMMANDS, KNOWN_NOUNS, look_up
 from .line import Line
 from .relations import read_owner
 from .spelling import meant_by
-from .vocabulary import ADJECTIVES, BODY_PARTS, GARMENTS, PERSONS
+from .vocabulary import ADJECTIVES, BODY_PARTS, GARMENTS, PERSONS, VERBS
 
 _POSSESSIVE = ("'s", "\u2019s")
 

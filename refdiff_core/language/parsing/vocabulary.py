@@ -240,3 +240,30 @@ SINGULARS = frozenset(
     "is was has its his this yes plus less across always perhaps sometimes us bangs "
     "outdoors indoors downstairs upstairs overseas underpants stuffs thanks sheers".split()
 )
+
+NOUNS_IN_ING = frozenset(
+    "thing ring string king wing ceiling building painting railing awning icing pudding "
+    "dressing wedding morning evening clothing spring earring swing sling stuffing frosting "
+    "filling something anything bling sibling duckling topping landing living dining parking "
+    "crossing lightning being".split()
+)
+NO_ADVERBS = frozenset(
+    "family butterfly assembly monopoly dragonfly firefly belly jelly dolly".split()
+)
+NOUNS_IN_ED = frozenset(
+    "seaweed bread breed steed moped bobsled forest chest guest priest harvest radish".split()
+)
+
+CONTAINERS = frozenset(
+    "bowl cup glass slice piece bottle plate vase box bag mug jar can carton pot basket tray "
+    "bucket loaf bunch bouquet pile stack row crowd flock herd picture photo painting statue".split()
+)
+"""Nouns that "of" says the contents of: of "the glass of the wine" no wine owns a glass."""
+
+VERBS = frozenset(
+    "sits stands eats rides walks runs plays look looks lays lies sleeps drinks throws catches "
+    "swings jumps faces talks smiles uses sit stand ride walk eat sleep made held worn shown seen "
+    "throw catch kick bitten fallen led driven written drawn says read worn hung torn "
+    "taken lay goes go pulls pushes ridden eaten leans hits reads hangs hung".split()
+)
+"""Verb forms other than those in -ing."""

@@ -1,5 +1,6 @@
 """Attention from a checkpoint through diffusers, on the bundled model."""
 
+import copy
 import shutil
 import weakref
 
@@ -309,7 +310,8 @@ def test_each_family_has_a_timestep_that_settings_override():
 
 def test_a_diffusers_folder_gives_the_same_map_as_the_single_file(source, image, tmp_path):
     for name, part in (("unet", source.model.unet), ("vae", source.model.vae)):
-        part.save_pretrained(tmp_path / name)
+        plain = copy.deepcopy(part).to(memory_format=torch.contiguous_format)
+        plain.save_pretrained(tmp_path / name)
     source.model.text_encoders[0].save_pretrained(tmp_path / "text_encoder")
     folder = DiffusersAttention.load(tmp_path)
     expressions = [parse("the red circle")]
@@ -384,6 +386,8 @@ def test_missing_truncated_and_foreign_files_are_told(tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_gives_nearly_the_same_map(dtype, source, image):
+    if dtype == torch.float16 and torch.__version__ < "2.2":
+        pytest.skip("torch before 2.2 has no float16 on processors")
     half = DiffusersAttention.load(DENOISER_FILE, dtype=dtype)
     expressions = [parse("the red circle"), parse("the star")]
     for exact, rough in zip(

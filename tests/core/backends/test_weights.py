@@ -98,7 +98,11 @@ def test_the_content_tells_what_a_file_is(tmp_path, name):
 def test_every_type_of_number_is_read(tmp_path):
     kinds = (torch.float64, torch.bfloat16, torch.int8, torch.bool, torch.float8_e4m3fn)
     state = {str(kind): torch.ones(3, 2).to(kind) for kind in kinds}
-    torch.save(state, tmp_path / "a.pt")
+    try:
+        torch.save(state, tmp_path / "a.pt")
+    except KeyError:  # torch 2.1 cannot write eight bits
+        del state["torch.float8_e4m3fn"]
+        torch.save(state, tmp_path / "a.pt")
     found = read_state_dict(tmp_path / "a.pt")
     assert all(found[name].dtype == each.dtype for name, each in state.items())
     assert all(torch.equal(found[key].float(), value.float()) for key, value in state.items())
@@ -204,6 +208,8 @@ def test_a_checkpoint_that_reads_a_depth_map_is_told(tmp_path):
 
 def test_a_folder_of_another_variant_is_read(tmp_path):
     model = load_stable_diffusion(DENOISER_FILE)
+    for part in (model.unet, model.vae):  # safetensors of old writes nothing else
+        part.to(memory_format=torch.contiguous_format)
     for variant, name in (("fp16", "half"), (None, "plain")):
         folder = tmp_path / name
         model.unet.save_pretrained(folder / "unet", variant=variant, max_shard_size="2MB")

@@ -44,9 +44,9 @@ def test_a_colour_is_told_from_all_others():
     assert len(texts) == 10 and "the red cup" in texts and "the gray cup" not in texts
 
 
-def test_the_other_things_that_the_lines_name_are_rivals_but_for_those_of_the_same_noun():
-    assert "plate" in rivals("the cup left of the plate")
-    assert "cup" in rivals("the cup left of the plate", phrase=1)
+def test_the_nouns_of_other_things_are_rivals_in_ones_own_words_but_for_the_same_noun():
+    assert "red plate" in rivals("the red cup left of the blue plate")
+    assert "spoon" in rivals("the spoon left of the fork", phrase=1)
     assert "blue cup" not in rivals("the cup left of the blue cup")
     assert "the spoon" in rivals("the cup", "the spoon")
 

@@ -13,8 +13,8 @@ from refdiff_core import Models
 from refdiff_core.command.cli import run
 from refdiff_core.testing import FakeAttention, FakeScorer
 
-KEYS = "image expression mask found box_xywh area score scores candidates objects".split()
-KEYS += ["variant", "seconds"]
+KEYS = "image expression mask found present missing box_xywh area score scores".split()
+KEYS += ["candidates", "objects", "variant", "seconds"]
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +88,7 @@ def test_json_has_one_record_per_picture_and_expression(fakes, scene, capsys, sq
         assert torch.equal(read_mask(record["mask"]), truth)
         assert record["area"] == int(truth.sum())
         assert record["variant"] == "g" and list(record["scores"]) == ["generative", "match"]
-        assert record["score"] == pytest.approx(record["scores"]["generative"])
+        assert record["score"] == pytest.approx(record["scores"]["match"])
         assert record["candidates"] >= 1 and record["seconds"] >= 0
     assert found[0]["box_xywh"] == [8, 12, 20, 20]
 
@@ -106,7 +106,7 @@ def test_plain_output_names_the_mask(fakes, scene, capsys):
     assert segment(scene, "--expression", "the red square") == 0
     assert "refdiff-out/scene.the-red-square.mask.png" in capsys.readouterr().out
     assert segment(scene, "--expression", "the square") == 0
-    assert "nothing found" in capsys.readouterr().out
+    assert "not found: nothing looks like 'the square' (.00)" in capsys.readouterr().out
 
 
 def test_several_lines_are_several_expressions(fakes, scene, capsys):

@@ -82,7 +82,9 @@ def test_lines_asked_together_give_what_each_gives_alone(server, cases):
     for picture in (0, 1):
         for number in (0, 1):
             alone = server.mask(run, shown[1 + number].name, picture)
-            assert iou(server.mask(run, shown[0].name, 2 * picture + number), alone) > 0.98
+            together = server.mask(run, shown[0].name, 2 * picture + number)
+            # of what is not in a picture both are empty
+            assert iou(together, alone) > 0.98 or not (together.any() or alone.any())
 
 
 def white(server, size_hw):

@@ -34,8 +34,9 @@ def test_the_demo_takes_the_thing_away_and_leaves_all_else_as_it_was(server):
         for found, each in zip(scene.masks, scene.objects, strict=True)
         if each.name == "yellow square"
     ]
-    (square,) = [each for each in squares if (mask[each] > 0.9).all()]  # the words fit both
-    assert np.array_equal(picture[mask == 0], scene.image[mask == 0])
+    (square,) = [each for each in squares if (mask[each] > 0.5).mean() > 0.95]  # they fit both
+    changed = np.abs(picture.astype(int) - scene.image.astype(int)).max(-1)
+    assert changed[mask == 0].max() <= 1  # where the soft edge is less than a 255th
     wall = scene.image[~scene.masks.any(0)].mean(0)
     # what is left there looks like the wall, and nothing like the square
     assert np.abs(picture[square].mean(0) - wall).max() < 20

@@ -256,7 +256,8 @@ NOUNS_IN_ED = frozenset(
 
 CONTAINERS = frozenset(
     "bowl cup glass slice piece bottle plate vase box bag mug jar can carton pot basket tray "
-    "bucket loaf bunch bouquet pile stack row crowd flock herd picture photo painting statue".split()
+    "bucket loaf bunch bouquet pile stack row crowd flock herd picture photo painting "
+    "statue".split()
 )
 """Nouns that "of" says the contents of: of "the glass of the wine" no wine owns a glass."""
 

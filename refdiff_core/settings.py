@@ -114,8 +114,10 @@ class Calibration:
     """How scores become log-odds; see `refdiff_core.choosing.scoring.weigh`.
 
     Log-likelihoods are cosines times the model's own scale: at CLIP's 100, one is a hundredth.
-    All were fitted on the test bed's tuning scenes (docs/fusion.md: seeds from
-    1,100,000 on, noise of .005 to .03, and the demo's own CLIP), none of which it reports on.
+    `match` and `present` are logistic fits, the first three the best of a grid, over 100 tuning
+    scenes (seeds from 1,100,000 on) with CLIP's error simulated at .01 to .03 (.005 to .05 for the
+    grid) and the demo's own CLIP; `border`, `plain` and `alone` were chosen among two to four
+    values on 40 of them. docs/fusion.md reports on other scenes.
 
     shared: by how much CLIP's error is larger than its views' disagreement tells, because they err
         together; in variances.

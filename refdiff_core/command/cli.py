@@ -46,7 +46,6 @@ _MODEL_OPTIONS = (
     click.option(
         "--demo",
         type=click.Choice(["unet", "transformer"]),
-        default="",
         help="Use the bundled models, which know coloured shapes; by itself with the U-Net.",
     ),
     click.option("--checkpoint", help="A file, a diffusers folder, or a name."),
@@ -91,6 +90,7 @@ def model_options(command: Callable[..., int]) -> Callable[..., int]:
         from ..models.choice import ModelChoice
 
         named = {field.name: given.pop(field.name) for field in fields(ModelChoice)}
+        named["demo"] = named["demo"] or ""
         return command(choice=ModelChoice(**named), **given)
 
     for option in reversed(_MODEL_OPTIONS):

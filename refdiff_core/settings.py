@@ -279,7 +279,7 @@ def read_preset(path: Path) -> Preset:
         told = json.loads(path.read_text(encoding="utf-8"))
         base = PRESETS[told.get("base", "default")]
         parts = {part: told[part] for part in _PARTS if part in told}
-        return _changed(base, parts)
+        return changed(base, parts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"'{path}' holds no settings ({type(error).__name__}: {error}). Write JSON such as "
@@ -292,13 +292,21 @@ _PARTS = ("attention", "sam", "clip", "fusion")
 Value = TypeVar("Value")
 
 
-def _changed(value: Value, told: Mapping[str, Any]) -> Value:
-    """A frozen value with other fields, in its parts too; each of the type that it had."""
+def changed(value: Value, told: Mapping[str, Any]) -> Value:
+    """A frozen value with other fields, in its parts too; each of the type that it had.
+
+    Args:
+        value: such as a `Preset`.
+        told: new values by field, as a preset file has them.
+
+    Raises:
+        AttributeError, TypeError, ValueError: there is no such field, or it takes another value.
+    """
     new: dict[str, Any] = {}
     for name, given in told.items():
         old = getattr(value, name)
         if is_dataclass(old):
-            new[name] = _changed(old, given)
+            new[name] = changed(old, given)
         elif isinstance(old, tuple):
             new[name] = tuple(float(each) for each in given)
             if len(new[name]) != len(old):

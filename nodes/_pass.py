@@ -84,8 +84,8 @@ def call_once(
     """A sampler that calls the model at the first sigma and leaves the latents as they are."""
     try:
         model(x, sigmas[0].expand(len(x)), **(extra_args or {}))
-    except PassComplete:  # here rather than further out, so that the host tidies up as always
-        pass
+    except PassComplete as done:  # here, not further out, so that the host tidies up as always
+        done.release()
     return x
 
 

@@ -128,8 +128,11 @@ class Calibration:
         that border on, and with the contrast; and what they are where both are 0.
     plain: the same where words name no kind of thing, so that there is nothing to contrast.
     alone: the same where only attention looked.
-    present: of the chance that it is there at all: how its log-odds go with the best contrast, and
-        what they are where that is 0.
+    present: of the chance that it is there at all: how its log-odds go with the best candidate's
+        contrast, and what they are where that is 0.
+    seen: how they go with that candidate's generative score, and the score that says nothing. Of
+        50 tuning scenes with SAM's masks: of what is not there, .90 is missing where .97 of what
+        is there is kept, by the contrast alone .62.
     """
 
     shared: float = 1.5
@@ -140,6 +143,7 @@ class Calibration:
     plain: tuple[float, float] = (0.15, 2.5)
     alone: tuple[float, float] = (2.0, 3.0)
     present: tuple[float, float] = (0.54, -0.49)
+    seen: tuple[float, float] = (4.3, 0.2)
 
 
 @dataclass(frozen=True)

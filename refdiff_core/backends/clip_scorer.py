@@ -9,6 +9,7 @@ Two views of a region, as in the paper's discriminative part (METHOD.md 1a, 1b):
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -64,8 +65,12 @@ class ClipScorer:
         self.settings = settings
         self.progress = progress
         self.kinds = clip.kinds
-        self.scale = float(clip.model.logit_scale.detach().exp())
         self.cache = PictureCache(32 * 2**20)  # a region takes 4 KiB, a text 2
+
+    @cached_property
+    def scale(self) -> float:
+        """What cosines are multiplied by before a softmax; 100 for real models."""
+        return float(self.clip.model.logit_scale.detach().exp())
 
     @torch.inference_mode()
     def score(

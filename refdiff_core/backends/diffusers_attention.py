@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -301,8 +300,7 @@ def capturing(unet: nn.Module, capture: Capture) -> Iterator[None]:
         try:
             yield
         except PassComplete as done:
-            # its frames hold the pass's activations, for as long as anything holds the exception
-            traceback.clear_frames(done.__traceback__)
+            done.release()
 
 
 _locks: WeakKeyDictionary[nn.Module, RLock] = WeakKeyDictionary()
@@ -333,13 +331,13 @@ def _watch(name: str, transformer: nn.Module, capture: Capture, hooks: ExitStack
 
     def key(layer: str, heads: int) -> Callable[..., None]:
         def record(_module: nn.Module, _args: Any, output: Tensor) -> None:
-            capture.record(layer, seen["query"], output, heads=heads, grid_hw=seen["grid"])
+            capture.record(layer, seen.pop("query"), output, heads=heads, grid_hw=seen["grid"])
 
         return record
 
     def own_key(layer: str) -> Callable[..., None]:
         def record(_module: nn.Module, _args: Any, output: Tensor) -> None:
-            capture.record_self(layer, seen["query"], output)
+            capture.record_self(layer, seen.pop("query"), output)
 
         return record
 

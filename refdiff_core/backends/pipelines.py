@@ -176,8 +176,8 @@ def _stopped(transformer: nn.Module) -> Iterator[list[int]]:
     handle = transformer.register_forward_pre_hook(stop, with_kwargs=True)
     try:
         yield lengths
-    except PassComplete:
-        pass
+    except PassComplete as done:
+        done.release()
     finally:
         handle.remove()
 

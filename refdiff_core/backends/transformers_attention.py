@@ -177,8 +177,8 @@ def watching(reader: JointReader) -> Iterator[None]:
     try:
         with _Watch(reader):
             yield
-    except PassComplete:
-        pass
+    except PassComplete as done:
+        done.release()
 
 
 class _Watch(TorchFunctionMode):

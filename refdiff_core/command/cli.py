@@ -260,7 +260,8 @@ _KNOWN_MODELS = """\
 Variants: g attention alone; gs with Segment Anything; ds Segment Anything and CLIP; gsd all three.
 Models:
   --demo        bundled tiny models of all three kinds; they know coloured shapes and no more
-  --checkpoint  Stable Diffusion 1.x, 2.x and XL: one original-layout file, or a diffusers folder
+  --checkpoint  Stable Diffusion 1.x, 2.x and XL: one original-layout file, or a diffusers folder;
+                SD 3.x, Flux.1, Z-Image, Chroma, Qwen-Image, Lumina 2: a diffusers folder
   --taesd       a tiny autoencoder (TAESD) of the checkpoint's family, to encode pictures faster
   --sam         Segment Anything vit_b, vit_l, vit_h
   --clip        CLIP with a vision transformer, as open_clip names it: ViT-B-16:FILE, or a folder

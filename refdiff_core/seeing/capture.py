@@ -8,6 +8,7 @@ computed. Patching the host, and undoing it, is the adapter's work.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection
 
 from torch import Tensor
@@ -17,6 +18,15 @@ from .attention import merge_layers, spread, word_attention
 
 class PassComplete(Exception):  # noqa: N818 - a signal, not an error
     """Every layer asked for has been recorded; the forward pass may end here."""
+
+    def release(self) -> None:
+        """Let go of the pass's activations.
+
+        The frames of its traceback hold them for as long as anything holds the exception, on
+        Python 3.12 for longer than its handler runs.
+        """
+        traceback.clear_frames(self.__traceback__)
+        self.__traceback__ = None
 
 
 class Capture:

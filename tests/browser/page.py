@@ -22,7 +22,6 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-MODELS = {"CheckpointLoaderSimple": "checkpoints", "RefDiffLoadSAM": "sams"}
 PATIENCE = 180_000  # milliseconds
 EDGE = 120  # pixels of the page that its menus may lie over
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -96,8 +95,8 @@ def put_stand_ins(server: Server) -> None:
     names = {Path("open_clip") / "ViT-B-16.laion2b.safetensors"}
     for file in EXAMPLES.glob("*.json"):
         for node in json.loads(file.read_text())["nodes"]:
-            if folder := MODELS.get(node["type"]):
-                names.add(Path(folder) / node["widgets_values"][0])
+            for each in node["properties"].get("models", ()):
+                names.add(Path(each["directory"]) / each["name"])
     for name in names:
         path = server.base / "models" / name
         path.parent.mkdir(exist_ok=True)

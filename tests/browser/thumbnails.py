@@ -43,6 +43,22 @@ def inpaint(server: Server) -> Pair:
     return outlined(scene, at), recoloured(scene, at)
 
 
+def by_the_transformer(number: int) -> Callable[[Server], Pair]:
+    """What the demo transformer finds by words, and another colour in its place."""
+
+    def make(server: Server) -> Pair:
+        scene, prompt = drawn(number), to_prompt(server, DEMO)
+        found = node(prompt, "RefDiffSegment")
+        prompt[node(prompt, "RefDiffLoadDemo")]["inputs"] |= {
+            "scene": number, "denoiser": "transformer",
+        }  # fmt: skip
+        prompt[found]["inputs"] |= {"expressions": f"the {scene.objects[0].name}"}
+        shown = {"class_type": "PreviewImage", "inputs": {"images": [found, 5]}}
+        return server.picture(server.run({**prompt, "shown": shown}), "shown"), recoloured(scene, 0)
+
+    return make
+
+
 def stitch(server: Server) -> Pair:
     """The same with the crop around it."""
     scene, at = drawn(8), 0
@@ -87,6 +103,9 @@ PAIRS: dict[str, Callable[[Server], Pair]] = {
     DEMO: demo,
     SEVERAL: several,
     "Inpaint by words - SD 1.5": inpaint,
+    "Inpaint by words - Flux.1 Fill": by_the_transformer(329),
+    "Inpaint by words - Z-Image": by_the_transformer(352),
+    "Edit by words - Qwen-Image-Edit": by_the_transformer(339),
     "Crop, inpaint, stitch - SDXL": stitch,
     SAM3: which,
 }

@@ -22,29 +22,9 @@ sys.path += [str(ROOT), str(ROOT / "tests" / "host"), str(ROOT / "tests" / "brow
 
 from drawn import Drawn  # noqa: E402
 from hosts import comfy_roots  # noqa: E402
+from parts import SAM3, SD15, SDXL, keep, loaded, model, texts  # noqa: E402
 from server import running  # noqa: E402
-
-HUB = "https://huggingface.co/"
-SD15 = "sd-v1-5-inpainting.safetensors"
-SDXL = "sd_xl_base_1.0.safetensors"
-SAM = "sam_vit_b_01ec64.pth"
-SAM3 = "sam3.1_multiplex_fp16.safetensors"
-WHERE = {
-    SD15: ("checkpoints", "webui/stable-diffusion-inpainting/resolve/main/"),
-    SDXL: ("checkpoints", "stabilityai/stable-diffusion-xl-base-1.0/resolve/main/"),
-    SAM: ("sams", "ybelkada/segment-anything/resolve/main/checkpoints/"),
-    SAM3: ("checkpoints", "Comfy-Org/sam3.1/resolve/main/checkpoints/"),
-}
-HASHES = {SAM: "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"}
-
-
-def model(name: str) -> dict[str, Any]:
-    """What lets the page offer a download."""
-    folder, place = WHERE[name]
-    found = {"name": name, "url": HUB + place + name, "directory": folder}
-    if name in HASHES:
-        found |= {"hash": HASHES[name], "hash_type": "SHA256"}
-    return {"models": [found]}
+from transformers_drawn import flux, qwen_image_edit, z_image  # noqa: E402
 
 
 def demo(draw: Drawn) -> None:
@@ -146,27 +126,6 @@ def several(draw: Drawn) -> None:
              images=(cut, "on color"))  # fmt: skip
 
 
-def loaded(draw: Drawn, checkpoint: str) -> tuple[dict[str, Any], Any, Any]:
-    """A photograph, a checkpoint and SAM: parts, picture, SAM_MODEL."""
-    picture = draw.add("LoadImage", (20, 380), (340, 330), image="example.png")
-    load = draw.add(
-        "CheckpointLoaderSimple", (20, 770), (340, 100), ckpt_name=checkpoint,
-        properties=model(checkpoint),
-    )  # fmt: skip
-    sam = draw.add("RefDiffLoadSAM", (20, 930), (340, 60), file=SAM, properties=model(SAM))
-    parts = {"model": (load, "MODEL"), "clip": (load, "CLIP"), "vae": (load, "VAE")}
-    return parts, (picture, "IMAGE"), (sam, "SAM_MODEL")
-
-
-def texts(draw: Drawn, parts: Mapping[str, Any], yes: str, x: int) -> tuple[int, int]:
-    return (
-        draw.add("CLIPTextEncode", (x, 20), (320, 120), "What to paint there",
-                 clip=parts["clip"], text=yes),
-        draw.add("CLIPTextEncode", (x, 200), (320, 120), "What not to paint",
-                 clip=parts["clip"], text="blurry, text, watermark"),
-    )  # fmt: skip
-
-
 def sd15(draw: Drawn) -> None:
     draw.note(
         "## Describe, click, inpaint\n\n1. Load a picture.\n2. Say **which one**, and what to "
@@ -192,21 +151,6 @@ def sd15(draw: Drawn) -> None:
         sampler_name="dpmpp_2m", scheduler="karras", denoise=1.0,
     )  # fmt: skip
     keep(draw, (1320, 350), parts, sampled, picture, (found, "mask"), "refdiff_sd15")
-
-
-def keep(
-    draw: Drawn, at: tuple[int, int], parts: Mapping[str, Any], sampled: int, picture: Any,
-    mask: Any, prefix: str,
-) -> None:  # fmt: skip
-    x, y = at
-    decoded = draw.add("VAEDecode", at, (300, 60), samples=(sampled, "LATENT"), vae=parts["vae"])
-    kept = draw.add(
-        "ImageCompositeMasked", (x, y + 120), (300, 160), "Keep everything else", x=0, y=0,
-        destination=picture, source=(decoded, "IMAGE"), mask=mask, resize_source=True,
-    )  # fmt: skip
-    draw.add(
-        "SaveImage", (x + 360, y - 330), (460, 480), images=(kept, "IMAGE"), filename_prefix=prefix
-    )
 
 
 def sdxl(draw: Drawn) -> None:
@@ -465,6 +409,9 @@ EXAMPLES = {
     "Demo - say which one": demo,
     "Demo - several expressions": several,
     "Inpaint by words - SD 1.5": sd15,
+    "Inpaint by words - Flux.1 Fill": flux,
+    "Inpaint by words - Z-Image": z_image,
+    "Edit by words - Qwen-Image-Edit": qwen_image_edit,
     "Crop, inpaint, stitch - SDXL": sdxl,
     "Which of the masks - SAM 3": sam3,
 }

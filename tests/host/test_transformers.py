@@ -8,8 +8,9 @@ from graphs import iou, known, segment_graph
 from server import Graph, GraphError, running
 
 FAMILIES = (
-    "sd3", "sd3.5-medium", "flux", "chroma", "flux2", "klein", "qwen-image", "z-image", "lumina2",
-    "auraflow", "omnigen2", "krea2", "hunyuan-image", "hidream", "cosmos-predict2", "anima", "wan",
+    "sd3", "sd3.5-medium", "flux", "flux-fill", "chroma", "flux2", "klein", "qwen-image", "z-image",
+    "lumina2", "auraflow", "omnigen2", "krea2", "hunyuan-image", "hidream", "cosmos-predict2",
+    "anima", "wan",
 )  # fmt: skip
 NEWER = {"flux2", "klein", "z-image", "krea2", "anima"}
 """Not in ComfyUI 0.3.64."""

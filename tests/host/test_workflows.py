@@ -1,14 +1,31 @@
 """The example graphs that need no download, run to their end, and judged."""
 
+import json
+
 import numpy as np
 import pytest
 from graphs import DEMO, EXAMPLES, SAM3, SAVED, SEVERAL, iou, node, to_prompt
+from server import GraphError
 
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
+
+GRAPHS = sorted(path.stem for path in EXAMPLES.glob("*.json"))
 
 
 def scene_of(prompt):
     return sample_scene(HELD_OUT_SEED + prompt[node(prompt, "RefDiffLoadDemo")]["inputs"]["scene"])
+
+
+def nodes_of(name):
+    return json.loads((EXAMPLES / f"{name}.json").read_text())["nodes"]
+
+
+WITH_MODELS = [each for each in GRAPHS if any("models" in n["properties"] for n in nodes_of(each))]
+
+
+def skip_without_sam3(server):
+    if not server.has("SAM3_Detect"):
+        pytest.skip("this ComfyUI has no SAM 3 (0.20 and newer have)")
 
 
 def largest(scene, name):
@@ -58,8 +75,8 @@ def test_a_graph_that_was_saved_before_the_panel_runs_as_it_did(server):
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in SAVED.glob("*.json")))
 def test_every_graph_that_was_saved_before_fits_the_nodes(server, name):
-    if name == "refdiff_which_sam3_mask" and not server.has("SAM3_Detect"):
-        pytest.skip("this ComfyUI has no SAM 3 (0.20 and newer have)")
+    if name == "refdiff_which_sam3_mask":
+        skip_without_sam3(server)
     to_prompt(server, name, SAVED)
 
 
@@ -74,10 +91,39 @@ def test_the_graph_of_several_expressions_finds_each(server):
         assert iou(server.mask(run, "shown", index), largest(scene, name)) >= 0.7, name
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.json")))
+@pytest.mark.parametrize("name", GRAPHS)
 def test_every_graph_fits_the_nodes_that_there_are(server, name):
-    if name == SAM3 and not server.has("SAM3_Detect"):
-        pytest.skip("this ComfyUI has no SAM 3 (0.20 and newer have)")
-    info = server.get("/object_info")
-    for each in to_prompt(server, name).values():
+    if name == SAM3:
+        skip_without_sam3(server)
+    info, prompt = server.get("/object_info"), to_prompt(server, name)
+    for each in prompt.values():
         assert not info[each["class_type"]].get("deprecated"), each["class_type"]
+
+
+@pytest.mark.parametrize("name", WITH_MODELS)
+def test_the_host_asks_for_the_models_and_finds_nothing_else_wrong(server, name):
+    if name == SAM3:
+        skip_without_sam3(server)
+    server.put_image("example.png", sample_scene(HELD_OUT_SEED).image)
+    wanted = {
+        each["name"] for node in nodes_of(name) for each in node["properties"].get("models", [])
+    }
+    with pytest.raises(GraphError) as refused:
+        server.post("/prompt", {"prompt": to_prompt(server, name)})
+    nodes = json.loads(str(refused.value))["node_errors"].values()
+    errors = [each["details"] for node in nodes for each in node["errors"]]
+    for error in errors:
+        assert any(each in error for each in wanted), error
+    for each in wanted:
+        assert any(each in error for error in errors), each
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [({"steps": -1}, "value_smaller_than_min"), ({"seed": "all"}, "invalid_input_type")],
+)
+def test_a_graph_with_another_fault_is_seen_to_be_wrong(server, change, wrong):
+    prompt = to_prompt(server, WITH_MODELS[0])
+    prompt[node(prompt, "KSampler")]["inputs"] |= change
+    with pytest.raises(GraphError, match=wrong):
+        server.post("/prompt", {"prompt": prompt})

@@ -13,6 +13,16 @@ IDS = sorted(
     found for path in SOURCES for found in re.findall(r'node_id="(\w+)"', path.read_text())
 )
 WORKFLOWS = sorted((ROOT / "example_workflows").glob("*.json"))
+LOADERS = {
+    "CheckpointLoaderSimple": ("checkpoints", 1),
+    "RefDiffLoadSAM": ("sams", 1),
+    "UNETLoader": ("diffusion_models", 1),
+    "CLIPLoader": ("text_encoders", 1),
+    "DualCLIPLoader": ("text_encoders", 2),
+    "VAELoader": ("vae", 1),
+    "LoraLoaderModelOnly": ("loras", 1),
+}
+"""Of models that are files: the folder, and how many."""
 BLUEPRINTS = sorted((ROOT / "subgraphs").glob("*.json"))
 
 
@@ -80,8 +90,8 @@ def test_example_workflows_use_our_nodes_and_have_a_picture(path):
         assert nodes[target]["inputs"][at]["link"] == link
 
 
-def test_there_are_five_example_workflows():
-    assert len(WORKFLOWS) == 5
+def test_there_are_eight_example_workflows():
+    assert len(WORKFLOWS) == 8
 
 
 def test_python_files_can_be_read_where_the_system_has_western_letters_only():
@@ -94,12 +104,13 @@ def test_python_files_can_be_read_where_the_system_has_western_letters_only():
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_models_of_example_workflows_can_be_fetched_from_the_page(path):
     for node in json.loads(path.read_text())["nodes"]:
-        if node["type"] in ("CheckpointLoaderSimple", "RefDiffLoadSAM"):
-            (model,) = node["properties"]["models"]
-            assert model["name"] == node["widgets_values"][0]
+        models = node["properties"].get("models", [])
+        assert len(models) == LOADERS.get(node["type"], ("", 0))[1]
+        assert [each["name"] for each in models] == node["widgets_values"][: len(models)]
+        for model in models:
             assert model["url"].startswith("https://huggingface.co/")
             assert model["url"].endswith("/" + model["name"])
-            assert model["directory"] in ("checkpoints", "sams")
+            assert model["directory"] == LOADERS[node["type"]][0]
 
 
 @pytest.mark.parametrize("path", BLUEPRINTS, ids=lambda path: path.stem)

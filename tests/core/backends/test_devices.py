@@ -152,7 +152,7 @@ def test_regions_and_words_are_embedded_and_compared_there(clip, gpu):
         regions = scorer.embed_regions(image, masks, ["left"])
         texts = scorer.embed_texts(["the red circle", "circle"])
     assert not waits.found
-    assert (regions @ texts.T).shape == (3, 2)
+    assert (regions @ texts.T).shape == (3, 2, 2), "regions by views by texts"
     assert regions.device.type == "cuda" and regions.dtype == torch.float32
 
 

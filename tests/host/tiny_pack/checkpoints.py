@@ -70,6 +70,7 @@ FAMILIES = {
         "SD3", {**SD3, "x_block_self_attn_layers": [0, 1]}, "sd3_clip.SD3Tokenizer", pooled=2048
     ),
     "flux": Tiny("Flux", FLUX, "flux.FluxTokenizer", pooled=32),
+    "flux-fill": Tiny("FluxInpaint", {**FLUX, "in_channels": 96}, "flux.FluxTokenizer", pooled=32),
     "chroma": Tiny(
         "Chroma",
         {

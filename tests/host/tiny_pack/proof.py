@@ -132,6 +132,9 @@ def _pass(
     latents = vae.encode(resize(image[0], size_hw).movedim(1, -1))
     if reference:
         found["reference_latents"] = [latents]
+    if ours("nodes._transformers").family_of_transformer(model).inpainting:
+        found["concat_latent_image"] = latents
+        found["concat_mask"] = torch.zeros_like(latents[:, :1])  # nothing of it
     guider = comfy.samplers.CFGGuider(clone)
     guider.inner_set_conds({"positive": [[found.pop("cond"), found]]})
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))

@@ -51,7 +51,7 @@ def main(limit, variant):
         spent.update(inside.spent)  # not what drawing the report's cases adds later
 
     evaluation._answer = whole = Stopwatch(answered)
-    choice = ModelChoice(demo=True, variant=variant, device="cpu")
+    choice = ModelChoice(demo="unet", variant=variant, device="cpu")
     with tempfile.TemporaryDirectory() as folder, working(2) as work:
         asked = evaluation.Evaluation(
             "demo", choice, root=Path(folder), limit=limit, out=Path(folder) / "out"

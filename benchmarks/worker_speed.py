@@ -40,7 +40,7 @@ def main(limit, workers, variant):
         for count in (1, workers):
             times.clear()
             out = Path(folder) / str(count)
-            choice = ModelChoice(demo=True, variant=variant, device="cpu")
+            choice = ModelChoice(demo="unet", variant=variant, device="cpu")
             asked = Evaluation(
                 "demo", choice, root=Path(folder), limit=limit, out=out, workers=count
             )

@@ -147,7 +147,12 @@ def weigh(
     logit = slope * behind + bias
     if contrast is not None:
         logit = known.match[0] * behind + known.match[1] * contrast + known.match[2]
-    return Evidence(odds, logit.sigmoid() * admissible, _present(contrast, admissible, known))
+    best = int(odds.argmax())
+    present = 1.0
+    if contrast is not None:
+        seen = None if generative is None else generative[best]
+        present = _present(contrast[best], seen, known)
+    return Evidence(odds, logit.sigmoid() * admissible, present)
 
 
 def error_variance(compared: Compared, admissible: Tensor, known: Calibration) -> float:
@@ -170,7 +175,14 @@ def error_variance(compared: Compared, admissible: Tensor, known: Calibration) -
     return known.shared * disagreement + known.floor**2
 
 
-def _present(contrast: Tensor | None, admissible: Tensor, known: Calibration) -> float:
-    if contrast is None:
-        return 1.0
-    return float((known.present[0] * contrast[admissible].max() + known.present[1]).sigmoid())
+def _present(contrast: Tensor, seen: Tensor | None, known: Calibration) -> float:
+    """The chance that there is such a thing, told by the best candidate alone.
+
+    Of all of them, scraps too, one would look like anything; and what the words do not light up is
+    not what they name.
+    """
+    slope, bias = known.present
+    logit = slope * contrast + bias
+    if seen is not None:
+        logit = logit + known.seen[0] * (seen - known.seen[1])
+    return float(logit.sigmoid())

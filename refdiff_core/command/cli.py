@@ -6,14 +6,12 @@ Standard output carries results, standard error everything else. Exit status: 0 
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,81 +19,22 @@ import click
 
 from ..errors import RefDiffError
 from ..runs.console import logging_to_stderr, say, table, working
-from ..settings import PRESETS
 from ..version import version as get_version
+from .options import (
+    SEED,
+    as_json_option,
+    data_options,
+    each_option,
+    fresh_option,
+    model_options,
+    out_option,
+    previews_option,
+    records_option,
+    workers_option,
+)
 
 BAD_INPUT = 2
 INTERRUPTED = 130
-
-_out = click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("refdiff-out"),
-    show_default=True,
-    help="Folder for the results; made if need be.",
-)
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-_previews = click.option(
-    "--previews", is_flag=True, help="Also write overlay, heat map and candidates."
-)
-_each = click.option(
-    "--each", is_flag=True, help="Also write a mask for each object: of 'both cups', two."
-)
-_SEED = click.IntRange(min=0, max=2**63 - 1)  # what torch's generators take
-_MODEL_OPTIONS = (
-    click.option(
-        "--demo",
-        type=click.Choice(["unet", "transformer"]),
-        help="Use the bundled models, which know coloured shapes; by itself with the U-Net.",
-    ),
-    click.option("--checkpoint", help="A file, a diffusers folder, or a name."),
-    click.option("--taesd", help="A tiny autoencoder that encodes pictures: a file, or a folder."),
-    click.option("--sam", help="Segment Anything: a file, or a name."),
-    click.option("--clip", help="CLIP for open_clip: ARCHITECTURE:FILE, or a folder."),
-    click.option(
-        "--variant",
-        type=click.Choice(["g", "gs", "ds", "gsd"]),
-        help="Leave parts out; see models.",
-    ),
-    click.option(
-        "--settings",
-        metavar=f"[{'|'.join(PRESETS)}|FILE]",
-        default="default",
-        show_default=True,
-        help="The best that was measured, the paper's method, its published code's; or a preset "
-        "file that ends in .json.",
-    ),
-    click.option(
-        "--min-present",
-        type=click.FloatRange(0, 1),
-        help="Empty masks where a thing is there with less than this chance; 0 always finds one.",
-    ),
-    click.option("--seed", type=_SEED, default=0, help="Of the noise."),
-    click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps."),
-    click.option(
-        "--dtype",
-        type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-        default="auto",
-        show_default=True,
-        help="What models compute in: by itself what the device is fastest in.",
-    ),
-)
-
-
-def model_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options that name models, handed to it together as ``choice``."""
-
-    @functools.wraps(command)
-    def with_choice(**given: Any) -> int:
-        from ..models.choice import ModelChoice
-
-        named = {field.name: given.pop(field.name) for field in fields(ModelChoice)}
-        named["demo"] = named["demo"] or ""
-        return command(choice=ModelChoice(**named), **given)
-
-    for option in reversed(_MODEL_OPTIONS):
-        with_choice = option(with_choice)
-    return with_choice
 
 
 def main() -> None:
@@ -179,8 +118,8 @@ def cli(context: click.Context, version: bool) -> None:
 
 
 @cli.command()
-@_out
-@click.option("--seed", type=_SEED, help="Another scene, other expressions.")
+@out_option
+@click.option("--seed", type=SEED, help="Another scene, other expressions.")
 def demo(out: Path, seed: int | None) -> None:
     """Try it: a bundled scene, no downloads."""
     with working(2) as work:
@@ -205,10 +144,10 @@ def demo(out: Path, seed: int | None) -> None:
     type=click.Path(path_type=Path),
     help="Proposals of your own: a folder of PNGs, or one .npy (N, height, width).",
 )
-@_out
-@_previews
-@_each
-@_as_json
+@out_option
+@previews_option
+@each_option
+@as_json_option
 def segment(**given: Any) -> int:
     """Write the mask of what each expression means.
 
@@ -221,40 +160,12 @@ def segment(**given: Any) -> int:
         return 0 if run_job(Job(**given), work) else BAD_INPUT
 
 
-_workers = click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Processes side by side, a GPU each where there are any; more than one needs Ray.",
-)
-_fresh = click.option("--fresh", is_flag=True, help="Throw away the records that are there.")
-
-
 @cli.command()
-@click.option(
-    "--dataset",
-    type=click.Choice(["demo", "refcoco", "refcoco+", "refcocog", "grefcoco"]),
-    required=True,
-    help="demo is made where it is not there yet.",
-)
-@click.option("--root", type=click.Path(path_type=Path), help="Folder with the data set's folder.")
-@click.option("--split", help="val, testA, testB, test.  [default: val]")
-@click.option("--by", type=click.Choice(["unc", "umd", "google"]), help="Whose references.")
-@click.option(
-    "--text",
-    type=click.Choice(["sent", "raw"]),
-    default="sent",
-    show_default=True,
-    help="Sentences cleaned or as typed.",
-)
-@click.option("--images", type=click.Path(path_type=Path), help="Folder of the pictures.")
-@click.option("--oracle", is_flag=True, help="Choose among the true masks of all objects.")
-@click.option("--limit", type=click.IntRange(min=1), help="About so many sentences, no more.")
+@data_options
 @model_options
-@_workers
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for records and report.")
-@_fresh
+@workers_option
+@records_option
+@fresh_option
 def evaluate(**given: Any) -> int:
     """Measure the method on a benchmark of referring expressions.
 
@@ -270,13 +181,54 @@ def evaluate(**given: Any) -> int:
 
 
 @cli.command()
+@data_options
+@click.option(
+    "--timestep",
+    "timesteps",
+    type=click.IntRange(0, 999),
+    multiple=True,
+    help="Also read the checkpoint at this one; may be repeated.",
+)
+@click.option(
+    "--resolution",
+    "resolutions",
+    type=click.IntRange(min=64),
+    multiple=True,
+    help="Also read the checkpoint at this one, in pixels a side; may be repeated.",
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(min=2),
+    default=60,
+    show_default=True,
+    help="Ways to rank what was read, tried for each way of reading it.",
+)
+@model_options
+@workers_option
+@records_option
+@fresh_option
+def tune(**given: Any) -> int:
+    """Find the settings that suit a checkpoint, and write them to a preset file.
+
+    They are chosen on every other picture of a data set and judged on the rest; what is not
+    clearly better stays as it is. Goes on where it was interrupted.
+    """
+    from ..evaluation.tune import Tuning
+    from ..evaluation.tune import tune as find
+
+    with working(2) as work:
+        find(Tuning(**given), work)
+    return 0
+
+
+@cli.command()
 @click.argument("manifest", type=click.Path(path_type=Path))
 @model_options
-@_workers
-@_out
-@_previews
-@_each
-@_fresh
+@workers_option
+@out_option
+@previews_option
+@each_option
+@fresh_option
 def batch(**given: Any) -> int:
     """Write masks for a list of pictures, many or few.
 
@@ -318,7 +270,7 @@ Models:
 
 @cli.command()
 @click.argument("texts", metavar="TEXT...", nargs=-1, required=True)
-@_as_json
+@as_json_option
 def parse(texts: tuple[str, ...], as_json: bool) -> None:
     """Show how expressions are understood."""
     from ..language.expression import parse_lines, to_json

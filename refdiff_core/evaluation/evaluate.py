@@ -95,12 +95,12 @@ def evaluate(asked: Evaluation, work: Work) -> dict[str, Any]:
         click.UsageError: options that do not go together.
         RefDiffError: the data set, the models or earlier records cannot be used.
     """
-    asked = _with_models(asked)
+    asked = with_models(asked)
     asked.check()
     work.step("reading the data set")
-    data = _load_data(asked)
-    images = list(_limited(data.images, asked.limit))
-    about = _about(asked, data)
+    data = load_data(asked)
+    images = list(limited(data.images, asked.limit))
+    about = about_run(asked, data)
     judge = Judge(
         asked.choice,
         _stamp(about),
@@ -110,7 +110,7 @@ def evaluate(asked: Evaluation, work: Work) -> dict[str, Any]:
     )
     out = open_folder(asked.place)
     with open_records(out, about, fresh=asked.fresh) as records:
-        todo = _remaining(images, records)
+        todo = remaining(images, records)
         work.begin(sum(len(each.sentences) for each in todo), "sentences")
         with hire(
             judge, min(asked.workers, max(1, len(todo))), gpus=asked.choice.device != "cpu"
@@ -131,7 +131,7 @@ def evaluate(asked: Evaluation, work: Work) -> dict[str, Any]:
     return summary
 
 
-def _with_models(asked: Evaluation) -> Evaluation:
+def with_models(asked: Evaluation) -> Evaluation:
     """The demo's data with the demo's models, unless others are named."""
     choice = asked.choice
     if asked.dataset != "demo" or choice.checkpoint or choice.sam or choice.clip:
@@ -139,7 +139,8 @@ def _with_models(asked: Evaluation) -> Evaluation:
     return replace(asked, choice=replace(choice, demo="unet"))
 
 
-def _load_data(asked: Evaluation) -> ReferSplit:
+def load_data(asked: Evaluation) -> ReferSplit:
+    """The data set that was asked for; the demo's is made where it is not there yet."""
     root = asked.root or DEFAULT_OUT / "data"
     if asked.dataset == "demo":
         write_refer(root, Recipe())
@@ -153,7 +154,7 @@ def _load_data(asked: Evaluation) -> ReferSplit:
     )
 
 
-def _limited(images: Sequence[ReferImage], limit: int | None) -> Iterator[ReferImage]:
+def limited(images: Sequence[ReferImage], limit: int | None) -> Iterator[ReferImage]:
     """The first pictures, until they have so many sentences."""
     count = 0
     for image in images:
@@ -163,7 +164,7 @@ def _limited(images: Sequence[ReferImage], limit: int | None) -> Iterator[ReferI
         yield image
 
 
-def _about(asked: Evaluation, data: ReferSplit) -> dict[str, Any]:
+def about_run(asked: Evaluation, data: ReferSplit) -> dict[str, Any]:
     """All that the records depend on: who goes on must ask for the same."""
     return {
         "version": version(),
@@ -191,7 +192,8 @@ def _stamp(about: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _remaining(images: Sequence[ReferImage], records: RecordFile) -> list[ReferImage]:
+def remaining(images: Sequence[ReferImage], records: RecordFile) -> list[ReferImage]:
+    """The pictures that have no whole record yet."""
     done = records.resume({each.id: [said.id for said in each.sentences] for each in images})
     return [each for each in images if each.id not in done]
 

@@ -54,6 +54,7 @@ class Judge:
         stamp: what every record shall say of the run.
         oracle: the objects' true masks are the proposals: choosing apart from segmenting.
         smallest: pixels below which the official settings drop a mask; None for their own.
+        models: in place of those that the choice would load.
     """
 
     def __init__(
@@ -63,12 +64,13 @@ class Judge:
         *,
         oracle: bool = False,
         smallest: int | None = None,
+        models: Models | None = None,
     ) -> None:
         self.choice = choice
         self.stamp = dict(stamp)
         self.oracle = oracle
         self.smallest = smallest
-        self._models: Models | None = None
+        self._models = models
 
     @property
     def models(self) -> Models:

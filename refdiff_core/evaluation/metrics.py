@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -85,3 +87,11 @@ def target_accuracy(records: Sequence[Record]) -> float:
     """T-acc: of the expressions that mean something, those for which something is found."""
     asked = [record for record in records if not record.none]
     return sum(record.found for record in asked) / max(len(asked), 1)
+
+
+def mean_and_error(figures: Mapping[Any, Sequence[float]]) -> tuple[float, float]:
+    """The mean of all figures, and its standard error over the pictures that they belong to."""
+    sums = np.array([sum(each) for each in figures.values()])
+    counts = np.array([len(each) for each in figures.values()])
+    mean = sums.sum() / counts.sum()
+    return float(mean), float(np.sqrt(((sums - mean * counts) ** 2).sum()) / counts.sum())

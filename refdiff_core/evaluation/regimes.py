@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -35,7 +34,7 @@ from ..settings import DEFAULT, OFFICIAL, PAPER, AttentionSettings, Settings
 from ..values import AttentionMap, Expression, Image, Proposals, Segmentation
 from .absent import ABSENCES, absent
 from .demo import to_markdown
-from .metrics import overlap
+from .metrics import mean_and_error, overlap
 from .questions import (
     ATTRIBUTES,
     INLINE,
@@ -236,14 +235,6 @@ def _fits(expression: Expression, scene: Scene) -> Tensor:
     return torch.tensor(
         [all(word in (each.color, each.shape, "shape") for word in words) for each in scene.objects]
     )
-
-
-def mean_and_error(figures: Figures) -> tuple[float, float]:
-    """The mean over all questions, and its standard error over scenes."""
-    sums = np.array([sum(each) for each in figures.values()])
-    counts = np.array([len(each) for each in figures.values()])
-    mean = sums.sum() / counts.sum()
-    return float(mean), float(np.sqrt(((sums - mean * counts) ** 2).sum()) / counts.sum())
 
 
 def _cell(figures: Figures) -> str:

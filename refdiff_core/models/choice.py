@@ -25,7 +25,7 @@ from .loading import load_demo, load_models, name_variant
 class ModelChoice:
     """The options that name models, one field each.
 
-    `refdiff_core.command.cli.model_options` has them.
+    `refdiff_core.command.options.model_options` has them.
     """
 
     demo: str = ""

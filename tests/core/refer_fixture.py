@@ -158,7 +158,7 @@ class ObedientModels(ModelChoice):
 
 def run(root, out, seconds=0.0, deadly=None, **options):
     """Evaluate the fixture; the summary."""
-    models = ObedientModels(demo=True, device="cpu", seconds=seconds, deadly=deadly)
+    models = ObedientModels(demo="unet", device="cpu", seconds=seconds, deadly=deadly)
     with working(2) as work:
         return evaluate(Evaluation("refcoco", models, root, out=out, **options), work)
 

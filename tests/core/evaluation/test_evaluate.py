@@ -148,7 +148,7 @@ def test_a_large_picture_is_judged_at_its_own_size(tmp_path):
         (Annotation(1, "box", outline),),
         (Sentence(1, 1, (1,), "the red box"),),
     )
-    judge = Judge(fixture.ObedientModels(demo=True), {})
+    judge = Judge(fixture.ObedientModels(demo="unet"), {})
     judge._models = Models(FakeAttention(), settings=fixture.PLAIN)
     (record,) = judge(Task(image)).records
     assert record["area"] == 30 * 2000
@@ -303,7 +303,7 @@ def judge_all(judge, tasks):
 def test_an_answer_does_not_depend_on_what_else_is_asked(demo_root, variant):
     images = load_refer(demo_root, "demo", "val").images
     images = [next(each for each in images if "not: " in str(each.sentences))]
-    judge = Judge(ModelChoice(demo=True, variant=variant, device="cpu"), {})
+    judge = Judge(ModelChoice(demo="unet", variant=variant, device="cpu"), {})
     together = judge_all(judge, map(Task, images))
     alone = [
         Task(replace(image, sentences=(said,))) for image in images for said in image.sentences

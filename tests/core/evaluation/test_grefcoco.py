@@ -55,7 +55,7 @@ def root(tmp_path):
 
 
 def run(root, out):
-    models = fixture.ObedientModels(demo=True, device="cpu")
+    models = fixture.ObedientModels(demo="unet", device="cpu")
     with working(2) as work:
         return evaluate(Evaluation("grefcoco", models, root, out=out), work)
 

@@ -6,7 +6,7 @@ import torch
 
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 from refdiff_core.evaluation.absent import COLOUR, NOUN, ORDINAL, UNKNOWN, absent
-from refdiff_core.evaluation.regimes import mean_and_error
+from refdiff_core.evaluation.metrics import mean_and_error
 from refdiff_core.evaluation.simulated import GAP, SimulatedClip, likeness
 from refdiff_core.language.expression import parse
 from refdiff_core.values import Proposals

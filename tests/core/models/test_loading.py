@@ -138,8 +138,8 @@ def test_a_choice_says_in_what_it_computes(half):
     def told(**named):
         return ModelChoice(device="cpu", **named).describe()["dtype"]
 
-    assert told(demo=True) == "float32"
+    assert told(demo="unet") == "float32"
     assert told(checkpoint=str(DENOISER_FILE)) == "bfloat16"
     assert told(checkpoint=str(DENOISER_FILE), dtype="float32") == "float32"
-    chosen = ModelChoice(demo=True, device="cpu", dtype="bfloat16").load()
+    chosen = ModelChoice(demo="unet", device="cpu", dtype="bfloat16").load()
     assert set(types(chosen)) == {torch.bfloat16}

@@ -47,7 +47,7 @@ def test_the_demo_graph_runs_from_the_page(page, new_nodes):
     assert page.load(graph) == []
     run = page.run()
     assert page.problems() == []
-    (number,) = next(n["widgets_values"] for n in graph["nodes"] if n["type"] == "RefDiffLoadDemo")
+    number, *_ = next(n["widgets_values"] for n in graph["nodes"] if n["type"] == "RefDiffLoadDemo")
     scene = sample_scene(HELD_OUT_SEED + number)
     squares = [
         mask

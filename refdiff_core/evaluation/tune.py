@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import click
 import numpy as np
+from scipy.stats import t
 
 from ..backends.diffusers_attention import DiffusersAttention
 from ..errors import DataError
@@ -282,8 +283,9 @@ def choose(ious: Mapping[int, Sequence[Sequence[float]]]) -> tuple[int, dict[str
     """The first trial that is not clearly worse than the best one, and what it is worth.
 
     The mean IoU of every other picture decides. Trials come with the simplest first; one is clearly
-    worse where it stays behind by more than the difference's standard error over pictures, so that
-    luck changes nothing (the one-standard-error rule of Breiman et al. 1984, CART).
+    worse where it stays behind by more than chance explains, at 5 % over all trials together
+    (Student's t over pictures, Bonferroni). The best of many trials owes much to luck: without it,
+    what was won on some pictures was lost on others (docs/tune.md).
 
     Args:
         ious: for every picture its sentences' IoU in every trial.
@@ -303,9 +305,10 @@ def choose(ious: Mapping[int, Sequence[Sequence[float]]]) -> tuple[int, dict[str
         )
     halves = {"tuned_on": read[::2], "judged_on": read[1::2]}
     best = int(np.concatenate(halves["tuned_on"]).mean(0).argmax())
+    clear = float(t.ppf(1 - 0.05 / read[0].shape[1], len(halves["tuned_on"]) - 1))
     for chosen in range(best + 1):
         behind, error = _mean([each[:, best] - each[:, chosen] for each in halves["tuned_on"]])
-        if behind <= error:
+        if behind <= clear * error:
             break
     figures: dict[str, Any] = {"trials": read[0].shape[1]}
     for name, half in halves.items():

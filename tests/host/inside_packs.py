@@ -187,7 +187,7 @@ def interop(_=None):
     thing = (masks.flatten(1).float().mean(1) - 0.05).abs().argmin()
     attention = run.AttentionBatch.of_masks(masks[thing][None].float(), image[0], None)
     batch = run.fuse_batch(attention, own, None, None, ours("refdiff_core.settings").Settings())
-    segs = host.to_segs(batch)
+    segs = host.to_segs(batch, host.draw(batch))
     found["segs"] = [type(segs[1][0]).__name__, list(segs[0]), sorted(segs[1][0]._fields)]
     back = host.proposals(segs).sets[0][0].masks
     found["round trip"] = bool((back[0] == (batch.results[0].mask >= 0.5)).all())

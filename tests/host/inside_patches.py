@@ -170,4 +170,4 @@ def pasted(_=None):
         "/* a\ncomment */ the red circle", "the red circle // round", "a break in the wall",
     ]  # fmt: skip
     read_lines = ours("nodes._prompt").read_lines
-    return [[" ".join(each.prompt.split()) for each in read_lines(line)] for line in lines]
+    return [[" ".join((each.prompt or each.text).split()) for each in read_lines(x)] for x in lines]

@@ -66,7 +66,7 @@ def test_diffusers_gives_the_same_maps_of_the_same_weights(ask, comfy_root, fami
 
 def test_the_demo_transformer_chooses_the_right_object_by_attention_alone(ask):
     found = ask("chooses", "15", script="inside_transformers.py")
-    assert found["count"] > 15 and found["share"] >= 0.9
+    assert found["count"] >= 15 and found["share"] >= 0.9
 
 
 def test_the_same_map_comes_from_both_hosts(ask):

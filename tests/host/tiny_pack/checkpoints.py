@@ -110,8 +110,8 @@ FAMILIES = {
     "auraflow": Tiny(
         "AuraFlow",
         {
-            "in_channels": 4, "out_channels": 4, "patch_size": 2, "dim": 64, "n_layers": 3,
-            "n_double_layers": 1, "n_heads": 4, "global_conddim": 64, "cond_seq_dim": 64,
+            "in_channels": 4, "out_channels": 4, "patch_size": 2, "dim": 64, "n_layers": 4,
+            "n_double_layers": 2, "n_heads": 4, "global_conddim": 64, "cond_seq_dim": 64,
             "max_seq": 48 * 48,
         },
         "aura_t5.AuraT5Tokenizer", (4, 8, 2),

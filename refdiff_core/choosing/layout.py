@@ -77,6 +77,12 @@ def covered_share(a: Layout, b: Layout) -> Tensor:
     return a.cells @ b.cells.T / a.cells.sum(1).clamp(min=1)[:, None]
 
 
+def mask_overlap(layout: Layout) -> Tensor:
+    """IoU of each mask with every other: float32 (N, N) in [0, 1]."""
+    shared, area = layout.cells @ layout.cells.T, layout.cells.sum(1)
+    return shared / (area[:, None] + area[None] - shared).clamp(min=1)
+
+
 def holds_several(layout: Layout, match: Tensor) -> Tensor:
     """Which masks hold two or more separate things that match about as well; bool (N,).
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refdiff_core.choosing.contrast import Compared
-from refdiff_core.choosing.fusion import feather, finish, fuse, grow
+from refdiff_core.choosing.fusion import feather, finish, fuse, grow, trust_edges
 from refdiff_core.settings import Settings
 from refdiff_core.values import Expression, Likeness, Proposals
 
@@ -120,3 +120,16 @@ def test_invert_hands_back_everything_else(empty):
     mask = torch.zeros(4, 6, dtype=torch.bool)
     mask[1, 1] = not empty
     assert torch.equal(finish(mask, Settings(invert=True)), 1 - mask.float())
+
+
+def test_of_one_things_masks_the_one_that_the_proposer_trusts_most_wins():
+    masks = torch.zeros(4, 12, 20, dtype=torch.bool)
+    masks[0, 2:8, 2:9] = True  # looks best, but is cut off
+    masks[1, 2:8, 2:10] = True
+    masks[2, 2:8, 12:18] = True  # another thing, trusted even more
+    masks[3, 2:8, 2:18] = True  # both, and what is between
+    proposals = Proposals(masks, torch.tensor([0.7, 0.95, 0.99, 0.98]))
+    total, match = torch.tensor([0.9, 0.8, 0.3, 0.2]), torch.tensor([0.9, 0.9, 0.4, 0.3])
+    found = trust_edges(total, match, proposals)
+    assert torch.equal(found, torch.tensor([0.8, 0.9, 0.3, 0.2]))
+    assert torch.equal(trust_edges(total, match, Proposals.of(masks)), total)

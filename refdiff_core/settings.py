@@ -130,9 +130,8 @@ class Calibration:
     alone: the same where only attention looked.
     present: of the chance that it is there at all: how its log-odds go with the best candidate's
         contrast, and what they are where that is 0.
-    seen: how they go with that candidate's generative score, and the score that says nothing. Of
-        50 tuning scenes with SAM's masks: of what is not there, .90 is missing where .97 of what
-        is there is kept, by the contrast alone .62.
+    seen: how they go with that candidate's generative score, and the score that says nothing.
+        Fitted on 50 of the tuning scenes with SAM's masks.
     """
 
     shared: float = 1.5

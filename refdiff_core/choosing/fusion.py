@@ -110,7 +110,7 @@ def trust_edges(total: Tensor, match: Tensor, proposals: Proposals) -> Tensor:
 
     CLIP hardly sees an edge: of two masks of one thing the worse one may look as much like it. So
     a thing's best total goes to the mask of it that the proposer trusts most, which gives its own
-    in return. Of 201 questions on 50 tuning scenes this is worth .05 mIoU.
+    in return.
 
     Args:
         total: float32 (N,), -inf for rejected proposals.

@@ -16,12 +16,15 @@ from ..settings import Calibration, Settings
 from .contrast import Compared
 
 
-def generative_score(heat: Tensor, masks: Tensor, size_exponent: float = 0.0) -> Tensor:
-    """Mean attention inside each mask minus the mean outside.
+def generative_score(
+    heat: Tensor, masks: Tensor, size_exponent: float = 0.0, ground: Tensor | None = None
+) -> Tensor:
+    """Mean attention inside each mask minus the mean outside, or how many times as much it is.
 
     s_i = (|c * M_i| / |M_i| - |c * (1 - M_i)| / |1 - M_i|) * (4 p_i (1 - p_i)) ^ size_exponent
 
-    where p_i is the share of the picture that the mask covers. The paper's score has exponent 0:
+    with `ground` the difference of both means' logarithms, ground added, which is next to nothing
+    where the words light nothing up, though c is stretched to [0, 1]. p_i is the share of the picture that the mask covers. The paper's score has exponent 0:
     it always prefers a smaller cut around the map's peak, since every cut higher up has a higher
     mean. With exponent .5 the score ranks as Otsu's between-class variance does.
 
@@ -29,10 +32,11 @@ def generative_score(heat: Tensor, masks: Tensor, size_exponent: float = 0.0) ->
         heat: float32 (h, w) in [0, 1], the working grid.
         masks: bool (N, h, w).
         size_exponent: 0 for the paper's score; see above.
+        ground: of the map, as in `AttentionMap`; None for the paper's difference.
 
     Returns:
-        float32 (N,) in [-1, 1], where the masks are. Empty masks score -1; a mask of the whole
-        picture has no outside, which counts as 0.
+        float32 (N,), where the masks are; the paper's in [-1, 1]. Empty masks score -1; a mask of
+        the whole picture has no outside, which counts as 0 or, with ground, as the mean.
 
     Raises:
         MaskError: masks and heat lie on different grids.
@@ -50,7 +54,11 @@ def generative_score(heat: Tensor, masks: Tensor, size_exponent: float = 0.0) ->
     outside = heat.numel() - inside
     sum_inside = torch.cat([part.flatten(1).float() @ heat.flatten() for part in in_parts(masks)])
     sum_outside = heat.sum() - sum_inside
-    score = sum_inside / inside.clamp(min=1) - sum_outside / outside.clamp(min=1)
+    means = sum_inside / inside.clamp(min=1), sum_outside / outside.clamp(min=1)
+    score = means[0] - means[1]
+    if ground is not None:
+        means = means[0], means[1].where(outside > 0, heat.mean())
+        score = torch.log((means[0] + ground).clamp(min=1e-6) / (means[1] + ground).clamp(min=1e-6))
     share = inside / heat.numel()
     score = score * (4 * share * (1 - share)) ** size_exponent
     return score.where(inside > 0, torch.full_like(score, -1.0))

@@ -22,6 +22,9 @@ class AttentionSettings:
     seed: of the noise, so that the same picture gives the same map.
     words: "content" for the mean over the words that name the thing, "root" for its noun alone,
         as in the paper.
+    even: every layer and every word is brought to the same scale, and the grids count for what the
+        family says (`refdiff_core.seeing.attention.even`, `refdiff_core.backends.families`); else
+        the layers of its main grid are averaged as they are, as in the paper.
     sinks: said after the expression, such as `SINKS`: attention that means nothing in particular
         goes there instead of to the words that are read.
     propagation: how many times a map is spread along the same layers' self-attention, so that
@@ -39,6 +42,7 @@ class AttentionSettings:
     resolution: int | None = None
     seed: int = 0
     words: str = "content"
+    even: bool = True
     reading: str | None = None
     reference: bool = False
     # eight expressions or more at 512 pixels in any precision, four at 1024 in float32
@@ -136,13 +140,13 @@ class Calibration:
 
     shared: float = 1.5
     floor: float = 0.4
-    steep: float = 4.0
+    steep: float = 2.5
     border: float = 0.25
-    match: tuple[float, float, float] = (0.58, 0.29, 0.4)
+    match: tuple[float, float, float, float] = (0.47, 0.41, 0.88, 0.22)
     plain: tuple[float, float] = (0.15, 2.5)
     alone: tuple[float, float] = (2.0, 3.0)
     present: tuple[float, float] = (0.54, -0.49)
-    seen: tuple[float, float] = (4.3, 0.2)
+    seen: tuple[float, float] = (0.5, 0.67)
 
 
 @dataclass(frozen=True)
@@ -216,7 +220,7 @@ DEFAULT = Preset()
 
 PAPER = Preset(
     # t = 2 of 20 steps 1, 51, 101, ..., counted from 0 as the published code counts its noise
-    attention=AttentionSettings(timestep=101, words="root"),
+    attention=AttentionSettings(timestep=101, words="root", even=False),
     sam=AUTOMATIC,
     clip=ClipSettings(margin=0.0, ramp=True),
     fusion=Settings(

@@ -201,7 +201,8 @@ def ground_of(values: Tensor) -> Tensor:
     A word that lights nothing up has a high one; float32 (), at most `FLAT`.
     """
     low, high = values.amin(), values.amax()
-    return (low / (high - low).clamp(min=1e-12)).clamp(0, FLAT)
+    ground = low / (high - low).clamp(min=1e-12)
+    return ground.where(high > low, torch.full_like(ground, FLAT)).clamp(0, FLAT)
 
 
 FLAT = 1e3

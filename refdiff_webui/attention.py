@@ -14,13 +14,13 @@ from torch import Tensor
 from refdiff_core.backends.diffusers_attention import (
     add_noise,
     alphas_cumprod,
-    capturing,
     noise_timestep,
     with_picture,
 )
 from refdiff_core.backends.families import Family, family_of, trained_at
 from refdiff_core.backends.original_layout import cross_attention_on, widths_of, without_spread
 from refdiff_core.backends.tokens import END, START, HostTokens, match, tokenize, with_sinks
+from refdiff_core.backends.unet_layers import capturing
 from refdiff_core.errors import UnavailableError
 from refdiff_core.pictures.images import resize_picture
 from refdiff_core.seeing.capture import Capture

@@ -1,6 +1,6 @@
-"""What reading the words costs beside one block of Flux's own width, on one core.
+"""What reading the words costs beside one block of Flux's own width, on the CPU.
 
-    python -m benchmarks.joint_block [--places 4096] [--write docs/transformers.md]
+    python -m benchmarks.joint_block [--places 4096] [--threads 2] [--rounds 5]
 
 Needs no weights: diffusers' own block with random ones, 24 heads of 128, 512 tokens of text.
 """
@@ -12,7 +12,9 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from threading import Event, Thread
 
 import torch
@@ -24,7 +26,7 @@ from refdiff_core.seeing.attention import word_weights
 from refdiff_core.seeing.capture import Capture
 from refdiff_core.seeing.joint import READINGS, JointReader, Layout
 
-HEADS, SIZE, TOKENS, WORDS, ROUNDS = 24, 128, 512, 3, 1
+HEADS, SIZE, TOKENS, WORDS = 24, 128, 512, 3
 
 
 def resident() -> int:
@@ -51,17 +53,32 @@ def peak() -> Iterator[list[int]]:
         thread.join()
 
 
-def timed(call: Callable[[], object]) -> tuple[float, int]:
-    """Seconds and the peak of memory above the start, of one call."""
+def timed(call: Callable[[], object]) -> tuple[float, float, int]:
+    """Seconds of wall and processor, and the peak of memory above the start, of one call."""
+    clocks = (time.perf_counter, time.process_time)
     with peak() as most:
-        start = time.perf_counter()
+        start = [clock() for clock in clocks]
         call()
-        seconds = time.perf_counter() - start
-    return seconds, most[0]
+        wall, processor = (clock() - begun for clock, begun in zip(clocks, start, strict=True))
+    return wall, processor, most[0]
 
 
-def measure(places: int) -> Iterator[tuple[str, float, int]]:
-    """Seconds and peak memory of the block alone, and of it with each reading; best of rounds."""
+@dataclass(frozen=True)
+class Cost:
+    """Medians over rounds: wall and processor seconds, bytes at the peak; and beside the block.
+
+    A machine that does other work stretches the wall's time, and hardly the processor's.
+    """
+
+    name: str
+    seconds: tuple[float, ...]
+    shares: tuple[float, ...]
+    memory: int
+    more: int
+
+
+def measure(places: int, rounds: int) -> Iterator[Cost]:
+    """What the block costs alone and with each reading, in turns and round by round."""
     width = HEADS * SIZE
     torch.manual_seed(0)
     block = FluxTransformerBlock(width, HEADS, SIZE).eval()
@@ -85,13 +102,18 @@ def measure(places: int) -> Iterator[tuple[str, float, int]]:
             return call()
 
     names = (None, *READINGS)
-    runs: dict[str | None, list[tuple[float, int]]] = {name: [] for name in names}
     run()
-    for _ in range(ROUNDS):  # in turns, so that a busy machine is busy for all
-        for name in names:
-            runs[name].append(timed(lambda name=name: run(name)))
-    for name, found in runs.items():
-        yield name or "alone", min(s for s, _ in found), min(m for _, m in found)
+    # in turns, so that a busy machine is busy for all
+    found = [[timed(lambda name=name: run(name)) for name in names] for _ in range(rounds)]
+    for column, name in enumerate(names):
+        own = [row[column] for row in found]
+        shares = [
+            (a / c - 1, b / d - 1) for (a, b, _), ((c, d, _), *_) in zip(own, found, strict=True)
+        ]
+        wall, processor, memory = (median(each) for each in zip(*own, strict=True))
+        more = median(row[column][2] - row[0][2] for row in found)
+        middle = tuple(median(each) for each in zip(*shares, strict=True))
+        yield Cost(name or "alone", (wall, processor), middle, int(memory), int(more))
 
 
 @torch.inference_mode()
@@ -99,14 +121,14 @@ def main() -> None:
     """Print a table of the block's time and memory, alone and read."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--places", type=int, default=4096)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    rows = list(measure(options.places))
-    _, seconds, memory = rows[0]
-    for name, own, most in rows:
-        share = own / seconds - 1
-        more = (most - memory) / 2**20
-        print(f"| {name} | {own:.2f} s | {share:+.1%} | {most / 2**20:.0f} MiB | {more:+.0f} MiB |")  # noqa: T201
+    torch.set_num_threads(options.threads)
+    for cost in measure(options.places, options.rounds):
+        times = [f"{s:.2f} s | {x:+.1%}" for s, x in zip(cost.seconds, cost.shares, strict=True)]
+        memory = f"{cost.memory / 2**20:.0f} MiB | {cost.more / 2**20:+.0f} MiB"
+        print("|", cost.name, "|", " | ".join(times), "|", memory, "|")  # noqa: T201
 
 
 if __name__ == "__main__":

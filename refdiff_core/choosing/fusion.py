@@ -18,7 +18,7 @@ from .counting import pick_things, pick_winners
 from .layout import Layout, covered_share, holds_several, mask_overlap
 from .presence import judge_presence
 from .relations import OtherThing
-from .scoring import base_score, weigh
+from .scoring import Evidence, base_score, weigh
 from .spatial import spatial_score
 
 ONE_THING = 0.5
@@ -37,14 +37,10 @@ def fuse(
 ) -> Segmentation:
     """Rank the proposals and make the mask.
 
-    Attention, CLIP and the proposer's own trust are weighed as witnesses (`weigh`). Where the words
-    say nothing of places, total = the best one's match, less for the others by their log-odds.
-    Where they do, total = match * (1 - w + w * spatial) with w = `spatial_weight`: both must hold,
-    and no match makes up for the wrong place as it would in a sum. With the paper's "sum" and
-    without places, total = alpha * generative + (1 - alpha) * cosine, or the one that is there.
-
-    Rejected proposals get -inf, never 0, or one of them could win among negative scores
-    (METHOD.md 1c.5). Whether the thing is there at all decides found or not, never the ranking.
+    Attention, CLIP and the proposer's own trust are weighed as witnesses (`weigh`), and with the
+    words' geometry make each one's score (`score_proposals`). Rejected proposals get -inf, never
+    0, or one of them could win among negative scores (METHOD.md 1c.5). Whether the thing is there
+    at all decides found or not, never the ranking.
 
     Args:
         expression: what was asked for.
@@ -54,11 +50,52 @@ def fuse(
         compared: CLIP's view, or None.
         settings: limits, weights and the shape of the mask.
         others: where the nouns of its relations may be; see `spatial.spatial_score`.
-
-    Source: METHOD.md 1a [KR], s_i = alpha s_i^G + (1 - alpha) s_i^D; the rest is ours.
     """
     admissible = within_limits(proposals, settings.smallest, settings.largest)
     evidence = weigh(generative, compared, proposals.quality, admissible, settings)
+    scores = score_proposals(
+        expression, proposals, generative, compared, evidence, settings, others=others
+    )
+    total = scores.total.masked_fill(~admissible, -torch.inf)
+    if settings.quality_exponent and settings.fusion != "sum":
+        total = trust_edges(total, evidence.match, proposals)
+    scores = replace(scores, total=total)
+    present, missing = judge_presence(expression, evidence, proposals, others, settings)
+    nothing = torch.zeros(0, dtype=torch.int64)
+    drawing = Drawing(proposals.select(nothing))
+    ranked = Segmentation(expression, drawing, proposals, scores, nothing, attention)
+    return _choose(replace(ranked, present=present, missing=missing), settings)
+
+
+def score_proposals(
+    expression: Expression,
+    proposals: Proposals,
+    generative: Tensor | None,
+    compared: Compared | None,
+    evidence: Evidence,
+    settings: Settings,
+    *,
+    others: Sequence[OtherThing | None] = (),
+) -> Scores:
+    """Every term and their total, of rejected proposals too.
+
+    Where the words say nothing of places, total = the best one's match, less for the others by
+    their log-odds. Where they do, total = match * (1 - w + w * spatial) with w = `spatial_weight`:
+    both must hold, and no match makes up for the wrong place as it would in a sum. With the paper's
+    "sum" and without places, total = alpha * generative + (1 - alpha) * cosine, or the one that is
+    there.
+
+    Args:
+        expression: what was asked for.
+        proposals: N masks.
+        generative: float32 (N,) or None.
+        compared: CLIP's view, or None.
+        evidence: what `weigh` makes of these.
+        settings: weights.
+        others: as for `fuse`.
+
+    Source: METHOD.md 1a [KR], s_i = alpha s_i^G + (1 - alpha) s_i^D; the rest is ours.
+    """
     cosine = None if compared is None else compared.own.cosine
     total = evidence.likely
     if settings.fusion == "sum":
@@ -67,27 +104,7 @@ def fuse(
     if settings.spatial_weight:
         spatial = spatial_score(expression, proposals, evidence.match, others)
         scores = replace(scores, spatial=spatial)
-    if scores.spatial is not None:
-        scores = replace(scores, total=_placed(scores, settings))
-    total = scores.total.masked_fill(~admissible, -torch.inf)
-    if settings.quality_exponent and settings.fusion != "sum":
-        total = trust_edges(total, evidence.match, proposals)
-    scores = replace(scores, total=total)
-    present, missing = judge_presence(expression, evidence, proposals, others, settings)
-    nothing = torch.zeros(0, dtype=torch.int64)
-    return _choose(
-        Segmentation(
-            expression=expression,
-            drawing=Drawing(proposals.select(nothing)),
-            proposals=proposals,
-            scores=scores,
-            ranking=nothing,
-            attention=attention,
-            present=present,
-            missing=missing,
-        ),
-        settings,
-    )
+    return scores if scores.spatial is None else replace(scores, total=_placed(scores, settings))
 
 
 def locate(

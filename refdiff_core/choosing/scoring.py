@@ -138,21 +138,36 @@ def weigh(
     odds = odds.masked_fill(~admissible, -torch.inf)
     if not admissible.any():
         return Evidence(odds, torch.zeros_like(odds), 0.0)
-    behind = odds - odds.max()
+    reach = None if compared is None else trust * compared.own.gap
+    match = _match(odds, reach, contrast, settings) * admissible
+    if contrast is None:
+        return Evidence(odds, match, 1.0)
+    best = int(odds.argmax())
+    seen = None if generative is None else generative[best]
+    return Evidence(odds, match, _present(contrast[best], seen, known))
+
+
+def _match(
+    odds: Tensor, reach: float | None, contrast: Tensor | None, settings: Settings
+) -> Tensor:
+    """The chance (N,) of being a thing of that kind, by the odds behind the best one.
+
+    Args:
+        odds: float32 (N,).
+        reach: log-odds of CLIP's gap, within which others begin to be something else; None where
+            CLIP was not asked.
+        contrast: float32 (N,), or None.
+        settings: the weights.
+    """
+    known, behind = settings.calibration, odds - odds.max()
     slope, bias = known.alone
-    if compared is not None:
-        # others begin to be something else somewhere within a gap behind the best one
-        behind = (behind + known.border * trust * compared.own.gap).clamp(-CLEAR, CLEAR)
+    if reach is not None:
+        behind = (behind + known.border * reach).clamp(-CLEAR, CLEAR)
         slope, bias = known.plain if settings.fusion == "agreement" else known.match[::2]
     logit = slope * behind + bias
     if contrast is not None:
         logit = known.match[0] * behind + known.match[1] * contrast + known.match[2]
-    best = int(odds.argmax())
-    present = 1.0
-    if contrast is not None:
-        seen = None if generative is None else generative[best]
-        present = _present(contrast[best], seen, known)
-    return Evidence(odds, logit.sigmoid() * admissible, present)
+    return logit.sigmoid()
 
 
 def error_variance(compared: Compared, admissible: Tensor, known: Calibration) -> float:

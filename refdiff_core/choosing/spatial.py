@@ -198,22 +198,46 @@ def spatial_score(
     if every and position:
         return score * half_chance(position, layout)
     if order or extreme:
-        if position:
-            score = score * position_share(position, layout, match * score)
-        among = match * score
-        near = {"closest": "near", "farthest": "far from"}.get(extreme or "")
-        if any(relation.kind == near for relation, _ in found):
-            # closest to that, not to the viewer
-            score = score * rank_chance(-score, match, same, count=count)
-        elif extreme:
-            score = score * extreme_chance(extreme, layout, among, same, count)
-        if order:
-            key = side_key(layout, order.side, among)
-            score = score * rank_chance(key, among, same, index=order.index, count=count)
-    elif position and expression.target_words:
+        kinds = [relation.kind for relation, _ in found]
+        return _counted_off(expression, kinds, layout, match, same, score)
+    if position and expression.target_words:
         score = score * position_chance(position, layout, match * score, same, count)
     elif position:
         score = score * position_share(position, layout, torch.ones_like(match))
+    return score
+
+
+def _counted_off(
+    expression: Expression,
+    kinds: Sequence[str],
+    layout: Layout,
+    match: Tensor,
+    same: Tensor,
+    score: Tensor,
+) -> Tensor:
+    """A score (N,) times the chance of being the one that an order or an extreme names.
+
+    Args:
+        expression: what was asked for.
+        kinds: of the relations that were looked for.
+        layout: where the N proposals lie.
+        match: float32 (N,) in [0, 1].
+        same: bool (N, N), which proposals show one object.
+        score: float32 (N,), so far.
+    """
+    extreme, order, position = wanted_extreme(expression), expression.order, expression.position
+    count = _number(expression)
+    if position:
+        score = score * position_share(position, layout, match * score)
+    among = match * score
+    if {"closest": "near", "farthest": "far from"}.get(extreme or "") in kinds:
+        # closest to that, not to the viewer
+        score = score * rank_chance(-score, match, same, count=count)
+    elif extreme:
+        score = score * extreme_chance(extreme, layout, among, same, count)
+    if order:
+        key = side_key(layout, order.side, among)
+        score = score * rank_chance(key, among, same, index=order.index, count=count)
     return score
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from .attention import SCORES_AT_ONCE
 from .capture import Capture
+from .log_sum_exp import attend_and_sum
 
 READINGS = ("all", "text", "output")
 """How places are compared with words: see `JointReader`."""
@@ -94,29 +95,48 @@ class JointReader:
         name, self.blocks = str(self.blocks), self.blocks + 1
         if name not in self.capture.pending:
             return attend()
+        if self.reading == "text":
+            self._keep(name, query, key, self._among_text(query, key, mask))
+            return attend()
         if self.reading == "output":
             output = attend()
             self._keep(name, query, key, self._likeness(output))
             return output
-        self._keep(name, query, key, self._attention(query, key, mask))
-        return attend()
+        output, sums = attend_and_sum(attend, query, key)
+        self._keep(name, query, key, self._among_all(query, key, mask, sums))
+        return output
 
-    def _attention(self, query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
-        q = query[:, :, self.layout.places]
-        text = slice(self.layout.text, self.layout.text + self.layout.tokens)
-        rows = _rows(mask, self.layout.places, query.shape[2])
-        if self.reading == "text":
-            k = _for_all_heads(key[:, :, text], query)
-            own = None if rows is None else rows[..., text]
-            return attention_among(q, k, self.weights, self.said, own)
-        after = key.shape[2] - text.stop
-        weights = F.pad(self.weights, (0, 0, text.start, after))
+    @property
+    def _text(self) -> slice:
+        return slice(self.layout.text, self.layout.text + self.layout.tokens)
+
+    def _among_text(self, query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
+        q, k, rows = self._of_the_words(query, key, mask)
+        return attention_among(q, k, self.weights, self.said, rows)
+
+    def _among_all(
+        self, query: Tensor, key: Tensor, mask: Tensor | None, sums: Tensor | None
+    ) -> Tensor:
+        if sums is not None:
+            q, k, rows = self._of_the_words(query, key, mask)
+            read = self.weights.any(-1)
+            return attention_among(q, k, self.weights, read, rows, sums[:, :, self.layout.places])
+        q, rows = query[:, :, self.layout.places], _rows(mask, self.layout.places, query.shape[2])
+        weights = F.pad(self.weights, (0, 0, self._text.start, key.shape[2] - self._text.stop))
         return attention_over_all(q, _for_all_heads(key, query), weights, rows)
+
+    def _of_the_words(
+        self, query: Tensor, key: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The places' queries, the text's keys, and what the mask says of the two."""
+        rows = _rows(mask, self.layout.places, query.shape[2])
+        k = _for_all_heads(key[:, :, self._text], query)
+        own = rows if rows is None else rows[..., self._text]
+        return query[:, :, self.layout.places], k, own
 
     def _likeness(self, output: Tensor) -> Tensor:
         out = output.transpose(1, 2).flatten(2) if output.ndim == 4 else output
-        text = slice(self.layout.text, self.layout.text + self.layout.tokens)
-        return likeness(out[:, self.layout.places], out[:, text], self.weights, self.said)
+        return likeness(out[:, self.layout.places], out[:, self._text], self.weights, self.said)
 
     def _keep(self, name: str, query: Tensor, key: Tensor, maps: Tensor) -> None:
         if self.capture.propagation and not self.layout.cross:
@@ -135,8 +155,9 @@ def attention_over_all(
 ) -> Tensor:
     """Attention of every place to every word among all keys, averaged over heads and pieces.
 
-    The words' columns take the place of the values in the host's own fast attention, so that
-    nothing of the size places x keys is ever held.
+    The words' columns take the place of the values in torch's own fast attention, so that nothing
+    of the size places x keys is ever held. Costs as much as the attention itself: for where its
+    sums are not to be had.
 
     Args:
         query: (B, heads, T, d).
@@ -167,9 +188,14 @@ def _attend_to(query: Tensor, key: Tensor, columns: Tensor, mask: Tensor | None)
 
 
 def attention_among(
-    query: Tensor, key: Tensor, weights: Tensor, said: Tensor, mask: Tensor | None = None
+    query: Tensor,
+    key: Tensor,
+    weights: Tensor,
+    said: Tensor,
+    mask: Tensor | None = None,
+    sums: Tensor | None = None,
 ) -> Tensor:
-    """As `attention_over_all`, but the softmax is over some of the keys only.
+    """As `attention_over_all`, but of some of the keys only.
 
     Args:
         query: (B, heads, T, d).
@@ -177,6 +203,8 @@ def attention_among(
         weights: float32 (B, L, G) from `word_weights`.
         said: bool (B, L), which keys count.
         mask: as there.
+        sums: float32 (B, heads, T), the log-sum-exp of each query's scores with all the keys that
+            there are, if the softmax is over those and not over the ones that count.
 
     Returns:
         float32 (B, G, T), probabilities.
@@ -191,8 +219,9 @@ def attention_among(
         if mask is not None:
             own = mask[..., part, :] if mask.shape[-2] > 1 else mask
             scores = _masked(scores, own[..., columns])
-        scores = scores.masked_fill(closed[:, None, None], -torch.inf).softmax(-1)
-        maps.append(scores.mean(1) @ picked)
+        scores = scores.masked_fill(closed[:, None, None], -torch.inf)
+        shares = scores.softmax(-1) if sums is None else (scores - sums[:, :, part, None]).exp()
+        maps.append(shares.mean(1) @ picked)
     return torch.cat(maps, 1).transpose(1, 2)
 
 

@@ -19,6 +19,9 @@ def call(length, seed=0, heads=HEADS):
 
 
 def attend(query, key, value, mask=None):
+    key, value = (
+        each.repeat_interleave(query.shape[1] // each.shape[1], 1) for each in (key, value)
+    )
     out = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     return out.transpose(1, 2).flatten(2)
 
@@ -28,7 +31,14 @@ def shares(query, key, mask=None):
     return (scores if mask is None else scores + mask).softmax(-1).mean(1).float()
 
 
-def read(layout, reading, query, key, value, mask=None, before=0, propagation=0):
+def plainly(query, key, value, mask=None):
+    """Attention that is none of torch's own, such as another node's."""
+    scores = query @ key.transpose(-1, -2) * SIZE**-0.5
+    scores = scores if mask is None else scores + mask
+    return (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
+
+
+def read(layout, reading, query, key, value, mask=None, before=0, propagation=0, attend=attend):
     weights = word_weights(WORDS, TOKENS)
     capture = Capture(["1"], weights, propagation=propagation)
     reader = JointReader(capture, layout, weights, SAID, reading)
@@ -48,22 +58,25 @@ def wanted(columns):
     return rows.transpose(1, 2).unflatten(-1, GRID)
 
 
+@pytest.mark.parametrize("attend", [attend, plainly])
 @pytest.mark.parametrize("image_first", [False, True])
-def test_words_are_read_among_all_keys_wherever_the_text_stands(image_first):
+def test_words_are_read_among_all_keys_wherever_the_text_stands(image_first, attend):
     length = PLACES + TOKENS + 4  # padding, or another picture
     layout = Layout(0, PLACES, TOKENS, GRID) if image_first else Layout(TOKENS, 0, TOKENS, GRID)
     query, key, value = call(length), call(length, 1), call(length, 2)
-    found = read(layout, "all", query, key, value, before=2)
+    found = read(layout, "all", query, key, value, before=2, attend=attend)
     whole = shares(query, key)[:, layout.places]
     torch.testing.assert_close(found, wanted(whole[..., layout.text : layout.text + TOKENS]))
 
 
-def test_a_mask_of_the_hosts_counts():
+@pytest.mark.parametrize("attend", [attend, plainly])
+def test_a_mask_of_the_hosts_counts(attend):
     length = PLACES + TOKENS
     query, key, value = call(length), call(length, 1), call(length, 2)
     mask = torch.zeros(2, 1, 1, length)
     mask[1, ..., 2] = -torch.inf
-    found = read(Layout(TOKENS, 0, TOKENS, GRID), "all", query, key, value, mask)
+    layout = Layout(TOKENS, 0, TOKENS, GRID)
+    found = read(layout, "all", query, key, value, mask, attend=attend)
     whole = shares(query, key, mask)[:, TOKENS:]
     torch.testing.assert_close(found, wanted(whole[..., :TOKENS]))
 

@@ -54,8 +54,10 @@ def load_demo(
     """
     from ..backends.clip_scorer import ClipModel
     from ..backends.official import OfficialProposer
+    from ..backends.precision import usable_dtype
     from ..demo.models import load_clip, load_sam
 
+    dtype = usable_dtype(dtype, device)
     preset = _for_demo(_with_attention(settings, attention))
     parts = _parts(variant, preset)
     clip = load_clip() if "d" in parts else None
@@ -109,7 +111,7 @@ def load_models(
         UnavailableError: the official settings cannot read such a checkpoint.
     """
     from ..backends.clip_scorer import load_clip
-    from ..backends.precision import fastest_dtype
+    from ..backends.precision import fastest_dtype, usable_dtype
     from ..backends.sam_proposer import load_sam
 
     have = {"g": checkpoint, "s": sam or proposer, "d": clip}
@@ -118,7 +120,7 @@ def load_models(
     for part in parts:
         if have[part] is None:
             raise ModelError(f"Variant '{variant}' needs {_NEEDS[part]}.")
-    dtype = dtype or fastest_dtype(device)
+    dtype = usable_dtype(dtype or fastest_dtype(device), device)
     return _assemble(
         preset,
         dtype,

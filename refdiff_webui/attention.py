@@ -13,7 +13,6 @@ from torch import Tensor
 
 from refdiff_core.backends.diffusers_attention import (
     add_noise,
-    capturing,
     noise_timestep,
     root_alone,
     working_size,
@@ -22,6 +21,7 @@ from refdiff_core.backends.families import Family, family_of, trained_at
 from refdiff_core.backends.original_layout import transformers_on
 from refdiff_core.backends.reading import Positions, read_in_batches
 from refdiff_core.backends.tokens import END, START, HostTokens, match, tokenize, with_sinks
+from refdiff_core.backends.unet_layers import capturing
 from refdiff_core.errors import UnavailableError
 from refdiff_core.pictures.images import resize_picture
 from refdiff_core.seeing.attention import word_weights

@@ -51,19 +51,10 @@ class RefDiff(scripts.Script):
         return scripts.AlwaysVisible if is_img2img else False
 
     def ui(self, is_img2img):
+        """Builds the accordion; what it returns, scripted calls give in this order."""
         canvas = [THEIRS.get(("img2maskimg", layer)) for layer in ("background", "foreground")]
-        names = [NONE, DEMO_NAME]
         with gr.Accordion("Ref-Diff: mask by words", open=False, elem_id="refdiff"):
-            words = gr.Textbox(
-                label="Which thing: one line a thing; 'not: ...' leaves out",
-                placeholder="the red cup on the left",
-                lines=2,
-                elem_id="refdiff_words",
-            )
-            with gr.Row():
-                go = gr.Button("Find", variant="primary", elem_id="refdiff_find")
-                stop = gr.Button("Stop", elem_id="refdiff_stop")
-            message = gr.HTML(elem_id="refdiff_message")
+            words, go, stop, message = asking()
             gallery = gr.Gallery(
                 show_label=False,
                 columns=4,
@@ -72,33 +63,8 @@ class RefDiff(scripts.Script):
                 allow_preview=False,
                 elem_id="refdiff_gallery",
             )
-            with gr.Row():
-                preview = gr.Image(
-                    label="Mask", type="pil", interactive=False, elem_id="refdiff_preview"
-                )
-                with gr.Column():
-                    picks = gr.Textbox(
-                        label="Chosen: click a candidate, shift-click adds", elem_id="refdiff_picks"
-                    )
-                    use = gr.Button("Use as mask", elem_id="refdiff_use")
-                    paint = gr.Button(
-                        "Onto the canvas", visible=all(canvas), elem_id="refdiff_paint"
-                    )
-            with gr.Row():
-                grow = gr.Slider(-64, 64, 0, step=1, label="Grow", elem_id="refdiff_grow")
-                feather = gr.Slider(0, 64, 0, step=1, label="Feather", elem_id="refdiff_feather")
-                invert = gr.Checkbox(False, label="Invert", elem_id="refdiff_invert")
-                presence = gr.Slider(
-                    0, 1, Settings().min_present, step=0.01,
-                    label="Presence: none where CLIP sees less", elem_id="refdiff_presence",
-                )  # fmt: skip
-            with gr.Row():
-                sam = gr.Dropdown(
-                    [*names, *sam_files()], value=NONE, label="Masks from", elem_id="refdiff_sam"
-                )
-                clip = gr.Dropdown(
-                    [*names, *clip_files()], value=NONE, label="CLIP", elem_id="refdiff_clip"
-                )
+            preview, picks, use, paint = choosing(to_paint=all(canvas))
+            shape, presence, models = settings()
             enabled = gr.Checkbox(
                 False,
                 label="Find when generating, in every picture anew: the best candidate",
@@ -107,28 +73,23 @@ class RefDiff(scripts.Script):
             found = gr.State(None)
             tab = gr.Number(0, visible=False)  # which one is open: only the page knows
 
-        shape = [grow, feather, invert]
+        answer = [found, picks, *shape]
         go.click(
             show_candidates,
-            [tab, *map(source, TABS.values()), words, presence, sam, clip],
+            [tab, *map(source, TABS.values()), words, presence, *models],
             [found, gallery, picks, message],
             **{JS: "(_, ...rest) => [get_tab_index('mode_img2img'), ...rest]"},
-        ).then(show_mask, [found, picks, *shape], [preview, message])
+        ).then(show_mask, answer, [preview, message])
         stop.click(shared.state.interrupt, queue=False)
         for each in (picks, *shape):
-            each.change(show_mask, [found, picks, *shape], [preview, message])
-        use.click(
-            to_upload,
-            [found, picks, *shape],
-            [THEIRS["img_inpaint_base"], THEIRS["img_inpaint_mask"]],
-        ).then(None, None, None, **{JS: "() => { switch_to_img2img_tab(4); }"})
+            each.change(show_mask, answer, [preview, message])
+        hand_over(
+            use, to_upload, answer, [THEIRS[f"img_inpaint_{it}"] for it in ("base", "mask")], 4
+        )
         if all(canvas):
-            paint.click(to_canvas, [found, picks, *shape], canvas).then(
-                None, None, None, **{JS: "() => { switch_to_img2img_tab(2); }"}
-            )
+            hand_over(paint, to_canvas, answer, canvas, 2)
         self.infotext_fields = [(words, "Ref-Diff")]
-        # scripted calls give them in this order
-        return [enabled, words, *shape, presence, sam, clip]
+        return [enabled, words, *shape, presence, *models]
 
     def process(self, p, enabled, words, grow, feather, invert, *models):
         if not enabled or not getattr(p, "init_images", None):
@@ -145,6 +106,60 @@ class RefDiff(scripts.Script):
             p.image_mask, p.inpaint_full_res, p.inpainting_mask_invert = mask, False, 0
         if message and hasattr(p, "comment"):
             p.comment(f"Ref-Diff: {message}")
+
+
+def asking():
+    """Words, two buttons and what there is to say."""
+    words = gr.Textbox(
+        label="Which thing: one line a thing; 'not: ...' leaves out",
+        placeholder="the red cup on the left",
+        lines=2,
+        elem_id="refdiff_words",
+    )
+    with gr.Row():
+        go = gr.Button("Find", variant="primary", elem_id="refdiff_find")
+        stop = gr.Button("Stop", elem_id="refdiff_stop")
+    return words, go, stop, gr.HTML(elem_id="refdiff_message")
+
+
+def choosing(to_paint):
+    """The mask, the candidates chosen, and where it may go; not every host's canvas takes paint."""
+    with gr.Row():
+        preview = gr.Image(label="Mask", type="pil", interactive=False, elem_id="refdiff_preview")
+        with gr.Column():
+            picks = gr.Textbox(
+                label="Chosen: click a candidate, shift-click adds", elem_id="refdiff_picks"
+            )
+            use = gr.Button("Use as mask", elem_id="refdiff_use")
+            paint = gr.Button("Onto the canvas", visible=to_paint, elem_id="refdiff_paint")
+    return preview, picks, use, paint
+
+
+def settings():
+    """The mask's shape, the least presence, and whose masks and CLIP."""
+    names = [NONE, DEMO_NAME]
+    with gr.Row():
+        grow = gr.Slider(-64, 64, 0, step=1, label="Grow", elem_id="refdiff_grow")
+        feather = gr.Slider(0, 64, 0, step=1, label="Feather", elem_id="refdiff_feather")
+        invert = gr.Checkbox(False, label="Invert", elem_id="refdiff_invert")
+        presence = gr.Slider(
+            0, 1, Settings().min_present, step=0.01,
+            label="Presence: none where CLIP sees less", elem_id="refdiff_presence",
+        )  # fmt: skip
+    with gr.Row():
+        sam = gr.Dropdown(
+            [*names, *sam_files()], value=NONE, label="Masks from", elem_id="refdiff_sam"
+        )
+        clip = gr.Dropdown(
+            [*names, *clip_files()], value=NONE, label="CLIP", elem_id="refdiff_clip"
+        )
+    return [grow, feather, invert], presence, [sam, clip]
+
+
+def hand_over(button, make, answer, places, number):
+    """On a click, put what is made where it belongs, and open the tab of that number."""
+    show = f"() => {{ switch_to_img2img_tab({number}); }}"
+    button.click(make, answer, places).then(None, None, None, **{JS: show})
 
 
 def shaped(grow, feather, invert):

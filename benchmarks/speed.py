@@ -82,21 +82,10 @@ def clock(
     # one by one or in batches is nearly a tie on a processor
     crops = [each for each in (*bare, *theirs) if each.stage == work.CLIP_CROPS]
     memory: dict[str, float] = {}
-    if device.type == "cuda":  # where the first of each costs as much as ten others
-        ours.answer(EXPRESSIONS[:1], "warm")
-        ours.clock.parts([*bare, *theirs])
-        ours.clock.times.clear()
-    else:
-        work.warm_up(models[0], suite.side // 2)
+    _warm_up(ours, [*bare, *theirs], suite.side, device)
     for turn in range(suite.rounds):
         say(f"{suite.name}: round {turn + 1} of {suite.rounds}")
-        ours.forget()
-        if turn:
-            ours.read(EXPRESSIONS[:1], "ours 1")
-        else:
-            with peak_memory(memory, "here, one expression", device):
-                ours.answer(EXPRESSIONS[:1], "ours 1")
-            ours.answer(EXPRESSIONS[1:2], "second")
+        _ask_once(ours, memory, device, again=turn > 0)
         ours.clock.parts([*half, *crops] if turn else [*bare, *crops])
     if not quick:
         say(f"{suite.name}: {MANY} expressions")
@@ -110,12 +99,31 @@ def clock(
         ours.clock.parts(theirs if device.type == "cuda" else _untimed(theirs, ours.clock))
     bares = {number: floor(models, suite.side, number, crops_at_once) for number in COUNTS}
     say(f"{suite.name}: whole answers")
-    floors = {} if quick and device.type == "cpu" else bares
-    again = second_floor(models, suite.side)
-    whole = time_whole(
-        ours, {1: bares[1], **floors}, again, rounds=5 if device.type == "cuda" else 1
-    )
+    asked = {1: bares[1]} if quick and device.type == "cpu" else bares
+    rounds = 5 if device.type == "cuda" else 1
+    whole = time_whole(ours, asked, second_floor(models, suite.side), rounds=rounds)
     return _timings(dtype, ours.clock, bares, theirs, memory, whole)
+
+
+def _warm_up(ours: Ours, parts: list[Part], side: int, device: torch.device) -> None:
+    """Every side alike, on a GPU by all of it: there the first of each costs as much as ten."""
+    if device.type != "cuda":
+        work.warm_up(ours.attention.model, side // 2)
+        return
+    ours.answer(EXPRESSIONS[:1], "warm")
+    ours.clock.parts(parts)
+    ours.clock.times.clear()
+
+
+def _ask_once(ours: Ours, memory: dict[str, float], device: torch.device, *, again: bool) -> None:
+    """One expression about a picture as new; first all of it, then the generative half alone."""
+    ours.forget()
+    if again:
+        ours.read(EXPRESSIONS[:1], "ours 1")
+        return
+    with peak_memory(memory, "here, one expression", device):
+        ours.answer(EXPRESSIONS[:1], "ours 1")
+    ours.answer(EXPRESSIONS[1:2], "second")
 
 
 def second_floor(models: Trio, side: int) -> list[Part]:

@@ -14,16 +14,12 @@ from torch import Tensor
 
 from refdiff_core.backends.checkpoints import StableDiffusion
 from refdiff_core.backends.clip_scorer import ClipModel
-from refdiff_core.backends.diffusers_attention import (
-    capturing,
-    encode_pixels,
-    encode_text,
-    layers_on,
-)
+from refdiff_core.backends.diffusers_attention import encode_pixels, encode_text
 from refdiff_core.backends.official import TIMESTEPS
 from refdiff_core.backends.precision import autocast
 from refdiff_core.backends.sam_proposer import SamProposer
 from refdiff_core.backends.tokens import tokenize
+from refdiff_core.backends.unet_layers import capturing, layers_on
 from refdiff_core.seeing.capture import Capture, PassComplete
 from refdiff_core.settings import AUTOMATIC, OFFICIAL, ClipSettings, SamSettings
 

@@ -66,6 +66,17 @@ def each_input() -> io.Input:
     )
 
 
+def answer_inputs() -> list[io.Input]:
+    """What came to the nodes that answer after `mask_inputs`, in the order in which it came."""
+    return [
+        threshold_input(),
+        panel_input(),
+        advanced(one_mask_input()),
+        advanced(each_input()),
+        min_present_input(),
+    ]
+
+
 def min_present_input() -> io.Input:
     return setting(
         io.Float,

@@ -18,7 +18,6 @@ from ._schema import CATEGORY, schema
 class RefDiffCutOut(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        number = "Of the crop, in the picture's pixels: connect it where the crop is put back."
         return schema(
             node_id="RefDiffCutOut",
             display_name="Cut Out and Crop",
@@ -45,28 +44,7 @@ class RefDiffCutOut(io.ComfyNode):
                     tooltip="Of the plain background, as #rrggbb or #rgb.",
                 ),
             ],
-            outputs=[
-                io.Image.Output(
-                    "cut_out", display_name="cut-out",
-                    tooltip="Everything else is clear: four channels, to be saved as PNG.",
-                ),
-                io.Image.Output(
-                    "on_color", display_name="on color", tooltip="The thing on the plain colour."
-                ),
-                io.Image.Output(
-                    "crop", display_name="crop", is_output_list=True,
-                    tooltip="The picture around the thing, one for each mask; the whole picture "
-                    "where a mask is empty.",
-                ),
-                io.Mask.Output(
-                    "crop_mask", display_name="crop mask", is_output_list=True,
-                    tooltip="The mask of the crop.",
-                ),
-                io.Int.Output("x", display_name="x", is_output_list=True, tooltip=number),
-                io.Int.Output("y", display_name="y", is_output_list=True, tooltip=number),
-                io.Int.Output("width", display_name="width", is_output_list=True, tooltip=number),
-                io.Int.Output("height", display_name="height", is_output_list=True, tooltip=number),
-            ],
+            outputs=_outputs(),
         )  # fmt: skip
 
     @classmethod
@@ -81,6 +59,32 @@ class RefDiffCutOut(io.ComfyNode):
         cut = [crop(soft, box) for (_, soft), box in zip(pairs, boxes, strict=True)]
         numbers = [list(each) for each in zip(*boxes, strict=True)]
         return io.NodeOutput(to_host(clear), to_host(filled), crops, cut, *numbers)
+
+
+def _outputs() -> list[io.Output]:
+    number = "Of the crop, in the picture's pixels: connect it where the crop is put back."
+    return [
+        io.Image.Output(
+            "cut_out", display_name="cut-out",
+            tooltip="Everything else is clear: four channels, to be saved as PNG.",
+        ),
+        io.Image.Output(
+            "on_color", display_name="on color", tooltip="The thing on the plain colour."
+        ),
+        io.Image.Output(
+            "crop", display_name="crop", is_output_list=True,
+            tooltip="The picture around the thing, one for each mask; the whole picture "
+            "where a mask is empty.",
+        ),
+        io.Mask.Output(
+            "crop_mask", display_name="crop mask", is_output_list=True,
+            tooltip="The mask of the crop.",
+        ),
+        *(
+            io.Int.Output(name, display_name=name, is_output_list=True, tooltip=number)
+            for name in ("x", "y", "width", "height")
+        ),
+    ]  # fmt: skip
 
 
 def pair_up(image: Tensor, mask: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -181,24 +181,32 @@ def _look(
     proposals = _propose(seen, size_hw, phrases, attention, proposer, len(asked))
     # 3. how well each candidate fits: the map, then CLIP
     generative = [
-        generative_score(map_.heat.to(each.masks.device), each.masks, exponent)
-        if map_ is not None
-        else None
+        generative_score(map_.heat.to(each.masks.device), each.masks, exponent) if map_ else None
         for map_, each in zip(attention, proposals, strict=True)
     ]
-    scorer, asked_too, answers = models.scorer, list[Question](), list[Likeness]()
-    if scorer is not None:
-        kinds = getattr(scorer, "kinds", KINDS) if settings.fusion == "agreement" else None
-        asked_too = contrasted(phrases, kinds, together)
-        answers = _compare(seen, asked_too, proposals, scorer)
-    # from here on the processor ranks, which reads masks as bits and all figures at once
+    compared = _compare(seen, phrases, together, proposals, models.scorer, settings)
+    return phrases, _bring_back(attention, proposals, generative, compared)
+
+
+Asked = list[tuple[Question, Likeness]]
+"""What a scorer was asked, and what it said."""
+
+
+def _bring_back(
+    attention: Sequence[AttentionMap | None],
+    proposals: Sequence[Proposals],
+    generative: Sequence[Tensor | None],
+    compared: Asked,
+) -> list[Look]:
+    """What the processor ranks by: masks as bits, and all figures at once."""
     measured = [each.on_cpu() for each in proposals]
     there = [each for each in generative if each is not None]
-    moved = iter(fetch([*there, *(each.views for each in answers)]))
+    moved = iter(fetch([*there, *(answer.views for _, answer in compared)]))
     figures = [None if each is None else next(moved) for each in generative]
-    answers = [replace(each, views=next(moved)) for each in answers]
-    compared = gather(asked_too, answers) if answers else [None] * len(phrases)
-    return phrases, list(zip(attention, measured, figures, compared, strict=True))
+    questions = [question for question, _ in compared]
+    answers = [replace(answer, views=next(moved)) for _, answer in compared]
+    views = gather(questions, answers) if compared else [None] * len(proposals)
+    return list(zip(attention, measured, figures, views, strict=True))
 
 
 def read_maps(
@@ -257,14 +265,21 @@ def _of_size(found: Seen, size_hw: tuple[int, int]) -> Seen:
 
 def _compare(
     seen: Image,
-    asked: Sequence[Question],
+    phrases: Sequence[Phrase],
+    together: Sequence[int],
     proposals: Sequence[Proposals],
-    scorer: ImageTextScorer,
-) -> list[Likeness]:
+    scorer: ImageTextScorer | None,
+    settings: Settings,
+) -> Asked:
     """What a scorer says of every phrase, and of what else each could be, asked in one call."""
+    if scorer is None:
+        return []
+    kinds = getattr(scorer, "kinds", KINDS) if settings.fusion == "agreement" else None
+    asked = contrasted(phrases, kinds, together)
     words = [each.words for each in asked]
     found = scorer.score(seen, words, [proposals[each.phrase] for each in asked])
-    return [each if isinstance(each, Likeness) else Likeness.of(each) for each in found]
+    said = [each if isinstance(each, Likeness) else Likeness.of(each) for each in found]
+    return list(zip(asked, said, strict=True))
 
 
 def _fuse_all(

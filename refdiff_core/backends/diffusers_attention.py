@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock, RLock
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..cache import PictureCache, fingerprint
 from ..grid import bring
 from ..pictures.images import resize_picture
 from ..seeing.attention import word_weights
-from ..seeing.capture import Capture, PassComplete
+from ..seeing.capture import Capture
 from ..settings import AttentionSettings
 from ..values import AttentionMap, Expression, Image
 from .checkpoints import StableDiffusion, load_stable_diffusion
@@ -27,6 +24,7 @@ from .reading import Positions, read_in_batches
 from .tiny_autoencoder import load_tiny_autoencoder
 from .tokens import Tokens, stack_layouts, tokenize, with_sinks
 from .transformer_families import Transformer
+from .unet_layers import capturing, layers_on
 
 
 class DiffusersAttention:
@@ -256,7 +254,8 @@ def with_picture(noisy: Tensor, latents: Tensor, plain: Tensor, channels: int) -
         latents: the same without noise.
         plain: the same in the autoencoder's own scale.
         channels: that the denoiser reads: 4, 8 for instruct-pix2pix, which sees the plain picture,
-            or 9 for inpainting, which sees a mask and the picture around it; nothing is masked.
+            9 for inpainting, which sees a mask and the picture around it, where nothing is masked,
+            or 5 for depth, where none is told.
 
     Returns:
         (B, channels, h, w).
@@ -265,90 +264,4 @@ def with_picture(noisy: Tensor, latents: Tensor, plain: Tensor, channels: int) -
         return noisy
     if channels == 2 * noisy.shape[1]:
         return torch.cat([noisy, plain], 1)
-    return torch.cat([noisy, torch.zeros_like(noisy[:, :1]), latents], 1)
-
-
-def layers_on(unet: nn.Module, factor: int) -> list[str]:
-    """Names of the cross-attention layers whose grid is the latent grid divided by ``factor``."""
-    levels = len(unet.config["block_out_channels"])  # type: ignore[index]
-    names = [name for name, _ in unet.named_modules() if name.endswith(".attn2")]
-    return [name for name in names if _factor(name, levels) == factor]
-
-
-def _factor(layer: str, levels: int) -> int:
-    block, _, rest = layer.partition(".")
-    index = rest.partition(".")[0]
-    halvings = {
-        "down_blocks": lambda: int(index),
-        "up_blocks": lambda: levels - 1 - int(index),
-        "mid_block": lambda: levels - 1,
-    }
-    return int(2 ** halvings[block]())
-
-
-@contextmanager
-def capturing(unet: nn.Module, capture: Capture) -> Iterator[None]:
-    """Record a denoiser's cross-attention while the block runs, then leave it as it was.
-
-    Forward hooks on the projections see the queries and keys that the layer computes anyway, so
-    nothing is computed twice and any attention back end may do the rest.
-    """
-    # one at a time: another thread's pass would be recorded, too
-    with _one_at_a_time(unet), ExitStack() as hooks:
-        for name, block in _transformers(unet):
-            _watch(name, block, capture, hooks)
-        try:
-            yield
-        except PassComplete as done:
-            done.release()
-
-
-_locks: WeakKeyDictionary[nn.Module, RLock] = WeakKeyDictionary()
-_lock_of_locks = Lock()
-
-
-def _one_at_a_time(unet: nn.Module) -> RLock:
-    with _lock_of_locks:
-        return _locks.setdefault(unet, RLock())
-
-
-def _transformers(unet: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    for name, module in unet.named_modules():
-        if hasattr(module, "transformer_blocks"):
-            yield name, module
-
-
-def _watch(name: str, transformer: nn.Module, capture: Capture, hooks: ExitStack) -> None:
-    """Note the grid that a transformer is handed, and its layers' queries and keys."""
-    seen: dict[str, Any] = {}
-
-    def grid(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        hidden = args[0] if args else kwargs["hidden_states"]
-        seen["grid"] = (hidden.shape[-2], hidden.shape[-1])
-
-    def query(_module: nn.Module, _args: Any, output: Tensor) -> None:
-        seen["query"] = output
-
-    def key(layer: str, heads: int) -> Callable[..., None]:
-        def record(_module: nn.Module, _args: Any, output: Tensor) -> None:
-            capture.record(layer, seen.pop("query"), output, heads=heads, grid_hw=seen["grid"])
-
-        return record
-
-    def own_key(layer: str) -> Callable[..., None]:
-        def record(_module: nn.Module, _args: Any, output: Tensor) -> None:
-            capture.record_self(layer, seen.pop("query"), output)
-
-        return record
-
-    handles = [transformer.register_forward_pre_hook(grid, with_kwargs=True)]
-    for index, block in enumerate(transformer.transformer_blocks):  # type: ignore[arg-type]
-        layer, attention = f"{name}.transformer_blocks.{index}.attn2", block.attn2
-        if layer in capture.pending:
-            handles.append(attention.to_q.register_forward_hook(query))
-            handles.append(attention.to_k.register_forward_hook(key(layer, attention.heads)))
-        if layer in capture.pending and capture.propagation:
-            handles.append(block.attn1.to_q.register_forward_hook(query))
-            handles.append(block.attn1.to_k.register_forward_hook(own_key(layer)))
-    for handle in handles:
-        hooks.callback(handle.remove)
+    return torch.cat([noisy, torch.zeros_like(noisy[:, :1]), latents], 1)[:, :channels]

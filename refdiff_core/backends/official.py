@@ -28,10 +28,11 @@ from ..values import AttentionMap, Expression, Image, Likeness, Proposals, Word
 from .checkpoints import StableDiffusion
 from .clip_scorer import ClipModel, ClipScorer, attend
 from .clip_views import blocked_pairs
-from .diffusers_attention import alphas_cumprod, capturing, encode_text, layers_on
+from .diffusers_attention import alphas_cumprod, encode_text
 from .families import DEMO, SD1
 from .sam_proposer import Progress, SamProposer
 from .tokens import tokenize
+from .unet_layers import capturing, layers_on
 
 TIMESTEPS = (51, 1)
 """Of 20 DDIM steps (1, 51, 101, ...), the two that strength .1 leaves. Noise is added for the

@@ -8,7 +8,6 @@ Between the picture and the survivors nothing is read from the device.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from ..seeing.proposals import LOWEST_PEAK, best_apart, mask_iou, peaks_of
 from ..settings import SamSettings
 from ..values import AttentionMap, Image, Proposals
 from .precision import autocast
+from .sam_masks import Frame, LowMasks, join, point_grid
 from .sam_models import load_sam
 
 __all__ = ["DEMO", "SamProposer", "load_sam"]
@@ -102,13 +102,13 @@ class SamProposer:
         embedding = embedding.to(self.device)
         kept = self.cache.get((picture, self.settings))
         if kept is None:
-            points = bring(_grid(self.settings.points_per_side), self.device)
+            points = bring(point_grid(self.settings.points_per_side), self.device)
             step.total += len(points)
             grid = self._decode(embedding, frame, points, None, step)
         else:
-            grid = _LowMasks(*kept).to(self.device)
+            grid = LowMasks(*kept).to(self.device)
         own = [self._decode(embedding, frame, *each, step) for each in peaks]
-        every = _join(grid, *own)
+        every = join(grid, *own)
         near, quality = self._compare(every)
         if kept is None:
             passed = (quality[: len(grid.quality)] > -torch.inf).nonzero()[:, 0]
@@ -153,7 +153,7 @@ class SamProposer:
         return self._show(logits, quality.cpu(), [order], frame)[0]
 
     def _ask_decoder(
-        self, embedding: Tensor, sparse: Tensor, dense: Tensor, frame: _Frame
+        self, embedding: Tensor, sparse: Tensor, dense: Tensor, frame: Frame
     ) -> tuple[Tensor, Tensor]:
         """Logits (3 P, h, w) and quality (3 P,) of P prompts."""
         logits, quality = self.sam.mask_decoder(
@@ -175,9 +175,9 @@ class SamProposer:
         # a processor spends more on a prompt in vain than on asking first
         return (points[high], None) if self.device.type == "cpu" else (points, high)
 
-    def _frame(self, image: Image) -> _Frame:
+    def _frame(self, image: Image) -> Frame:
         decoder_side = self.sam.prompt_encoder.mask_input_size[0]
-        return _Frame.of(image, self.sam.image_encoder.img_size, decoder_side)
+        return Frame.of(image, self.sam.image_encoder.img_size, decoder_side)
 
     def embed(self, image: Image) -> Tensor:
         """The picture's embedding (1, C, h, w), which serves any number of prompts."""
@@ -195,19 +195,19 @@ class SamProposer:
     def _decode(
         self,
         embedding: Tensor,
-        frame: _Frame,
+        frame: Frame,
         points_xy: Tensor,
         asked: Tensor | None,
         step: _Steps,
-    ) -> _LowMasks:
+    ) -> LowMasks:
         """Masks of point prompts, three per point, `MOST` at most; points not asked have none."""
-        found = [_LowMasks.none(frame, self.device)]
+        found = [LowMasks.none(frame, self.device)]
         for batch in points_xy.split(self.prompts_at_once()) if len(points_xy) else ():
             found.append(self._decode_batch(embedding, frame, batch))
             if sum(len(each.quality) for each in found) > 2 * MOST:
-                found = [_join(*found).best(MOST)]
+                found = [join(*found).best(MOST)]
             step(len(batch))
-        masks = _join(*found).best(MOST)
+        masks = join(*found).best(MOST)
         return masks if asked is None else masks.only(asked.repeat_interleave(3))
 
     def prompts_at_once(self) -> int:
@@ -219,11 +219,11 @@ class SamProposer:
         prompt: int = place * self.sam.prompt_encoder.mask_input_size[0] ** 2
         return max(1, min(self.settings.batch, SUITS_PROCESSOR // prompt))
 
-    def _decode_batch(self, embedding: Tensor, frame: _Frame, points_xy: Tensor) -> _LowMasks:
+    def _decode_batch(self, embedding: Tensor, frame: Frame, points_xy: Tensor) -> LowMasks:
         sparse, dense = self._embed_points(frame, points_xy)
-        return self._filter(_LowMasks(*self._ask_decoder(embedding, sparse, dense, frame)))
+        return self._filter(LowMasks(*self._ask_decoder(embedding, sparse, dense, frame)))
 
-    def _embed_points(self, frame: _Frame, points_xy: Tensor) -> tuple[Tensor, Tensor]:
+    def _embed_points(self, frame: Frame, points_xy: Tensor) -> tuple[Tensor, Tensor]:
         """What the prompt encoder makes of points inside a thing, (P, 2, C) and (P, C, h, w).
 
         By its own tables: it tells points by their labels' values, which it waits for.
@@ -239,7 +239,7 @@ class SamProposer:
         dense = dense.expand(count, -1, *encoder.image_embedding_size)
         return torch.cat([inside, padding], 1), dense
 
-    def _filter(self, masks: _LowMasks) -> _LowMasks:
+    def _filter(self, masks: LowMasks) -> LowMasks:
         settings, threshold = self.settings, self.sam.mask_threshold
         inner = (masks.logits > threshold + settings.stability_offset).flatten(1).sum(1)
         outer = (masks.logits > threshold - settings.stability_offset).flatten(1).sum(1)
@@ -248,7 +248,7 @@ class SamProposer:
         # elsewhere than on a processor, asking how many pass would wait for all of it
         return masks.select(passed) if self.device.type == "cpu" else masks.only(passed)
 
-    def _compare(self, masks: _LowMasks) -> tuple[Tensor, Tensor]:
+    def _compare(self, masks: LowMasks) -> tuple[Tensor, Tensor]:
         """Which masks are duplicates, bool (N, N), and their quality (N,), in one copy."""
         inside = masks.logits > self.sam.mask_threshold
         near = mask_iou(inside, inside) > self.settings.duplicate_iou
@@ -256,7 +256,7 @@ class SamProposer:
         return both[:, :-1] > 0, both[:, -1]
 
     def _show(
-        self, logits: Tensor, quality: Tensor, sets: Sequence[Tensor], frame: _Frame
+        self, logits: Tensor, quality: Tensor, sets: Sequence[Tensor], frame: Frame
     ) -> list[Proposals]:
         """Sets of masks on the working grid; each mask is brought there once."""
         used = torch.cat([*sets, torch.zeros(0, dtype=torch.int64)]).unique()
@@ -301,74 +301,3 @@ class _Steps:
         self.done += count
         if self.progress is not None:
             self.progress(self.done, self.total)
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """The grids of one picture: its own, the encoder's input, the decoder's masks."""
-
-    size_hw: tuple[int, int]
-    input_hw: tuple[int, int]
-    stride: int
-    decoder_side: int
-
-    @classmethod
-    def of(cls, image: Image, encoder_side: int, decoder_side: int) -> _Frame:
-        height, width = image.shape[0], image.shape[1]
-        scale = encoder_side / max(height, width)
-        # at least one pixel, for a strip of 1 x 4000
-        input_hw = (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5)))
-        # pixels of the input per cell of a mask: 4 for the real ones, 2 for the demo's patches of 8
-        return cls((height, width), input_hw, encoder_side // decoder_side, decoder_side)
-
-    @property
-    def span_hw(self) -> tuple[float, float]:
-        """How much of the decoder's grid shows the picture; the rest is padding."""
-        return self.input_hw[0] / self.stride, self.input_hw[1] / self.stride
-
-    @property
-    def low_hw(self) -> tuple[int, int]:
-        """Cells of the decoder's grid that show any of the picture."""
-        return math.ceil(self.span_hw[0]), math.ceil(self.span_hw[1])
-
-
-@dataclass(frozen=True)
-class _LowMasks:
-    """Masks on the decoder's grid: logits (N, h, w), predicted IoU (N,), -inf for rejected ones."""
-
-    logits: Tensor
-    quality: Tensor
-
-    @classmethod
-    def none(cls, frame: _Frame, device: torch.device) -> _LowMasks:
-        nothing = torch.zeros(0, *frame.low_hw, device=device)
-        return cls(nothing, nothing[:, 0, 0])
-
-    def only(self, passed: Tensor) -> _LowMasks:
-        """The same masks, without the quality of those that do not pass."""
-        return _LowMasks(self.logits, self.quality.masked_fill(~passed, -torch.inf))
-
-    def select(self, keep: Tensor) -> _LowMasks:
-        return _LowMasks(self.logits[keep], self.quality[keep])
-
-    def best(self, most: int) -> _LowMasks:
-        """At most so many, in their order."""
-        if len(self.quality) <= most:
-            return self
-        return self.select(self.quality.argsort(descending=True, stable=True)[:most].sort().values)
-
-    def to(self, device: torch.device) -> _LowMasks:
-        return _LowMasks(self.logits.to(device), self.quality.to(device))
-
-
-def _join(*parts: _LowMasks) -> _LowMasks:
-    return _LowMasks(
-        torch.cat([part.logits for part in parts]), torch.cat([part.quality for part in parts])
-    )
-
-
-def _grid(side: int) -> Tensor:
-    """Point prompts, evenly spaced: float32 (side * side, 2), XY as shares of the picture."""
-    steps = (torch.arange(side) + 0.5) / side
-    y, x = torch.meshgrid(steps, steps, indexing="ij")
-    return torch.stack([x, y], -1).reshape(-1, 2)

@@ -14,31 +14,20 @@ from ..errors import ExpressionError, ImageError, MaskError
 from ..language.expression import parse_lines
 from ..models.choice import ModelChoice
 from ..pipeline import Models
-from ..runs.batch import (
-    Answer,
-    answer_picture,
-    file_names,
-    hand_out,
-    line_of,
-    open_folder,
-    write_previews,
-)
+from ..runs.batch import Answer, Output, answer_picture, file_names, hand_out, line_of, open_folder
 from ..runs.console import Work
 from ..runs.manifest import Entry, load_manifest
-from ..runs.records import Record, open_records
+from ..runs.records import Record, errors_of, open_records
 from ..runs.workers import Lost, hire
 from ..version import version
 
 
-@dataclass(frozen=True)
-class BatchJob:
+@dataclass(frozen=True, kw_only=True)
+class BatchJob(Output):
     """What `refdiff batch` was asked for."""
 
     manifest: Path
     choice: ModelChoice
-    out: Path
-    previews: bool
-    each: bool
     workers: int
     fresh: bool
 
@@ -50,16 +39,12 @@ class Painter:
 
     Args:
         choice: of models.
-        out: folder for the masks.
-        previews: also write overlay, heat map and candidates.
-        each: also write a mask for each object.
+        output: what is written.
     """
 
-    def __init__(self, choice: ModelChoice, out: Path, previews: bool, each: bool) -> None:
+    def __init__(self, choice: ModelChoice, output: Output) -> None:
         self.choice = choice
-        self.out = out
-        self.previews = previews
-        self.each = each
+        self.output = output
         self._models: Models | None = None
 
     def __call__(self, entry: Entry) -> list[Record]:
@@ -78,10 +63,8 @@ class Painter:
         ]
 
     def _write(self, entry: Entry, line: str, answer: Answer, slug: str, variant: str) -> Record:
-        base = self.out / f"{mask_name(entry.image)}.{slug}"
-        told = hand_out(answer, entry.path, base, variant, each=self.each)
-        if self.previews:
-            write_previews(answer.picture, answer.result, base)
+        name = f"{mask_name(entry.image)}.{slug}"
+        told = hand_out(answer, entry.path, name, variant, self.output)
         # relative to the list and to the folder, so that both may move
         for each in (told, *cast(list[dict[str, object]], told["objects"])):
             if "mask" in each:
@@ -167,15 +150,14 @@ def run_batch(job: BatchJob, work: Work) -> bool:
         )
         todo = [entry for entry in entries if entry.image not in done]
         work.begin(len(todo), "pictures")
-        painter = Painter(job.choice, job.out, job.previews, job.each)
-        with hire(
-            painter, min(job.workers, max(1, len(todo))), gpus=job.choice.device != "cpu"
-        ) as crew:
+        painter = Painter(job.choice, job)
+        gpus = job.choice.device != "cpu"
+        with hire(painter, job.workers, tasks=len(todo), gpus=gpus) as crew:
             for entry, result in crew.do(todo):
                 found = failed(entry, result.reason) if isinstance(result, Lost) else result
                 records.append(found)
                 work.advance(1, entry.path.name)
-                errors = dict.fromkeys(each["error"] for each in found if "error" in each)
+                errors = errors_of(found)
                 missing += bool(errors)
                 for error in errors:
                     work.trouble(f"{entry.image}: {error}")

@@ -155,9 +155,9 @@ def segment(**given: Any) -> int:
     """
     with working(1 + len(given["images"])) as work:
         work.step("loading models")
-        from .segment import Job, run_job
+        from .segment import SegmentJob, run_segment
 
-        return 0 if run_job(Job(**given), work) else BAD_INPUT
+        return 0 if run_segment(SegmentJob(**given), work) else BAD_INPUT
 
 
 @cli.command()

@@ -15,35 +15,24 @@ from ..language.expression import parse_lines
 from ..models.choice import ModelChoice
 from ..pictures.masks import load_masks
 from ..pipeline import Models
-from ..runs.batch import (
-    Answer,
-    answer_picture,
-    file_names,
-    hand_out,
-    line_of,
-    open_folder,
-    write_previews,
-)
+from ..runs.batch import Answer, Output, answer_picture, file_names, hand_out, line_of, open_folder
 from ..runs.console import Work
 from ..seeing.proposals import FixedProposals
 from ..values import Proposals
 
 
-@dataclass(frozen=True)
-class Job:
+@dataclass(frozen=True, kw_only=True)
+class SegmentJob(Output):
     """What `refdiff segment` was asked for."""
 
     images: tuple[Path, ...]
     expressions: tuple[str, ...]
     choice: ModelChoice
     masks: Path | None
-    out: Path
-    previews: bool
-    each: bool
     as_json: bool
 
 
-def run_job(job: Job, work: Work) -> bool:
+def run_segment(job: SegmentJob, work: Work) -> bool:
     """Do what was asked for, picture by picture; a bad one does not keep the others from it.
 
     Args:
@@ -76,11 +65,7 @@ def run_job(job: Job, work: Work) -> bool:
             foreseen = isinstance(error, RefDiffError)
             work.trouble(str(error) if foreseen else f"'{path}': {type(error).__name__}: {error}")
         else:
-            _hand_out(answers, path, job.out / name, models.variant, job, work)
-            said = {note for each in expressions for note in each.notes}
-            for note in [each for a in answers for each in a.result.expression.notes]:
-                if note not in said:  # what only the picture could tell
-                    work.trouble(f"note: '{path.name}': {note}")
+            _hand_out(answers, path, name, models.variant, job, work)
     if failed and len(job.images) > 1:
         done = len(job.images) - len(failed)
         listed = ", ".join(f"'{path}'" for path in failed)
@@ -88,7 +73,7 @@ def run_job(job: Job, work: Work) -> bool:
     return not failed
 
 
-def _load(job: Job, masks: Tensor | None, work: Work) -> Models:
+def _load(job: SegmentJob, masks: Tensor | None, work: Work) -> Models:
     models = job.choice.load(None if masks is None else FixedProposals(Proposals.of(masks)))
     if isinstance(models.proposer, SamProposer):
         models.proposer.progress = work.part
@@ -96,15 +81,17 @@ def _load(job: Job, masks: Tensor | None, work: Work) -> Models:
 
 
 def _hand_out(
-    answers: Sequence[Answer], path: Path, base: Path, variant: str, job: Job, work: Work
+    answers: Sequence[Answer], path: Path, name: str, variant: str, job: SegmentJob, work: Work
 ) -> None:
-    """Write one picture's files and print its records."""
+    """Write one picture's files and print its records, and what only the picture could tell."""
     slugs = file_names([line_of(answer.result.expression) for answer in answers])
     for answer, slug in zip(answers, slugs, strict=True):
-        record = hand_out(answer, path, f"{base}.{slug}", variant, each=job.each)
-        if job.previews:
-            write_previews(answer.picture, answer.result, f"{base}.{slug}")
+        record = hand_out(answer, path, f"{name}.{slug}", variant, job)
         work.result(json.dumps(record) if job.as_json else _tell(record))
+    said = {note for text in job.expressions for each in parse_lines(text) for note in each.notes}
+    for note in [each for answer in answers for each in answer.result.expression.notes]:
+        if note not in said:
+            work.trouble(f"note: '{path.name}': {note}")
 
 
 def _tell(record: dict[str, object]) -> str:

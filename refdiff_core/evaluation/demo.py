@@ -278,16 +278,20 @@ def report(scenes: int, *, oracle: bool = False) -> str:
     return "\n\n".join(parts)
 
 
+def publish(text: str, place: Path | None) -> None:
+    """Print a page, and write it where a place is given."""
+    click.echo(text)
+    if place is not None:
+        place.write_text(text + "\n")
+
+
 @click.command()
 @click.option("--scenes", default=200, show_default=True, help="How many held-out scenes.")
 @click.option("--oracle", is_flag=True, help="Only choose among the true masks; much faster.")
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the tables here.")
 def main(scenes: int, oracle: bool, write: Path | None) -> None:
     """Print the demo benchmark's tables."""
-    text = report(scenes, oracle=oracle)
-    click.echo(text)
-    if write is not None:
-        write.write_text(text + "\n")
+    publish(report(scenes, oracle=oracle), write)
 
 
 if __name__ == "__main__":

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
 from ..models.choice import ModelChoice, hash_files
 from ..runs.batch import open_folder
 from ..runs.console import Work
-from ..runs.records import RecordFile, open_records, write_whole
+from ..runs.records import Record, RecordFile, errors_of, open_records, write_whole
 from ..runs.workers import Crew, Lost, hire
 from ..version import version
 from .judge import Judge, Judged, Task
@@ -96,31 +97,17 @@ def evaluate(asked: Evaluation, work: Work) -> dict[str, Any]:
         RefDiffError: the data set, the models or earlier records cannot be used.
     """
     asked = with_models(asked)
-    asked.check()
-    work.step("reading the data set")
-    data = load_data(asked)
-    images = list(limited(data.images, asked.limit))
-    about = about_run(asked, data)
-    judge = Judge(
-        asked.choice,
-        _stamp(about),
-        oracle=asked.oracle,
-        # as the published code has it
-        smallest=0 if asked.dataset == "refcocog" else None,
-    )
+    images, about = open_data(asked, work)
+    # as the published code has it
+    smallest = 0 if asked.dataset == "refcocog" else None
+    judge = Judge(asked.choice, _stamp(about), oracle=asked.oracle, smallest=smallest)
     out = open_folder(asked.place)
-    with open_records(out, about, fresh=asked.fresh) as records:
-        todo = remaining(images, records)
-        work.begin(sum(len(each.sentences) for each in todo), "sentences")
-        with hire(
-            judge, min(asked.workers, max(1, len(todo))), gpus=asked.choice.device != "cpu"
-        ) as crew:
-            _answer(todo, judge, crew, records, work)
-            wanted = {(each.id, said.id) for each in images for said in each.sentences}
-            kept = [each for each in records.records if (each["image"], each["id"]) in wanted]
-            summary = summarise(kept, about)
-            work.step("drawing cases")
-            cases = _draw_cases(summary, images, kept, crew)
+    with answering(asked, about, images, judge, work) as (records, crew):
+        wanted = {(each.id, said.id) for each in images for said in each.sentences}
+        kept = [each for each in records if (each["image"], each["id"]) in wanted]
+        summary = summarise(kept, about)
+        work.step("drawing cases")
+        cases = _draw_cases(summary, images, kept, crew)
     write_whole(out / "report.json", json.dumps(summary, indent=1))
     write_whole(out / "report.html", to_html(summary, cases))
     work.result(to_text(summary))
@@ -137,6 +124,68 @@ def with_models(asked: Evaluation) -> Evaluation:
     if asked.dataset != "demo" or choice.checkpoint or choice.sam or choice.clip:
         return asked
     return replace(asked, choice=replace(choice, demo="unet"))
+
+
+def open_data(asked: Evaluation, work: Work) -> tuple[list[ReferImage], dict[str, Any]]:
+    """The pictures that are asked about, and all that their records depend on.
+
+    Raises:
+        click.UsageError: options that do not go together.
+        RefDiffError: the data set or the models' files cannot be read.
+    """
+    asked.check()
+    work.step("reading the data set")
+    data = load_data(asked)
+    return list(limited(data.images, asked.limit)), about_run(asked, data)
+
+
+class Answerer(Protocol):
+    """Makes a picture's records."""
+
+    def __call__(self, task: Task) -> Judged:
+        """Do one task."""
+        ...
+
+    def failed(self, task: Task, reason: str) -> list[Record]:
+        """The records of a picture that could not be done."""
+        ...
+
+
+@contextlib.contextmanager
+def answering(
+    asked: Evaluation,
+    about: Mapping[str, Any],
+    images: Sequence[ReferImage],
+    answerer: Answerer,
+    work: Work,
+) -> Iterator[tuple[list[Record], Crew[Task, Judged]]]:
+    """Do all pictures that have no whole record yet; the crew stays while the block runs.
+
+    Args:
+        asked: the options.
+        about: all that the records depend on.
+        images: of them those that are done already are left out.
+        answerer: does them.
+        work: shows how far it is.
+
+    Yields:
+        All records, of earlier runs too, and the crew that made them.
+    """
+    with open_records(open_folder(asked.place), about, fresh=asked.fresh) as records:
+        todo = remaining(images, records)
+        work.begin(sum(len(each.sentences) for each in todo), "sentences")
+        gpus = asked.choice.device != "cpu"
+        with hire(answerer, asked.workers, tasks=len(todo), gpus=gpus) as crew:
+            for task, judged in crew.do(Task(each) for each in todo):
+                if isinstance(judged, Lost):
+                    found = answerer.failed(task, judged.reason)
+                else:
+                    found = judged.records
+                records.append(found)
+                for why in errors_of(found):
+                    work.trouble(why)
+                work.advance(len(found), task.image.path.name)
+            yield records.records, crew
 
 
 def load_data(asked: Evaluation) -> ReferSplit:
@@ -196,24 +245,6 @@ def remaining(images: Sequence[ReferImage], records: RecordFile) -> list[ReferIm
     """The pictures that have no whole record yet."""
     done = records.resume({each.id: [said.id for said in each.sentences] for each in images})
     return [each for each in images if each.id not in done]
-
-
-def _answer(
-    images: Sequence[ReferImage],
-    judge: Judge,
-    crew: Crew[Task, Judged],
-    records: RecordFile,
-    work: Work,
-) -> None:
-    for task, judged in crew.do(Task(each) for each in images):
-        if isinstance(judged, Lost):
-            found = judge.failed(task, judged.reason)
-        else:
-            found = judged.records
-        records.append(found)
-        for why in dict.fromkeys(each["error"] for each in found if "error" in each):
-            work.trouble(why)
-        work.advance(len(found), task.image.path.name)
 
 
 def _draw_cases(

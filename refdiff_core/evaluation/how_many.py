@@ -15,7 +15,7 @@ import click
 
 from ..demo.scenes import HELD_OUT_SEED, Scene
 from ..settings import DEFAULT
-from .demo import METHODS, by_group, compare, to_markdown
+from .demo import METHODS, by_group, compare, publish, to_markdown
 from .metrics import mean_iou, selection
 from .questions import held_out_scenes
 from .several import SEVERAL, several
@@ -80,10 +80,7 @@ def report(scenes: int, *, oracle: bool = False) -> str:
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page here.")
 def main(scenes: int, oracle: bool, write: Path | None) -> None:
     """Print how the demo models answer for several objects, the rest, and none."""
-    text = report(scenes, oracle=oracle)
-    click.echo(text)
-    if write is not None:
-        write.write_text(text + "\n")
+    publish(report(scenes, oracle=oracle), write)
 
 
 if __name__ == "__main__":

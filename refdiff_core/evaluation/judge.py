@@ -19,7 +19,8 @@ from ..seeing.proposals import FixedProposals
 from ..values import Expression, Proposals
 from .cases import draw_case
 from .metrics import overlap
-from .refer import ReferImage, Sentence, decode_mask, encode_mask
+from .outlines import decode_mask, encode_mask
+from .refer import ReferImage, Sentence
 
 Question = list[Expression]
 

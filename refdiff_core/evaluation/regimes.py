@@ -33,7 +33,7 @@ from ..seeing.proposals import FixedProposals
 from ..settings import DEFAULT, OFFICIAL, PAPER, AttentionSettings, Settings
 from ..values import AttentionMap, Expression, Image, Proposals, Segmentation
 from .absent import ABSENCES, absent
-from .demo import to_markdown
+from .demo import publish, to_markdown
 from .metrics import mean_and_error, overlap
 from .questions import (
     ATTRIBUTES,
@@ -302,10 +302,7 @@ def report(scenes: int, masks: int, clip: Path = CLIP_FILE) -> str:
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page here.")
 def main(scenes: int, masks: int, clip: Path, write: Path | None) -> None:
     """Print what every rule is worth at every level of CLIP's error."""
-    text = report(scenes, masks, clip)
-    click.echo(text)
-    if write is not None:
-        write.write_text(text + "\n")
+    publish(report(scenes, masks, clip), write)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ import click
 import torch
 from tqdm import tqdm
 
-from ..backends.diffusers_attention import DiffusersAttention, layers_on
+from ..backends.diffusers_attention import DiffusersAttention
+from ..backends.unet_layers import layers_on
 from ..demo.models import DENOISER_FILE
 from ..demo.scenes import HELD_OUT_SEED, Scene, sample_scene
 from ..models.loading import load_demo
@@ -25,7 +26,7 @@ from ..seeing.proposals import FixedProposals
 from ..settings import SINKS, AttentionSettings, Settings
 from ..values import Proposals
 from .chart import line_chart
-from .demo import ReadOnce, answer, by_group, to_markdown
+from .demo import ReadOnce, answer, by_group, publish, to_markdown
 from .metrics import Record, chance, mean_iou, overlap, selection
 from .questions import ATTRIBUTES, GROUPS, INLINE, NEGATION, RELATION, held_out_scenes, questions
 
@@ -174,9 +175,8 @@ def report(scenes: int, masks: int) -> tuple[str, str]:
 def main(scenes: int, masks: int, write: Path | None) -> None:
     """Print what each way of reading attention is worth."""
     text, chart = report(scenes, masks)
-    click.echo(text)
+    publish(text, write)
     if write is not None:
-        write.write_text(text + "\n")
         (write.parent / "images").mkdir(exist_ok=True)
         (write.parent / "images" / "maps.svg").write_text(chart)
 

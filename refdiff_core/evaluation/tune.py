@@ -27,12 +27,11 @@ from ..pipeline import Models
 from ..protocols import AttentionSource, MaskProposer
 from ..runs.batch import open_folder
 from ..runs.console import Work, table
-from ..runs.records import Record, open_records, write_whole
-from ..runs.workers import Lost, hire
+from ..runs.records import Record, write_whole
 from ..settings import AttentionSettings, Preset, changed
 from ..values import AttentionMap, Expression, Image, Proposals
-from .evaluate import Evaluation, about_run, limited, load_data, remaining, with_models
-from .judge import Judge, Task
+from .evaluate import Evaluation, answering, open_data, with_models
+from .judge import Judge, Judged, Task
 from .metrics import mean_and_error
 from .refer import ReferImage
 
@@ -99,29 +98,14 @@ def tune(asked: Tuning, work: Work) -> dict[str, Any]:
         RefDiffError: the data set, the models or earlier records cannot be used.
     """
     asked = cast(Tuning, with_models(asked))
-    asked.check()
-    work.step("reading the data set")
-    data = load_data(asked)
-    images = list(limited(data.images, asked.limit))
-    about = about_run(asked, data)
+    images, about = open_data(asked, work)
     absent = any(not said.annotations for each in images for said in each.sentences)
     trials = list(all_trials(asked, about["variant"], absent=absent))
     about["trials"] = trials
     tuner = Tuner(asked.choice, trials, oracle=asked.oracle)
     out = open_folder(asked.place)
-    with open_records(out, about, fresh=asked.fresh) as records:
-        todo = remaining(images, records)
-        work.begin(sum(len(each.sentences) for each in todo), "sentences")
-        workers = min(asked.workers, max(1, len(todo)))
-        with hire(tuner, workers, gpus=asked.choice.device != "cpu") as crew:
-            for image, found in crew.do(todo):
-                if isinstance(found, Lost):
-                    found = _failed(image, found.reason)
-                records.append(found)
-                for why in dict.fromkeys(each["error"] for each in found if "error" in each):
-                    work.trouble(why)
-                work.advance(len(found), image.path.name)
-        kept = {each.id: [*_of(each, records.records)] for each in images}
+    with answering(asked, about, images, tuner, work) as (records, _):
+        kept = {each.id: [*_of(each, records)] for each in images}
     best, figures = choose(kept)
     preset = asdict(changed(asked.choice.preset, trials[best]))
     preset.pop("official")
@@ -202,7 +186,7 @@ class Tuner:
         self.judge = Judge(choice, {}, oracle=oracle)
         self.presets = [changed(choice.preset, trial) for trial in trials]
 
-    def __call__(self, image: ReferImage) -> list[Record]:
+    def __call__(self, task: Task) -> Judged:
         """One record a sentence, with its IoU in every trial."""
         kept: dict[AttentionSettings, Models] = {}
         tried = []
@@ -211,17 +195,23 @@ class Tuner:
                 kept[preset.attention] = self._reading(preset)
             models = replace(kept[preset.attention], settings=preset.fusion)
             judge = Judge(self.judge.choice, {}, oracle=self.judge.oracle, models=models)
-            tried.append(judge(Task(image)).records)
+            tried.append(judge(task).records)
             if all("error" in each for each in tried[0]):
-                return _failed(image, tried[0][0]["error"])
-        return [
+                return Judged(self.failed(task, tried[0][0]["error"]))
+        records = [
             {
-                "image": image.id,
+                "image": task.image.id,
                 "id": said[0]["id"],
                 "ious": [round(each["iou"], 6) for each in said],
             }
             for said in zip(*tried, strict=True)
         ]
+        return Judged(records)
+
+    def failed(self, task: Task, reason: str) -> list[Record]:
+        """The records of a picture that could not be done."""
+        image = task.image
+        return [{"image": image.id, "id": said.id, "error": reason} for said in image.sentences]
 
     def _reading(self, preset: Preset) -> Models:
         """Models that remember what they say of one picture, read in this way."""
@@ -267,10 +257,6 @@ class _KeptMasks:
         if key not in self.masks:
             self.masks[key] = self.proposer.propose(image, attention), tuple(attention)
         return [*self.masks[key][0]]
-
-
-def _failed(image: ReferImage, reason: str) -> list[Record]:
-    return [{"image": image.id, "id": said.id, "error": reason} for said in image.sentences]
 
 
 def _of(image: ReferImage, records: Sequence[Record]) -> Iterator[list[float]]:

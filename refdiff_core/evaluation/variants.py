@@ -15,7 +15,7 @@ import click
 from ..models.choice import ModelChoice
 from ..runs.console import working
 from ..settings import PRESETS
-from .demo import to_markdown
+from .demo import publish, to_markdown
 from .evaluate import Evaluation, evaluate
 
 VARIANTS = ("g", "gs", "ds", "gsd")
@@ -117,10 +117,7 @@ def main(
     settings: tuple[str, ...], limit: int | None, workers: int, split: str, write: Path | None
 ) -> None:
     """Measure every variant; a second run only measures what is new."""
-    text = page(settings, limit, workers, split)
-    click.echo(text)
-    if write is not None:
-        write.write_text(text + "\n")
+    publish(page(settings, limit, workers, split), write)
 
 
 if __name__ == "__main__":

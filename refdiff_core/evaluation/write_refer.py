@@ -26,8 +26,9 @@ from ..demo.scenes import HELD_OUT_SEED, SHAPES, Scene, sample_scene
 from ..errors import OutputError
 from . import questions as asking
 from . import several as asking_several
+from .outlines import encode_mask
 from .questions import questions
-from .refer import BY, encode_mask
+from .refer import BY
 from .several import several
 
 SPLITS = ("val", "test")

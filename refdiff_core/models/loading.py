@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -54,19 +54,22 @@ def load_demo(
     """
     from ..backends.clip_scorer import ClipModel
     from ..backends.official import OfficialProposer
+    from ..backends.precision import usable_dtype
     from ..demo.models import load_clip, load_sam
 
+    dtype = usable_dtype(dtype, device)
+
+    def demo_clip() -> ClipModel:
+        loaded = load_clip()
+        return ClipModel(loaded.model.to(device, dtype), *loaded[1:])
+
+    loaders: Loaders = {
+        "g": lambda: _demo_denoiser(denoiser, device, dtype),
+        "s": lambda: load_sam().to(device),
+        "d": demo_clip,
+    }
     preset = _for_demo(_with_attention(settings, attention))
-    parts = _parts(variant, preset)
-    clip = load_clip() if "d" in parts else None
-    models = _assemble(
-        preset,
-        dtype,
-        _demo_denoiser(denoiser, device, dtype) if "g" in parts else None,
-        load_sam().to(device) if "s" in parts and proposer is None else None,
-        clip and ClipModel(clip.model.to(device, dtype), *clip[1:]),
-        proposer,
-    )
+    models = _assemble(variant, preset, dtype, loaders, proposer)
     if isinstance(models.proposer, OfficialProposer):
         models.proposer.smallest = 0  # as the published code has it for RefCOCOg
     return models
@@ -97,39 +100,47 @@ def load_models(
             and its answers are ranked. `refdiff_core.segment` then needs no others.
         attention: noise level, resolution and seed, in place of the settings' own.
         device: "cpu", "cuda", "mps".
-        dtype: of the checkpoint (see `load_stable_diffusion`) and of CLIP, and what Segment
-            Anything's encoder computes in, where settings are not "official"; None takes
-            `fastest_dtype`. In float32, answers hardly differ from one processor to the next.
-        tiny_autoencoder: a TAESD file or folder, which encodes pictures in place of the
-            checkpoint's own autoencoder; see `load_tiny_autoencoder`.
+        dtype: of the checkpoint (see `load_stable_diffusion`), CLIP, and, but for "official", what
+            Segment Anything's encoder computes in; None takes `fastest_dtype`. In float32, answers
+            hardly differ from one processor to the next.
+        tiny_autoencoder: encodes pictures; see `load_tiny_autoencoder`.
 
     Raises:
-        ModelError: a model that the variant needs is not named, or cannot be loaded; no such
-            settings.
+        ModelError: a model that the variant needs is not named or cannot be loaded, or no settings.
         UnavailableError: the official settings cannot read such a checkpoint.
     """
+    from ..backends.precision import fastest_dtype, usable_dtype
+
+    dtype = usable_dtype(dtype or fastest_dtype(device), device)
+    loaders = _loaders(checkpoint, sam, clip, device, dtype, tiny_autoencoder)
+    preset = _with_attention(settings, attention)
+    return _assemble(variant, preset, dtype, loaders, proposer)
+
+
+def _loaders(
+    checkpoint: str | Path | None,
+    sam: str | Path | None,
+    clip: str | None,
+    device: str,
+    dtype: torch.dtype,
+    tiny_autoencoder: str | Path | None,
+) -> Loaders:
+    """Of what is named."""
     from ..backends.clip_scorer import load_clip
-    from ..backends.precision import fastest_dtype
     from ..backends.sam_proposer import load_sam
 
-    have = {"g": checkpoint, "s": sam or proposer, "d": clip}
-    preset = _with_attention(settings, attention)
-    parts = variant = _parts(_fullest(have) if variant is None else variant, preset)
-    for part in parts:
-        if have[part] is None:
-            raise ModelError(f"Variant '{variant}' needs {_NEEDS[part]}.")
-    dtype = dtype or fastest_dtype(device)
-    return _assemble(
-        preset,
-        dtype,
-        _denoiser(checkpoint, device, dtype, tiny_autoencoder)
-        if checkpoint is not None and "g" in parts
-        else None,
-        load_sam(sam).to(device) if sam is not None and proposer is None and "s" in parts else None,
-        load_clip(clip, device, dtype) if clip is not None and "d" in parts else None,
-        proposer if "s" in parts else None,
-    )
+    loaders: Loaders = {}
+    if checkpoint is not None:
+        loaders["g"] = lambda: _denoiser(checkpoint, device, dtype, tiny_autoencoder)
+    if sam is not None:
+        loaders["s"] = lambda: load_sam(sam).to(device)
+    if clip is not None:
+        loaders["d"] = lambda: load_clip(clip, device, dtype)
+    return loaders
 
+
+Loaders = dict[str, Callable[[], Any]]
+"""What loads the denoiser "g", Segment Anything "s" and CLIP "d", of those that are named."""
 
 _NEEDS = {
     "g": "a Stable Diffusion checkpoint: name one with --checkpoint, or use --demo",
@@ -144,8 +155,8 @@ def name_variant(parts: Iterable[str]) -> str:
     return next((each for each in VARIANTS if set(each) == there), "".join(sorted(there)))
 
 
-def _fullest(have: Mapping[str, object]) -> str:
-    variant = name_variant(part for part, model in have.items() if model is not None)
+def _fullest(have: Iterable[str]) -> str:
+    variant = name_variant(have)
     for missing, parts in (("g", ("", "s")), ("s", ("d", "dg"))):
         if variant in parts:
             raise ModelError(f"The models named are not enough: there must be {_NEEDS[missing]}.")
@@ -209,26 +220,35 @@ def _denoiser(
 
 
 def _assemble(
+    variant: str | None,
     preset: Preset,
     dtype: torch.dtype,
-    denoiser: Denoiser | None,
-    sam: Any,
-    clip: ClipModel | None,
+    loaders: Loaders,
     proposer: MaskProposer | None,
 ) -> Models:
-    """The parts over loaded models; what is None is left out."""
+    """The parts of a variant, the fullest for None; nothing else is loaded.
+
+    A proposer from outside stands in for Segment Anything.
+    """
     from ..backends.clip_scorer import ClipScorer
     from ..backends.official import OfficialProposer, OfficialScorer
     from ..backends.sam_proposer import SamProposer
 
+    have = {*loaders} if proposer is None else {*loaders, "s"}
+    parts = _parts(_fullest(have) if variant is None else variant, preset)
+    for part in parts:
+        if part not in have:
+            raise ModelError(f"Variant '{parts}' needs {_NEEDS[part]}.")
     propose: Callable[[Any, SamSettings], MaskProposer] = partial(SamProposer, dtype=dtype)
     score: Callable[[ClipModel, ClipSettings], ImageTextScorer] = ClipScorer
     if preset.official:
         propose, score = OfficialProposer, OfficialScorer
+    if "s" in parts and proposer is None:
+        proposer = propose(loaders["s"](), preset.sam)
     return Models(
-        attention=None if denoiser is None else _reader(denoiser, preset),
-        proposer=proposer if sam is None else propose(sam, preset.sam),
-        scorer=None if clip is None else score(clip, preset.clip),
+        attention=_reader(loaders["g"](), preset) if "g" in parts else None,
+        proposer=proposer if "s" in parts else None,
+        scorer=score(loaders["d"](), preset.clip) if "d" in parts else None,
         settings=preset.fusion,
     )
 

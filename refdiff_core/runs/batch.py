@@ -23,6 +23,19 @@ from ..settings import Settings
 from ..values import Expression, Image, Proposals, Segmentation
 
 
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What is written of every answer.
+
+    out: the folder. previews: also overlay, heat map and candidates. each: also a mask for every
+    object, named as the answer's own with a number.
+    """
+
+    out: Path
+    previews: bool = False
+    each: bool = False
+
+
 @dataclass(frozen=True)
 class Answer:
     """What was found in one picture for one expression.
@@ -102,18 +115,20 @@ def answer_questions(
 
 
 def hand_out(
-    answer: Answer, image: Path, base: str | Path, variant: str, *, each: bool = False
+    answer: Answer, image: Path, name: str, variant: str, output: Output
 ) -> dict[str, object]:
-    """Write an answer's mask, and tell of it with the keys that ``refdiff segment --json`` prints.
+    """Write an answer's files, and tell of it with the keys that ``refdiff segment --json`` prints.
 
     Args:
         answer: what was found.
         image: the picture's path.
-        base: the mask's path, without ".mask.png".
+        name: of the files, without ".mask.png".
         variant: g, gs, ds or gsd.
-        each: also write the mask of every object, named ``base``, its number and ".mask.png".
+        output: which files.
     """
-    result, mask = answer.result, answer.mask
+    result, mask, base = answer.result, answer.mask, output.out / name
+    if output.previews:
+        write_previews(answer.picture, result, base)
     return {
         "image": str(image),
         "expression": line_of(result.expression),
@@ -126,7 +141,7 @@ def hand_out(
         "score": result.score,
         "scores": {} if result.best is None else result.scores.of(result.best),
         "candidates": len(result.ranking),
-        "objects": _objects(answer, mask, base if each else None),
+        "objects": _objects(answer, mask, base if output.each else None),
         "variant": variant,
         "seconds": round(answer.seconds, 3),
     }

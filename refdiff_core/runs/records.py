@@ -97,6 +97,11 @@ class RecordFile:
             self._file.close()
 
 
+def errors_of(records: Iterable[Record]) -> list[str]:
+    """Why records hold no answer, each reason once."""
+    return [*dict.fromkeys(each["error"] for each in records if "error" in each)]
+
+
 def _is_done(found: Sequence[Record], wanted: Sequence[Any]) -> bool:
     # one sentence that cannot be read never can; a picture that was missing may be there now
     failed = all(record.get("error") for record in found)

@@ -63,18 +63,22 @@ def _unforeseen(error: BaseException) -> Lost:
 
 
 @contextlib.contextmanager
-def hire(work: Callable[[T], R], count: int = 1, *, gpus: bool = True) -> Iterator[Crew[T, R]]:
+def hire(
+    work: Callable[[T], R], count: int = 1, *, tasks: int | None = None, gpus: bool = True
+) -> Iterator[Crew[T, R]]:
     """Workers while the block runs.
 
     Args:
         work: what they do. For more than one it must be picklable.
         count: how many. One works in this process, several on Ray: on this machine, or on the
             cluster that RAY_ADDRESS names.
+        tasks: how many there are to do; more workers are not hired.
         gpus: share out the GPUs that Ray has, one each where there are enough.
 
     Raises:
         UnavailableError: Ray is needed and not installed, or has too few processors.
     """
+    count = count if tasks is None else max(1, min(count, tasks))
     if count == 1:
         yield Crew(work)
         return

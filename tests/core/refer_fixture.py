@@ -24,7 +24,7 @@ import torch
 
 from refdiff_core.errors import UnavailableError
 from refdiff_core.evaluation.evaluate import Evaluation, evaluate
-from refdiff_core.evaluation.refer import encode_mask
+from refdiff_core.evaluation.outlines import encode_mask
 from refdiff_core.models.choice import ModelChoice
 from refdiff_core.pipeline import Models
 from refdiff_core.runs.console import working

@@ -13,7 +13,8 @@ import torch
 from damage import NUMBERS, damaged, odd_text
 
 from refdiff_core.backends.tokens import tokenize
-from refdiff_core.evaluation.refer import Annotation, decode_mask, encode_mask, load_refer
+from refdiff_core.evaluation.outlines import decode_mask, encode_mask
+from refdiff_core.evaluation.refer import Annotation, load_refer
 from refdiff_core.language.expression import parse_lines
 from refdiff_core.runs.manifest import load_manifest
 from refdiff_core.runs.records import open_records

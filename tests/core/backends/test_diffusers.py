@@ -12,11 +12,11 @@ from refdiff_core.backends.checkpoints import load_stable_diffusion, read_state_
 from refdiff_core.backends.diffusers_attention import (
     DiffusersAttention,
     add_noise,
-    capturing,
     noise_timestep,
     working_size,
 )
 from refdiff_core.backends.families import DEMO, SD1, SDXL
+from refdiff_core.backends.unet_layers import capturing
 from refdiff_core.demo.models import DENOISER_FILE
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 from refdiff_core.errors import ModelError

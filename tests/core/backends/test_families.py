@@ -9,7 +9,8 @@ from checkpoints import write_single_file
 
 from refdiff_core.backends import families
 from refdiff_core.backends.checkpoints import load_stable_diffusion
-from refdiff_core.backends.diffusers_attention import DiffusersAttention, capturing, layers_on
+from refdiff_core.backends.diffusers_attention import DiffusersAttention
+from refdiff_core.backends.unet_layers import capturing, layers_on
 from refdiff_core.language.expression import parse
 from refdiff_core.seeing.capture import Capture
 from refdiff_core.settings import AttentionSettings

@@ -11,15 +11,9 @@ import torch
 
 from refdiff_core.demo.scenes import SHAPES
 from refdiff_core.errors import DataError
+from refdiff_core.evaluation.outlines import decode_mask, encode_mask
 from refdiff_core.evaluation.questions import held_out_scenes, questions
-from refdiff_core.evaluation.refer import (
-    Annotation,
-    decode_mask,
-    encode_mask,
-    load_plain_pickle,
-    load_refer,
-    read_refs,
-)
+from refdiff_core.evaluation.refer import Annotation, load_plain_pickle, load_refer, read_refs
 from refdiff_core.evaluation.several import several
 from refdiff_core.evaluation.write_refer import Recipe, write_refer
 

@@ -11,6 +11,7 @@ from refdiff_core.backends.diffusers_attention import DiffusersAttention
 from refdiff_core.command.cli import run
 from refdiff_core.errors import DataError
 from refdiff_core.evaluation.evaluate import Evaluation, evaluate, load_data
+from refdiff_core.evaluation.judge import Task
 from refdiff_core.evaluation.tune import Tuner, Tuning, all_trials, choose, tune
 from refdiff_core.evaluation.write_refer import Recipe, write_refer
 from refdiff_core.models.choice import ModelChoice
@@ -144,7 +145,7 @@ def test_a_picture_is_read_once_for_each_way_of_reading(data, monkeypatch):
     asked = Tuning("refcoco", choice, data, **OPTIONS)
     trials = [*all_trials(asked, "g", absent=True)]
     image = max(load_data(asked).images, key=lambda each: len(each.sentences))
-    records = Tuner(choice, trials, oracle=False)(image)
+    records = Tuner(choice, trials, oracle=False)(Task(image)).records
     assert set(passes) == {None, 100}
     assert not torch.equal(passes[None][0].heat, passes[100][0].heat)
     assert [len(each["ious"]) for each in records] == [6] * len(image.sentences)
@@ -159,9 +160,9 @@ def test_a_run_that_was_cut_off_does_only_what_is_left(data, finished, tmp_path,
     (tmp_path / "records.jsonl").write_text("".join(lines)[:-20])
     done, work = [], Tuner.__call__
 
-    def noted(tuner, image):
-        done.append(image.id)
-        return work(tuner, image)
+    def noted(tuner, task):
+        done.append(task.image.id)
+        return work(tuner, task)
 
     monkeypatch.setattr(Tuner, "__call__", noted)
     assert ask(tune, Tuning, data, tmp_path, **OPTIONS) == told

@@ -1,0 +1,159 @@
+"""Candidate masks on the working grid, from whoever proposes them, and their drawing in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+
+import torch
+from torch import Tensor
+
+from .errors import MaskError
+from .grid import (
+    FineMasks,
+    GridMasks,
+    JoinedMasks,
+    PackedMasks,
+    bring,
+    count_cells,
+    in_parts,
+    pack,
+    to_grid,
+    unpack,
+    working_grid,
+)
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Candidate masks for one picture; N may be 0.
+
+    masks: bool (N, h, w), the working grid.
+    quality: float32 (N,), the proposer's own estimate in [0, 1].
+    picture_hw: the picture's size; None where that is the grid's own.
+    fine: draws them at other sizes; None where no more is known than the grid.
+    """
+
+    masks: Tensor
+    quality: Tensor
+    picture_hw: tuple[int, int] | None = None
+    fine: FineMasks | None = None
+
+    def __post_init__(self) -> None:
+        if self.masks.ndim != 3 or self.masks.dtype != torch.bool:
+            raise MaskError(
+                f"Proposals must be boolean masks (N, H, W); got {tuple(self.masks.shape)} "
+                f"of {self.masks.dtype}. Compare soft masks with a threshold first."
+            )
+        if self.quality.shape != self.masks.shape[:1]:
+            raise ValueError(f"{len(self.masks)} masks but {tuple(self.quality.shape)} qualities")
+
+    @classmethod
+    def of(cls, masks: Tensor, quality: Tensor | None = None) -> Proposals:
+        """Masks from outside, bool (N, H, W) of the picture's own size.
+
+        Args:
+            masks: kept as bits where they are larger than the working grid.
+            quality: float32 (N,); None for 1 throughout.
+        """
+        if masks.ndim != 3 or masks.dtype != torch.bool:
+            return cls(masks, torch.ones(len(masks)))  # which says what is wrong
+        return cls.of_parts(in_parts(masks), quality)
+
+    @classmethod
+    def of_parts(cls, parts: Iterable[Tensor], quality: Tensor | None = None) -> Proposals:
+        """As `of`, of a few masks (n, H, W) after the other, never all of them at their size."""
+        grid, bits = list[Tensor](), list[Tensor]()
+        for part in parts:
+            size_hw = (part.shape[1], part.shape[2])
+            grid.append(to_grid(part))
+            if size_hw != working_grid(size_hw):  # else the grid is all there is to know
+                bits.append(pack(part.flatten(1)))
+        masks = torch.cat(grid)
+        fine = PackedMasks(torch.cat(bits), size_hw) if bits else None
+        quality = torch.ones(len(masks)) if quality is None else quality
+        return cls(masks, quality, size_hw, fine)
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    @property
+    def grid_hw(self) -> tuple[int, int]:
+        """The working grid's size."""
+        return self.masks.shape[1], self.masks.shape[2]
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """The picture's size."""
+        return self.picture_hw or self.grid_hw
+
+    @cached_property
+    def areas(self) -> Tensor:
+        """float32 (N,): the share of the picture that each mask covers, in [0, 1]."""
+        return count_cells(self.masks).cpu() / max(1, self.masks[:1].numel())
+
+    @cached_property
+    def _bits(self) -> Tensor:
+        """The grid's masks as bits, which is all of them that is read from a device."""
+        return pack(self.masks.flatten(1)).cpu()
+
+    def read(self) -> None:
+        """Read the grid's masks from their device, for these and all that are chosen of them."""
+        self._bits  # noqa: B018 - kept from now on
+
+    @cached_property
+    def digests(self) -> tuple[bytes, ...]:
+        """What tells each mask on the grid from any other."""
+        return tuple(sha256(row.data).digest() for row in self._bits.numpy())
+
+    def on_cpu(self) -> Proposals:
+        """The same proposals with their grid on the CPU, for whoever measures them."""
+        return self if self.masks.device.type == "cpu" else self._on_cpu
+
+    @cached_property
+    def _on_cpu(self) -> Proposals:
+        cells = self.masks[:1].numel()
+        return replace(self, masks=unpack(self._bits)[:, :cells].view(self.masks.shape))
+
+    def select(self, keep: Tensor) -> Proposals:
+        """The proposals that ``keep`` names, by boolean mask or by indices."""
+        fine = None if self.fine is None else self.fine.select(keep)
+        masks, quality = self.masks[bring(keep, self.masks.device)], self.quality[keep]
+        chosen = replace(self, masks=masks, quality=quality, fine=fine)
+        if "_bits" in self.__dict__:  # read from a device once for all that are chosen of it
+            chosen.__dict__["_bits"] = self._bits[keep]
+        return chosen
+
+    def join(self, more: Proposals) -> Proposals:
+        """These proposals and then others for the same picture."""
+        every, device = (self, more), self.masks.device
+        places = [(each.fine or GridMasks(each.masks), at) for each in every for at in each.indices]
+        return replace(
+            self,
+            masks=torch.cat([each.masks.to(device) for each in every]),
+            quality=torch.cat([each.quality for each in every]),
+            fine=JoinedMasks(tuple(places)),
+        )
+
+    @property
+    def indices(self) -> range:
+        """From 0 to N - 1."""
+        return range(len(self))
+
+    def draw(self, index: int, size_hw: tuple[int, int] | None = None) -> Tensor:
+        """One mask at the picture's size, or another: bool (H, W) on the CPU."""
+        fine = self.fine or GridMasks(self.masks)
+        return fine.draw(index, size_hw or self.size_hw).cpu()
+
+    def union(self, indices: Sequence[int] | Tensor | None = None) -> Tensor:
+        """What any of these masks covers at the picture's size: bool (H, W) on the CPU.
+
+        Args:
+            indices: which; None for all.
+        """
+        drawn = torch.zeros(self.size_hw, dtype=torch.bool)
+        for index in self.indices if indices is None else indices:
+            drawn |= self.draw(int(index))
+        return drawn

@@ -118,24 +118,26 @@ class Calibration:
     """How scores become log-odds; see `refdiff_core.choosing.scoring.weigh`.
 
     Log-likelihoods are cosines times the model's own scale: at CLIP's 100, one is a hundredth.
-    `match` and `present` are logistic fits, the first three the best of a grid, over 100 tuning
-    scenes (seeds from 1,100,000 on) with CLIP's error simulated at .01 to .03 (.005 to .05 for the
-    grid) and the demo's own CLIP; `border`, `plain` and `alone` were chosen among two to four
-    values on 40 of them. docs/fusion.md reports on other scenes.
+    Everything was fitted on tuning scenes (seeds from 1,100,000 on) with CLIP's error simulated at
+    .01 to .03, none of which docs/fusion.md reports on: `shared`, `floor` and `steep` are the
+    likeliest of a grid for which object is meant, `match` is a logistic fit for which are of the
+    kind that is named (60 scenes, true masks); `present` and `seen` for whether there is one (100
+    and 40 scenes, the demo's own CLIP among the errors); `border`, `plain` and `alone` were chosen
+    among two to five values on 40 to 60 of them.
 
     shared: by how much CLIP's error is larger than its views' disagreement tells, because they err
         together; in variances.
     floor: deviation of CLIP's log-likelihood that is always there.
-    steep: log-odds of a generative score of 1.
+    steep: log-odds of a generative score of 1: of attention e times the picture's mean.
     border: how far behind the best region, in gaps, others begin to be something else.
     match: of the chance to be what is named: how its log-odds go with those of the ranking, from
-        that border on, and with the contrast; and what they are where both are 0.
+        that border on, with CLIP's contrast, and with the generative score, which is the
+        attention's own; and what they are where all are 0.
     plain: the same where words name no kind of thing, so that there is nothing to contrast.
     alone: the same where only attention looked.
     present: of the chance that it is there at all: how its log-odds go with the best candidate's
         contrast, and what they are where that is 0.
     seen: how they go with that candidate's generative score, and the score that says nothing.
-        Fitted on 50 of the tuning scenes with SAM's masks.
     """
 
     shared: float = 1.5

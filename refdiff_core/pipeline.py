@@ -26,8 +26,8 @@ from .language.lines import answered, looked_for, things_of
 from .pictures.images import check_image, shrink
 from .protocols import AttentionSource, ImageTextScorer, MaskProposer
 from .seeing.attention import sharpen_maps
-from .seeing.phrases import Phrase, find_phrases
-from .seeing.proposals import AttentionProposer
+from .seeing.phrases import GROUND, Phrase, as_read, find_phrases
+from .seeing.proposals import AttentionProposer, off_ground
 from .settings import KINDS, Settings
 from .values import AttentionMap, Expression, Image, Likeness, Proposals, Segmentation
 
@@ -111,8 +111,6 @@ def segment_apart(
     """
     image, settings = check_image(image), settings or models.settings
     asked = [thing for lines in questions for thing in looked_for(lines)]
-    if models.proposer is None or isinstance(models.proposer, AttentionProposer):
-        asked = [_by_its_word(each) for each in asked]
     if not asked:
         return [[] for _ in questions]
     size_hw = (image.shape[0], image.shape[1])
@@ -125,11 +123,6 @@ def segment_apart(
     kept = [leave_out([next(results) for _ in looked_for(lines)], settings) for lines in questions]
     # 6. one answer a line: of a list, all its things
     return [_by_line(lines, own, settings) for lines, own in zip(questions, kept, strict=True)]
-
-
-def _by_its_word(asked: Expression) -> Expression:
-    """Cuts of the map of "background" are no things on it: it is where the map is strong."""
-    return replace(asked, region=None) if asked.region in ("background", "foreground") else asked
 
 
 def _by_line(
@@ -178,7 +171,11 @@ def _look(
         percentiles=settings.percentiles,
         smallest=settings.smallest,
     )
-    proposals = _propose(seen, size_hw, phrases, attention, proposer, len(asked))
+    guides = [
+        off_ground(map_) if cut and map_ and phrase.words.region in GROUND else map_
+        for phrase, map_ in zip(phrases, attention, strict=True)
+    ]
+    proposals = _propose(seen, size_hw, phrases, guides, proposer, len(asked))
     # 3. how well each candidate fits: the map, then CLIP
     generative = [
         _generative(map_, each, settings, cut=cut) if map_ else None
@@ -233,7 +230,7 @@ def read_maps(
     Raises:
         MaskError: the maps lie on another grid than the picture's.
     """
-    return [_of_size(each, size_hw) for each in source.read(seen, asked)]
+    return [_of_size(each, size_hw) for each in source.read(seen, [as_read(e) for e in asked])]
 
 
 def propose_masks(

@@ -114,9 +114,9 @@ class TransformersAttention:
         """The words' maps of one expression, float32 (1, G, h, w)."""
         family = self.model.family
         weights = word_weights(positions, placed.length)
-        stack = getattr(self.model.transformer, family.stack)
+        stack, look = getattr(self.model.transformer, family.stack), self.settings
         names = [str(block) for block in family.blocks_of(len(stack))]
-        capture = Capture(names, weights, propagation=self.settings.propagation)
+        capture = Capture(names, weights, propagation=look.propagation, even=look.even)
         grid_hw = (seen_hw[0] // family.cell, seen_hw[1] // family.cell)
         said = torch.zeros(1, placed.length, dtype=torch.bool)
         said[0, list(placed.said)] = True

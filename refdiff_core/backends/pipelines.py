@@ -257,7 +257,8 @@ def load_pipeline(
             f"'{path}' cannot be loaded ({reason}). Use a whole diffusers folder with safetensors."
         ) from error
     logger.info("Loaded '%s' (%s).", path, kind.family.name)
-    return PipelineModel(pipeline.to(device), kind)
+    # again: some of diffusers' classes are left in what their files hold
+    return PipelineModel(pipeline.to(device, dtype), kind)
 
 
 def _kind(path: Path) -> Pipeline:

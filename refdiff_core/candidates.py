@@ -112,6 +112,14 @@ class Proposals:
         """The same proposals with their grid on the CPU, for whoever measures them."""
         return self if self.masks.device.type == "cpu" else self._on_cpu
 
+    def on(self, device: torch.device) -> Proposals:
+        """The same proposals with their grid on a device, of which none is ever read back."""
+        if self.masks.device == device:
+            return self
+        moved = replace(self, masks=bring(self.masks, device))
+        moved.__dict__["_bits"] = self._bits
+        return moved
+
     @cached_property
     def _on_cpu(self) -> Proposals:
         cells = self.masks[:1].numel()

@@ -21,6 +21,10 @@ SCORES_AT_ONCE = 2**23
 """Attention scores held at once, 32 MiB of them: a part of the places, all heads and tokens."""
 
 
+MAPS_AT_ONCE = 8
+"""Maps that are brought to a picture's edges together: more would cost memory and save little."""
+
+
 def word_weights(groups: Sequence[Sequence[Sequence[int]]], length: int) -> Tensor:
     """How much of each token goes into each word: 1/P for a word of P pieces.
 
@@ -104,14 +108,55 @@ def resize(maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
     return resized.reshape(*lead, *size_hw)
 
 
-def merge_layers(layers: Sequence[Tensor]) -> Tensor:
-    """Mean of layers (G, h_i, w_i), each brought to the finest grid among them first.
+def even(maps: Tensor) -> Tensor:
+    """Bring maps (..., h, w) to one scale: the mean of each is 1.
+
+    So every layer counts for what it is given, and every word for how much it lights a place up,
+    however much attention it has in all. iSeg divides by the sum, too; DiffSegmenter and the
+    published code stretch to [0, 1], which makes of a word that hardly varies as much as of one
+    that does: docs/maps.md has what that costs. A cell that alone is hotter than all others counts
+    for `HOTTEST` times what they reach.
+    """
+    cells = maps.flatten(-2)
+    low = cells.amin(-1, keepdim=True)
+    rank = min(1 + cells.shape[-1] // 200, cells.shape[-1] - 1)
+    reached = cells.topk(rank + 1, -1).values[..., -1:]
+    capped = cells.minimum(low + HOTTEST * (reached - low)) if rank else cells
+    return (capped / capped.mean(-1, keepdim=True).clamp(min=1e-12)).view_as(maps)
+
+
+HOTTEST = 2.0
+"""How far above the rest of a map its hottest two hundredth, one cell at least, may rise."""
+
+
+def merge_layers(layers: Sequence[Tensor], shares: Sequence[float] | None = None) -> Tensor:
+    """Mean of layers (..., h_i, w_i), brought to the grid that counts most, of those the finest.
+
+    Args:
+        layers: the words' maps.
+        shares: what each layer counts for; None for all alike.
 
     Returns:
-        float32 (G, h, w).
+        float32 (..., h, w).
     """
-    size_hw = max((layer.shape[-2:] for layer in layers), key=lambda size: size[0] * size[1])
-    return torch.stack([resize(layer, (size_hw[0], size_hw[1])) for layer in layers]).mean(0)
+    counts = [1.0] * len(layers) if shares is None else shares
+    grids: dict[tuple[int, int], float] = {}
+    for layer, share in zip(layers, counts, strict=True):
+        grid_hw = (layer.shape[-2], layer.shape[-1])
+        grids[grid_hw] = grids.get(grid_hw, 0.0) + share
+    # equal but for rounding
+    main_hw = max(grids, key=lambda grid: (round(grids[grid], 6), grid[0] * grid[1]))
+    total = sum(counts)
+    parts = zip(layers, counts, strict=True)
+    return torch.stack([_brought(each, main_hw) * (share / total) for each, share in parts]).sum(0)
+
+
+def _brought(layer: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """A finer layer by the mean over each of the new cells, a coarser one bilinearly."""
+    if layer.shape[-2] <= size_hw[0] or layer.shape[-1] <= size_hw[1]:
+        return resize(layer, size_hw)
+    flat = layer.reshape(1, -1, *layer.shape[-2:])
+    return F.adaptive_avg_pool2d(flat, size_hw).view(*layer.shape[:-2], *size_hw)
 
 
 def min_max(values: Tensor) -> Tensor:
@@ -141,12 +186,31 @@ def heat_map(word_maps: Tensor, size_hw: tuple[int, int], rivals: Tensor | None 
     Returns:
         float32 (H, W) in [0, 1]; all zero for G = 0.
     """
+    return resize(min_max(thing_map(word_maps, rivals)), size_hw)
+
+
+def thing_map(word_maps: Tensor, rivals: Tensor | None = None) -> Tensor:
+    """`heat_map` before it is stretched: float32 (h, w)."""
     if not len(word_maps):
-        return torch.zeros(size_hw, device=word_maps.device)
+        return torch.zeros(word_maps.shape[-2:], device=word_maps.device)
     mean = word_maps.mean(0)
     if rivals is not None and len(rivals):
         mean = mean * mean / (mean + rivals.mean(0)).clamp(min=1e-12)
-    return resize(min_max(mean), size_hw)
+    return mean
+
+
+def ground_of(values: Tensor) -> Tensor:
+    """How high a map (h, w) is where it is lowest, in units of its range: what `min_max` forgets.
+
+    A word that lights nothing up has a high one; float32 (), at most `FLAT`.
+    """
+    low, high = values.amin(), values.amax()
+    ground = low / (high - low).clamp(min=1e-12)
+    return ground.where(high > low, torch.full_like(ground, FLAT)).clamp(0, FLAT)
+
+
+FLAT = 1e3
+"""Ground of a map without contrast."""
 
 
 def attention_map(
@@ -184,8 +248,9 @@ def map_of(attention: AttentionMap, words: Collection[Word]) -> AttentionMap:
     chosen = [index for index, word in enumerate(attention.words) if word in words]
     others = [index for index, word in enumerate(attention.words) if word not in words]
     rivals = _rows(attention.word_maps, others) if attention.competing else None
-    heat = heat_map(_rows(attention.word_maps, chosen), attention.grid_hw, rivals)
-    return replace(attention, heat=heat)
+    values = thing_map(_rows(attention.word_maps, chosen), rivals)
+    heat = resize(min_max(values), attention.grid_hw)
+    return replace(attention, heat=heat, ground=ground_of(values))
 
 
 def _rows(maps: Tensor, indices: Sequence[int]) -> Tensor:
@@ -201,60 +266,85 @@ def sharpen(heat: Tensor, image: Image, radius: int, *, grid: int = 256) -> Tens
     every window the filter fits the map as a linear function of the colours and keeps the fit.
 
     Args:
-        heat: float32 (h, w) in [0, 1].
+        heat: float32 (..., h, w) in [0, 1]; one map or several.
         image: float32 (H, W, 3) in [0, 1]; it is brought to the map's grid.
         radius: of the windows in cells of the heat, about one and a half of the map's own.
         grid: the fit is made on a copy with so many cells along the longer side at most.
 
     Returns:
-        float32 (h, w) in [0, 1].
+        float32 (..., h, w) in [0, 1].
 
     Source: He, Sun and Tang, Guided Image Filtering, 2010; fast variant of He and Sun, 2015.
     """
-    size_hw = (heat.shape[0], heat.shape[1])
+    size_hw = (heat.shape[-2], heat.shape[-1])
     small_hw = fit(size_hw, grid)
     colors = scale_to(bring(image, heat.device), size_hw).permute(2, 0, 1)
     guide = F.adaptive_avg_pool2d(colors, small_hw)
     small_radius = max(1, round(radius * min(1.0, grid / max(size_hw))))
-    slope, offset = _local_fit(guide, resize(heat, small_hw), small_radius)
-    fitted = (resize(slope, size_hw) * colors).sum(0) + resize(offset, size_hw)
-    return min_max(fitted.clamp(0, 1))
-
-
-def sharpen_map(attention: AttentionMap, image: Image, cells: float) -> AttentionMap:
-    """`sharpen` with a radius in cells of the map's own grid; 0 changes nothing."""
-    grid_h = attention.word_maps.shape[1]
-    radius = round(cells * attention.grid_hw[0] / grid_h) if len(attention.words) else 0
-    if radius < 1:
-        return attention
-    return replace(attention, heat=sharpen(attention.heat, image, radius))
+    maps = resize(heat, small_hw).reshape(-1, *small_hw)
+    slope, offset = _local_fit(guide, maps, small_radius)
+    fitted = [
+        (resize(each, size_hw) * colors).sum(0) + resize(beside, size_hw)
+        for each, beside in zip(slope, offset, strict=True)
+    ]
+    return min_max(torch.stack(fitted).clamp(0, 1)).reshape(heat.shape)
 
 
 def sharpen_maps(
     maps: Sequence[AttentionMap | None], image: Image, cells: float
 ) -> list[AttentionMap | None]:
-    """`sharpen_map` for all maps of a picture, which is brought to their grid once."""
-    there = next((each for each in maps if each is not None), None)
-    if there is None or not cells:
-        return list(maps)
-    small = scale_to(bring(image, there.heat.device), there.grid_hw)
-    return [None if each is None else sharpen_map(each, small, cells) for each in maps]
+    """`sharpen` for all maps of a picture, with a radius in cells of each map's own grid.
+
+    What the filter needs to know of the picture is found once for all of one radius.
+    """
+    groups: dict[int, list[int]] = {}
+    for index, each in enumerate(maps):
+        if each is not None and (radius := _cells_wide(each, cells)):
+            groups.setdefault(radius, []).append(index)
+    found = list(maps)
+    for radius, indices in groups.items():
+        for start in range(0, len(indices), MAPS_AT_ONCE):
+            part = indices[start : start + MAPS_AT_ONCE]
+            there = [each for index in part if (each := maps[index]) is not None]
+            sharp = sharpen(torch.stack([each.heat for each in there]), image, radius)
+            for index, each, heat in zip(part, there, sharp, strict=True):
+                found[index] = replace(each, heat=heat)
+    return found
+
+
+def _cells_wide(attention: AttentionMap, cells: float) -> int:
+    """Cells of a map's own grid, counted in those that its heat has."""
+    if not len(attention.words):
+        return 0
+    return round(cells * attention.grid_hw[0] / attention.word_maps.shape[1])
 
 
 def _local_fit(guide: Tensor, values: Tensor, radius: int) -> tuple[Tensor, Tensor]:
-    """Slope (3, h, w) and offset (h, w) of values ~ slope . color + offset around each pixel."""
+    """Slope (E, 3, h, w) and offset (E, h, w) of values ~ slope . color + offset at each place.
+
+    Args:
+        guide: colours (3, h, w).
+        values: E maps (E, h, w).
+        radius: of the window around each place.
+    """
     # He's epsilon: colours that differ by less than about .03 are one surface
     epsilon = 1e-3 * torch.eye(3, device=guide.device)
-    mean_color, mean_value = _box_mean(guide, radius), _box_mean(values[None], radius)
-    with_value = _box_mean(guide * values, radius) - mean_color * mean_value
+    mean_color, mean_value = _box_mean(guide, radius), _box_mean(values, radius)
+    with_value = torch.stack(
+        [
+            _box_mean(guide * each, radius) - mean_color * mean
+            for each, mean in zip(values, mean_value, strict=True)
+        ],
+        -1,
+    )  # (3, h, w, E)
     products = (guide[:, None] * guide[None]).flatten(0, 1)  # (9, h, w)
     means = (mean_color[:, None] * mean_color[None]).flatten(0, 1)
     covariance = (_box_mean(products, radius) - means).unflatten(0, (3, 3)).permute(2, 3, 0, 1)
     # "ex": without a look at whether it could be solved, for which it would wait; it can
-    solved, _ = torch.linalg.solve_ex(covariance + epsilon, with_value.permute(1, 2, 0)[..., None])
-    slope = solved[..., 0].permute(2, 0, 1)
-    offset = mean_value[0] - (slope * mean_color).sum(0)
-    return _box_mean(slope, radius), _box_mean(offset[None], radius)[0]
+    solved, _ = torch.linalg.solve_ex(covariance + epsilon, with_value.permute(1, 2, 0, 3))
+    slope = solved.permute(3, 2, 0, 1)
+    offset = mean_value - (slope * mean_color).sum(1)
+    return torch.stack([_box_mean(each, radius) for each in slope]), _box_mean(offset, radius)
 
 
 def _box_mean(planes: Tensor, radius: int) -> Tensor:

@@ -146,6 +146,21 @@ def propose_from_attention(
     return found_masks.on(attention.heat.device)
 
 
+def off_ground(attention: AttentionMap) -> AttentionMap:
+    """Of the map of the ground, which is strong where no thing is, that of the things on it.
+
+    Its heat is 1 for a thing and 0 for the ground, told apart at Otsu's threshold: the variance
+    between the two is then the largest. A map without contrast has no things.
+    """
+    counts = torch.histc(attention.heat.float(), bins=256, min=0, max=1).double().cpu()
+    share = (counts / counts.sum()).cumsum(0)
+    mass = (counts / counts.sum() * torch.arange(256)).cumsum(0)
+    between = (mass[-1] * share - mass).square() / (share * (1 - share)).clamp(min=1e-9)
+    cut = (int(between.argmax()) + 1) / 256
+    contrast = attention.heat.amax() > attention.heat.amin()
+    return replace(attention, heat=(attention.heat < cut) * contrast.float())
+
+
 def _cut(cut: np.ndarray, least: float, components: bool) -> list[np.ndarray]:
     """A cut and its largest parts, without what has fewer cells than ``least``."""
     from scipy.ndimage import label  # here, because importing it takes a while

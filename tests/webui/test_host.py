@@ -63,8 +63,13 @@ def test_maps_are_those_through_diffusers(webui, words):
 @pytest.mark.parametrize(
     "optimisation",
     [
-        "Doggettx", "sub-quadratic", "InvokeAI", "V1 - original v1", "sdp - scaled dot product",
-        "sdp-no-mem - scaled dot product without memory efficient attention", "None",
+        "Doggettx",
+        "sub-quadratic",
+        "InvokeAI",
+        "V1 - original v1",
+        "sdp - scaled dot product",
+        "sdp-no-mem - scaled dot product without memory efficient attention",
+        "None",
     ],
 )
 def test_maps_are_the_same_whatever_computes_attention(webui, optimisation):

@@ -130,8 +130,6 @@ class Calibration:
     alone: the same where only attention looked.
     present: of the chance that it is there at all: how its log-odds go with the best candidate's
         contrast, and what they are where that is 0.
-    seen: how they go with that candidate's generative score, and the score that says nothing.
-        Fitted on 50 of the tuning scenes with SAM's masks.
     """
 
     shared: float = 1.5
@@ -142,7 +140,6 @@ class Calibration:
     plain: tuple[float, float] = (0.15, 2.5)
     alone: tuple[float, float] = (2.0, 3.0)
     present: tuple[float, float] = (0.54, -0.49)
-    seen: tuple[float, float] = (4.3, 0.2)
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,18 @@ class Compared:
     own: Likeness
     rivals: tuple[tuple[Likeness, ...], ...] = ()
 
+    def of_things(self, weights: Tensor) -> Compared:
+        """The same, each region judged by the mean over all masks of its thing.
+
+        Args:
+            weights: float32 (N, N) from `refdiff_core.choosing.layout.thing_weights`.
+        """
+
+        def mean(each: Likeness) -> Likeness:
+            return replace(each, views=each.views @ weights.T)
+
+        return Compared(mean(self.own), tuple(tuple(map(mean, group)) for group in self.rivals))
+
     def contrast(self, trust: float) -> Tensor | None:
         """Log-odds (N,) of the phrase against the rivals, of which one would be true; or None.
 

@@ -117,14 +117,26 @@ def noise_level(sampling: Any, timestep: int) -> Tensor:
     """Sigma at a step of 1,000 of the schedule the model was trained with, within its range.
 
     Flow models mix timestep / 1000 of noise with the picture; ``shift``, which bends the schedule
-    by which pictures are made, has no part in it. All others share one schedule of betas.
+    by which pictures are made, has no part in it. Of the others all but a few (PixArt) share one
+    schedule of betas.
     """
     share = torch.tensor(timestep / 1000)
     if isinstance(sampling, comfy.model_sampling.CONST):
         return share
     if isinstance(sampling, comfy.model_sampling.COSMOS_RFLOW):
         sigma = share / (1 - share)
+    elif _has_own_betas(sampling):
+        sigma = sampling.sigma(torch.tensor(float(timestep))).float()
     else:
         signal = alphas_cumprod()[timestep]
         sigma = ((1 - signal) / signal).sqrt().float()
     return sigma.clamp(float(sampling.sigma_min), float(sampling.sigma_max))
+
+
+def _has_own_betas(sampling: Any) -> bool:
+    """Whether a schedule is another than Stable Diffusion's."""
+    ends = [getattr(sampling, name, None) for name in ("linear_start", "linear_end")]
+    return isinstance(sampling, comfy.model_sampling.ModelSamplingDiscrete) and ends != _BETAS
+
+
+_BETAS = [0.00085, 0.012]

@@ -65,15 +65,15 @@ def plain_text(prompt: str) -> str:
 class PromptTokens:
     """One expression as the host's tokens.
 
-    chunks: by text encoder, chunks of 77 (token, weight) pairs.
+    groups: by text encoder, chunks of 77 (token, weight) pairs.
     matched: where they stand for ours.
     """
 
-    chunks: dict[str, Chunks]
+    groups: dict[str, Chunks]
     matched: HostTokens
 
     @property
-    def length(self) -> int:
+    def chunks(self) -> int:
         """Chunks that the text fills."""
         return self.matched.chunks
 

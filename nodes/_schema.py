@@ -178,7 +178,7 @@ def transformer_inputs() -> list[io.Input]:
             optional=True,
             tooltip="Flux, SD 3 and other transformers: how places are compared with words. Among "
             "all tokens; among the text's alone, which leaves padding out; or by what attention "
-            "makes of both (ConceptAttention). U-Nets have one way.",
+            "makes of both. U-Nets have one way.",
         ),
         io.Boolean.Input(
             "reference",

@@ -23,6 +23,7 @@ from ..refdiff_core.seeing.joint import JointReader
 from ..refdiff_core.settings import AttentionSettings
 from ..refdiff_core.values import AttentionMap, Expression, Image, Word
 from ._pass import call_model, encode_picture, noise_level, trained_sampling
+from ._patched import patched_clone
 from ._words import place_words, reads_literally
 
 ROWS = 8
@@ -137,7 +138,8 @@ class TransformerAttention:
             reference=self.settings.reference,
         )
         said = torch.stack([text.said for text in texts])
-        model = watched_clone(self.model, JointReader(capture, layout, weights, said, self.reading))
+        reader = JointReader(capture, layout, weights, said, self.reading)
+        model = watched_clone(self.model, reader, self.family)
         sampling = trained_sampling(self.model)
         model.add_object_patch("model_sampling", sampling)
         extra = {**_joined([text.extra for text in texts]), **self._shown(latents)}
@@ -174,10 +176,10 @@ def family_of_transformer(model: Any) -> Transformer | None:
 
 
 def _check(family: Transformer, reading: str, settings: AttentionSettings) -> None:
-    if family.kind == CROSS and reading == "output":
+    if reading == "output" and (family.kind == CROSS or family.attention):
         raise ModelError(
-            f"In {family.name} the picture asks the words: they have no outputs to compare. Use "
-            "the reading 'all' or 'text'."
+            f"In {family.name} the words' own outputs are not to be seen, so none can be compared. "
+            "Use the reading 'all' or 'text'."
         )
     if settings.reference and not family.reference:
         raise ModelError(
@@ -211,11 +213,13 @@ def _joined(extras: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def watched_clone(model: Any, reader: JointReader) -> Any:
+def watched_clone(model: Any, reader: JointReader, family: Transformer) -> Any:
     """A clone of the model every attention call of which a reader sees.
 
     Another pack's override stays where it is: it still does the work.
     """
+    if family.attention:
+        return patched_clone(model, reader, family)
     clone = model.clone()
     options = clone.model_options["transformer_options"]
     previous = options.get("optimized_attention_override")

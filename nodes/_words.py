@@ -40,17 +40,19 @@ def place_words(
     characters: list[set[int]] = [set() for _ in text]
     said: list[int] = []
     end = 0
-    for key, start, dropped in _segments(groups, length, keys):
+    for key, start, left_out in _segments(groups, length, keys):
         tokens = _flat(groups[key])
-        end = start + len(tokens) - dropped
+        end = start + len(tokens) - left_out
         vocabulary = _vocabulary(clip.tokenizer, key)
         pieces = vocabulary.spell([token[0] for token in tokens])
         first, last = _own(tokens, _flat(empty[key]))
+        # what a template begins with is left out first, then what it ends with
+        moved = start - min(left_out, first)
         for character, found in enumerate(align(pieces[first:last], text)):
-            places = (first + at - dropped + start for at in found)
-            characters[character].update(at for at in places if at >= start)
-        kept = vocabulary.without_padding(tokens)
-        said += [at - dropped + start for at in kept if at >= dropped]
+            places = (first + at + moved for at in found)
+            characters[character].update(at for at in places if start <= at < end)
+        places = (at + moved for at in vocabulary.without_padding(tokens))
+        said += [at for at in places if start <= at < end]
     return Placed(tuple(tuple(sorted(each)) for each in characters), tuple(said), end)
 
 
@@ -73,7 +75,7 @@ def _main(groups: dict[str, list[list[Token]]], keys: Sequence[str]) -> str:
 def _segments(
     groups: dict[str, list[list[Token]]], length: int, keys: Sequence[str]
 ) -> Iterator[tuple[str, int, int]]:
-    """Group, where its tokens begin in the conditioning, and how many of its first are dropped."""
+    """Group, where its tokens begin in the conditioning, and how many of them are left out."""
     counts = {key: len(_flat(groups[key])) for key in groups}
     named = [key for key in keys if key in counts]
     for chosen in (named, named[-1:], named[:1]):
@@ -132,16 +134,13 @@ class _Vocabulary(Vocabulary):
         super().__init__(tokenizer.inv_vocab, getattr(inner, "all_special_ids", None) or ())
         self.pad = getattr(tokenizer, "pad_token", None)
         self.pads_with_end = self.pad == getattr(tokenizer, "end_token", None)
-        self.pads_left = bool(getattr(tokenizer, "pad_left", False))
 
     def without_padding(self, tokens: Sequence[Token]) -> list[int]:
-        """Which tokens are no padding at the end, or at the start."""
+        """Which tokens are no padding."""
         ids = [token[0] if isinstance(token[0], int) else None for token in tokens]
-        first, last = 0, len(ids)
+        if not self.pads_with_end:
+            return [at for at, each in enumerate(ids) if each != self.pad]
+        last = len(ids)
         while last > 0 and ids[last - 1] == self.pad:
             last -= 1
-        if self.pads_with_end and last < len(ids):
-            last += 1  # the first of them ends the text
-        while self.pads_left and first < last and ids[first] == self.pad:
-            first += 1
-        return list(range(first, last))
+        return list(range(min(len(ids), last + 1)))  # the first of them ends the text

@@ -43,3 +43,20 @@ class DataError(RefDiffError):
 
 class UnavailableError(RefDiffError):
     """Something that is not installed here, or not supported for this model."""
+
+
+OPTIONAL = {"segment_anything": "segment-anything", "open_clip": "open_clip_torch"}
+"""Packages that only some models need, by the name that is imported."""
+
+
+def foreseen(error: Exception) -> str | None:
+    """What a user is told of an error that was to be expected; None of any other."""
+    if isinstance(error, RefDiffError):
+        return str(error)
+    package = OPTIONAL.get((getattr(error, "name", None) or "").partition(".")[0])
+    if not isinstance(error, ModuleNotFoundError) or package is None:
+        return None
+    return (
+        f"This needs the package {package}, which is not installed. Leave that model out, or "
+        f"install it with the Python that runs this: pip install {package}"
+    )

@@ -25,7 +25,8 @@ class Order:
     Where several are asked for, the first of them: "the second and third from the left" is two
     from index 2 on.
 
-    side: left, right, top, bottom, front or back.
+    side: left, right, top, bottom, front or back; or the expression's extreme, from which "the
+        second largest" is counted.
     """
 
     index: int

@@ -1,114 +1,40 @@
-"""From a picture and words to candidates, and from those chosen to the host's mask."""
+"""From a picture and words to candidates, by the checkpoint and by models that are chosen."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 
-import torch
-from PIL import Image
+import PIL.Image
+from modules import devices, paths, shared
 
-from refdiff_core.choosing.fusion import finish
-from refdiff_core.errors import ExpressionError, RefDiffError
+from refdiff_core.backends.clip_scorer import ClipModel, ClipScorer, load_clip
+from refdiff_core.backends.host_attention import HostAttention
+from refdiff_core.backends.sam_proposer import DEMO, SamProposer, load_sam
+from refdiff_core.demo import models as demo
+from refdiff_core.errors import ExpressionError, ModelError, RefDiffError
+from refdiff_core.gallery import Gallery
 from refdiff_core.language.expression import parse
-from refdiff_core.pictures.images import from_pil, scale_to, shrink, to_pil
-from refdiff_core.pictures.previews import overlay
-from refdiff_core.pipeline import segment
-from refdiff_core.settings import Settings
-from refdiff_core.values import Drawing, Segmentation
-from refdiff_webui.models import NONE, loaded
+from refdiff_core.models.library import list_models, models_in, name_clip
+from refdiff_core.pictures.images import from_pil
+from refdiff_core.pipeline import Models, segment
+from refdiff_webui.attention import Webui
+from refdiff_webui.host import check_stopped
 
-MOST = 8
-"""Candidates shown for a line."""
-TILE = 512
-"""Pixels of a shown candidate's longer side."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A mask that may be chosen. line: whose answer. score: None for the rest of a picture."""
-
-    line: Segmentation
-    drawing: Drawing
-    score: float | None
-    meant: bool
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was found in a picture: the answers to its lines, and what there is to choose from.
-
-    candidates: each line's best ones, those that are meant first, numbered from 1 in the gallery.
-    """
-
-    image: Image.Image
-    results: tuple[Segmentation, ...]
-    candidates: tuple[Candidate, ...]
-
-    @property
-    def first(self) -> list[int]:
-        """The numbers of those that are meant."""
-        return [number for number, each in enumerate(self.candidates, 1) if each.meant]
-
-    @property
-    def message(self) -> str:
-        """What was not found, and what was not understood."""
-        missing = [
-            f"Nothing found for '{r.expression.text}'. {r.missing}".strip()
-            for r in self.results
-            if not r.found
-        ]
-        notes = [note for result in self.results for note in result.expression.notes]
-        return "\n".join(dict.fromkeys(missing + notes))
-
-    def gallery(self) -> list[tuple[Image.Image, str]]:
-        """The candidates over the picture, with number and score."""
-        picture = from_pil(self.image)
-        small = shrink(picture, TILE)
-        size_hw = (small.shape[0], small.shape[1])
-        shown = []
-        for number, each in enumerate(self.candidates, 1):
-            mask = scale_to(each.drawing.draw() > 0.5, size_hw)
-            score = "" if each.score is None else f"{each.score:.3f}"
-            words = each.line.expression.text if len(self.results) > 1 else ""
-            shown.append((to_pil(overlay(small, mask)), f"{number}   {score}   {words}".strip()))
-        return shown
-
-    def mask(self, numbers: Sequence[int], shape: Settings) -> Image.Image:
-        """The union of candidates in the picture's own size, mode L: white is repainted.
-
-        Raises:
-            RefDiffError: there are not so many candidates.
-        """
-        count = len(self.candidates)
-        if bad := [each for each in numbers if not 1 <= each <= count]:
-            raise RefDiffError(f"There is no candidate {bad[0]}: they are numbered 1 to {count}.")
-        union = torch.zeros(self.image.height, self.image.width, dtype=torch.bool)
-        for number in numbers:
-            union |= self.candidates[number - 1].drawing.draw() > 0.5
-        return to_pil(finish(union, shape))
-
-
-def candidates_of(line: Segmentation) -> list[Candidate]:
-    """What may be chosen for a line; of the rest of a picture, that alone."""
-    if line.drawing.whole:
-        return [Candidate(line, line.drawing, None, line.found)]
-    meant = line.winners.tolist() if line.found else []
-    order = list(dict.fromkeys([*meant, *line.ranking.tolist()]))
-    drawn = [
-        replace(line.drawing, winners=line.proposals.select(torch.tensor([index])))
-        for index in order[: max(MOST, len(meant))]
-    ]
-    return [
-        Candidate(line, drawing, float(line.scores.total[index]), index in meant)
-        for index, drawing in zip(order, drawn, strict=False)
-    ]
+NONE, DEMO_NAME = "None", "Ref-Diff demo"
+FOLDERS = {
+    "sams": ("models/sam", "models/sams", "extensions/sd-webui-segment-anything/models/sam"),
+    "clip": ("models/open_clip",),
+}
+"""Where the host and other extensions keep such files."""
 
 
 def find(
-    image: Image.Image | None, words: str, presence: float, sam: str = NONE, clip: str = NONE
-) -> Found:
+    image: PIL.Image.Image | None, words: str, presence: float, sam: str = NONE, clip: str = NONE
+) -> Gallery:
     """Candidates for every line of words; ``presence`` is `Settings.min_present`.
 
     Raises:
@@ -119,13 +45,50 @@ def find(
     lines = [parse(line) for line in words.splitlines() if line.strip()]
     if not lines:
         raise ExpressionError("Say which thing is meant, such as 'the red cup on the left'.")
+    picture = from_pil(image)
     with loaded(sam, clip) as models:
         settings = replace(models.settings, min_present=presence)
-        results = segment(from_pil(image), lines, models, settings)
-    candidates = [each for line in results for each in candidates_of(line)]
-    return Found(image.convert("RGB"), tuple(results), tuple(candidates))
+        return Gallery.of(picture, segment(picture, lines, models, settings))
 
 
-def read_numbers(text: str) -> list[int]:
-    """Numbers of candidates, such as "1" or "1, 3"."""
-    return [int(each) for each in re.findall(r"\d+", text)]
+@contextmanager
+def loaded(sam: str, clip: str) -> Iterator[Models]:
+    """The checkpoint that is loaded, with the models of these names on its device meanwhile."""
+    attention = HostAttention(Webui(shared.sd_model))
+    proposer = None if sam in (NONE, "") else _sam(sam)
+    scorer = None if clip in (NONE, "") else _clip(clip)
+    modules = [each for each in (proposer and proposer.sam, scorer and scorer.clip.model) if each]
+    try:
+        for module in modules:
+            module.to(devices.device)
+        yield Models(attention, proposer, scorer)
+    finally:
+        for module in modules:
+            module.to("cpu")
+
+
+def files(kind: str) -> dict[str, Path]:
+    """By name: in the host's folders, and in our own."""
+    root = Path(paths.models_path).parent
+    found = [file for place in FOLDERS[kind] for file in models_in(root / place)]
+    return {file.name: file for file in reversed(found + list_models(kind))}
+
+
+@lru_cache(maxsize=1)
+def _sam(name: str) -> SamProposer:
+    if name == DEMO_NAME:
+        return SamProposer(demo.load_sam(), DEMO, check_stopped)
+    return SamProposer(load_sam(_file(name, "sams")), progress=check_stopped)
+
+
+@lru_cache(maxsize=1)
+def _clip(name: str) -> ClipScorer:
+    own = name == DEMO_NAME
+    clip = ClipModel(*demo.load_clip()) if own else load_clip(name_clip(_file(name, "clip")))
+    return ClipScorer(clip, progress=check_stopped)
+
+
+def _file(name: str, kind: str) -> Path:
+    if name not in files(kind):
+        raise ModelError(f"There is no '{name}' in {FOLDERS[kind][0]}. Put a model file there.")
+    return files(kind)[name]

@@ -7,22 +7,22 @@ from typing import Any, TypeVar
 
 from modules import call_queue, errors, sd_models, shared
 
-from refdiff_core.errors import RefDiffError
+from refdiff_core.errors import RefDiffError, UnavailableError, foreseen
 
 Value = TypeVar("Value")
 
-PACKAGES = {"segment_anything": "segment-anything", "open_clip": "open_clip_torch"}
-"""What only some choices need, by the name that is imported."""
+NO_CHECKPOINT = "No checkpoint is loaded. Choose one at the top of the page first."
 
 
-class StoppedError(RefDiffError):
-    """The user has pressed Stop or Interrupt."""
+def check_stopped(done: int = 0, total: int = 0) -> None:
+    """Called between passes, and by the core between batches of masks: tells how far it is.
 
-
-def check_stopped(*_progress: Any) -> None:
-    """Called between passes, and by the core between batches of masks."""
+    Raises:
+        RefDiffError: the user has pressed Stop or Interrupt.
+    """
+    shared.state.sampling_step, shared.state.sampling_steps = done, total
     if shared.state.interrupted:
-        raise StoppedError("Stopped.")
+        raise RefDiffError("Stopped.")
 
 
 def run_from_button(work: Callable[[], Value]) -> Value:
@@ -32,6 +32,7 @@ def run_from_button(work: Callable[[], Value]) -> Value:
     """
     with call_queue.queue_lock:
         shared.state.begin(job="Ref-Diff")
+        shared.state.job_count = 1
         try:
             return _in_forge(work) if hasattr(sd_models, "forge_model_reload") else work()
         finally:
@@ -42,8 +43,10 @@ def _in_forge(work: Callable[[], Value]) -> Value:
     """In the one thread that Forge runs models in, with the checkpoint that is chosen."""
     from modules_forge import main_thread
 
-    def attempt() -> tuple[Value | None, Exception | None]:
+    def attempt() -> tuple[Any, Exception | None]:
         try:
+            if not sd_models.model_data.forge_loading_parameters.get("checkpoint_info"):
+                raise UnavailableError(NO_CHECKPOINT)
             sd_models.forge_model_reload()
             return work(), None
         except Exception as error:  # the thread would print it and answer None
@@ -57,14 +60,7 @@ def _in_forge(work: Callable[[], Value]) -> Value:
 
 def explain(error: Exception) -> str:
     """What the user is told; what nobody foresaw also goes to the console, with its traceback."""
-    if isinstance(error, RefDiffError):
-        return str(error)
-    missing = (getattr(error, "name", None) or "").partition(".")[0]
-    if isinstance(error, ModuleNotFoundError) and missing in PACKAGES:
-        package = PACKAGES[missing]
-        return (
-            f"This needs the package {package}, which is not installed. Leave that choice out, or "
-            f"run with the WebUI's own Python: pip install {package}"
-        )
-    errors.report(f"Ref-Diff: {error}", exc_info=True)
-    return f"{type(error).__name__}: {error}. The console has more."
+    if (message := foreseen(error)) is None:
+        errors.report(f"Ref-Diff: {error}", exc_info=True)
+        message = f"{type(error).__name__}: {error}. The console has more."
+    return message

@@ -5,17 +5,19 @@ is imported here at the top.
 """
 
 import html
+import re
+from types import SimpleNamespace
 
 import gradio as gr
 from modules import script_callbacks, scripts, shared
 from PIL import Image
 
-from refdiff_core.pictures.images import from_pil, to_pil
+from refdiff_core.errors import RefDiffError
+from refdiff_core.pictures.images import to_pil
 from refdiff_core.pictures.previews import overlay
 from refdiff_core.settings import Settings
-from refdiff_webui.finding import find, read_numbers
+from refdiff_webui.finding import DEMO_NAME, NONE, files, find
 from refdiff_webui.host import explain, run_from_button
-from refdiff_webui.models import DEMO_NAME, NONE, clip_files, sam_files
 
 JS = "_js" if gr.__version__.startswith("3.") else "js"
 TABS = {0: "img2img_image", 2: "img2maskimg", 4: "img_inpaint_base"}
@@ -35,11 +37,6 @@ def note(component, **_kwargs):
             THEIRS.setdefault((THEIRS["latest"].elem_id, layer), component)
 
 
-def source(name):
-    """What holds a tab's picture: Forge's canvas keeps it apart from what is painted on it."""
-    return THEIRS.get((name, "background")) or THEIRS[name]
-
-
 script_callbacks.on_after_component(note)
 
 
@@ -51,162 +48,153 @@ class RefDiff(scripts.Script):
         return scripts.AlwaysVisible if is_img2img else False
 
     def ui(self, is_img2img):
-        """Builds the accordion; what it returns, scripted calls give in this order."""
         canvas = [THEIRS.get(("img2maskimg", layer)) for layer in ("background", "foreground")]
         with gr.Accordion("Ref-Diff: mask by words", open=False, elem_id="refdiff"):
-            words, go, stop, message = asking()
-            gallery = gr.Gallery(
-                show_label=False,
-                columns=4,
-                height="auto",
-                object_fit="contain",
-                allow_preview=False,
-                elem_id="refdiff_gallery",
-            )
-            preview, picks, use, paint = choosing(to_paint=all(canvas))
-            shape, presence, models = settings()
-            enabled = gr.Checkbox(
-                False,
-                label="Find when generating, in every picture anew: the best candidate",
-                elem_id="refdiff_enabled",
-            )
-            found = gr.State(None)
-            tab = gr.Number(0, visible=False)  # which one is open: only the page knows
+            at = lay_out(paintable=all(canvas))
+        connect(at, canvas)
+        self.infotext_fields = [(at.words, "Ref-Diff")]
+        # scripted calls give them in this order
+        return [at.enabled, at.words, *at.shape, at.presence, at.sam, at.clip]
 
-        answer = [found, picks, *shape]
-        go.click(
-            show_candidates,
-            [tab, *map(source, TABS.values()), words, presence, *models],
-            [found, gallery, picks, message],
-            **{JS: "(_, ...rest) => [get_tab_index('mode_img2img'), ...rest]"},
-        ).then(show_mask, answer, [preview, message])
-        stop.click(shared.state.interrupt, queue=False)
-        for each in (picks, *shape):
-            each.change(show_mask, answer, [preview, message])
-        hand_over(
-            use, to_upload, answer, [THEIRS[f"img_inpaint_{it}"] for it in ("base", "mask")], 4
-        )
-        if all(canvas):
-            hand_over(paint, to_canvas, answer, canvas, 2)
-        self.infotext_fields = [(words, "Ref-Diff")]
-        return [enabled, words, *shape, presence, *models]
-
-    def process(self, p, enabled, words, grow, feather, invert, *models):
+    def process(self, p, enabled, words, *options):
         if not enabled or not getattr(p, "init_images", None):
             return
+        # a batch asks again and again with the same p
+        own = vars(p).setdefault("refdiff_own", (p.inpaint_full_res, p.inpainting_mask_invert))
+        p.inpaint_full_res, p.inpainting_mask_invert = own
+        mask, shape, models = Image.new("L", p.init_images[0].size), options[:3], options[3:]
         try:
             found = find(p.init_images[0], words, *models)
-            message, mask = found.message, found.mask(found.first, Settings())
+            message = found.message
+            if found.meant:
+                mask = to_pil(mask_of(found, found.meant, *shape))
         except Exception as error:
-            message, mask = explain(error), Image.new("L", p.init_images[0].size)
+            message = explain(error)
+        if not mask.getbbox():  # the picture stays as it is, whatever else was asked for
+            p.inpaint_full_res, p.inpainting_mask_invert = False, 0
+        p.image_mask = mask
         p.extra_generation_params["Ref-Diff"] = words
-        if mask.getbbox():
-            p.image_mask = found.mask(found.first, shaped(grow, feather, invert))
-        else:  # the picture stays as it is, whatever else was asked for
-            p.image_mask, p.inpaint_full_res, p.inpainting_mask_invert = mask, False, 0
         if message and hasattr(p, "comment"):
             p.comment(f"Ref-Diff: {message}")
 
 
-def asking():
-    """Words, two buttons and what there is to say."""
-    words = gr.Textbox(
-        label="Which thing: one line a thing; 'not: ...' leaves out",
-        placeholder="the red cup on the left",
-        lines=2,
-        elem_id="refdiff_words",
+def make(kind, name, *given, **options):
+    return kind(*given, elem_id=f"refdiff_{name}", **options)
+
+
+def lay_out(paintable):
+    """Our components by name, in the order in which they are seen."""
+    at = SimpleNamespace(found=gr.State(None))
+    at.tab = gr.Number(0, visible=False)  # which one is open: only the page knows
+    label = "Which thing: one line a thing; 'not: ...' leaves out"
+    at.words = make(
+        gr.Textbox, "words", lines=2, label=label, placeholder="the red cup on the left"
     )
     with gr.Row():
-        go = gr.Button("Find", variant="primary", elem_id="refdiff_find")
-        stop = gr.Button("Stop", elem_id="refdiff_stop")
-    return words, go, stop, gr.HTML(elem_id="refdiff_message")
-
-
-def choosing(to_paint):
-    """The mask, the candidates chosen, and where it may go; not every host's canvas takes paint."""
+        at.find = make(gr.Button, "find", "Find", variant="primary")
+        at.stop = make(gr.Button, "stop", "Stop")
+    at.message = make(gr.HTML, "message")
+    look = {"columns": 4, "height": "auto", "object_fit": "contain", "allow_preview": False}
+    at.gallery = make(gr.Gallery, "gallery", show_label=False, **look)
     with gr.Row():
-        preview = gr.Image(label="Mask", type="pil", interactive=False, elem_id="refdiff_preview")
+        at.preview = make(gr.Image, "preview", label="Mask", type="pil", interactive=False)
         with gr.Column():
-            picks = gr.Textbox(
-                label="Chosen: click a candidate, shift-click adds", elem_id="refdiff_picks"
-            )
-            use = gr.Button("Use as mask", elem_id="refdiff_use")
-            paint = gr.Button("Onto the canvas", visible=to_paint, elem_id="refdiff_paint")
-    return preview, picks, use, paint
-
-
-def settings():
-    """The mask's shape, the least presence, and whose masks and CLIP."""
-    names = [NONE, DEMO_NAME]
+            label = "Chosen: click a candidate, shift-click adds"
+            at.picks = make(gr.Textbox, "picks", label=label)
+            at.use = make(gr.Button, "use", "Use as mask")
+            at.paint = make(gr.Button, "paint", "Onto the canvas", visible=paintable)
     with gr.Row():
-        grow = gr.Slider(-64, 64, 0, step=1, label="Grow", elem_id="refdiff_grow")
-        feather = gr.Slider(0, 64, 0, step=1, label="Feather", elem_id="refdiff_feather")
-        invert = gr.Checkbox(False, label="Invert", elem_id="refdiff_invert")
-        presence = gr.Slider(
-            0, 1, Settings().min_present, step=0.01,
-            label="Presence: none where CLIP sees less", elem_id="refdiff_presence",
-        )  # fmt: skip
+        grow = make(gr.Slider, "grow", -64, 64, 0, step=1, label="Grow")
+        feather = make(gr.Slider, "feather", 0, 64, 0, step=1, label="Feather")
+        at.shape = [grow, feather, make(gr.Checkbox, "invert", False, label="Invert")]
+        least, label = Settings().min_present, "Presence: none where CLIP sees less"
+        at.presence = make(gr.Slider, "presence", 0, 1, least, step=0.01, label=label)
     with gr.Row():
-        sam = gr.Dropdown(
-            [*names, *sam_files()], value=NONE, label="Masks from", elem_id="refdiff_sam"
-        )
-        clip = gr.Dropdown(
-            [*names, *clip_files()], value=NONE, label="CLIP", elem_id="refdiff_clip"
-        )
-    return [grow, feather, invert], presence, [sam, clip]
+        sams, clips = ([NONE, DEMO_NAME, *files(kind)] for kind in ("sams", "clip"))
+        at.sam = make(gr.Dropdown, "sam", sams, value=NONE, label="Masks from")
+        at.clip = make(gr.Dropdown, "clip", clips, value=NONE, label="CLIP")
+    label = "Find when generating, in every picture anew: the best candidate"
+    at.enabled = make(gr.Checkbox, "enabled", False, label=label)
+    return at
 
 
-def hand_over(button, make, answer, places, number):
-    """On a click, put what is made where it belongs, and open the tab of that number."""
-    show = f"() => {{ switch_to_img2img_tab({number}); }}"
-    button.click(make, answer, places).then(None, None, None, **{JS: show})
+def connect(at, canvas):
+    """What happens at a click; each ends with what there is to say."""
+    sources = [THEIRS.get((name, "background")) or THEIRS[name] for name in TABS.values()]
+    chosen = [at.found, at.picks, *at.shape]
+    at.find.click(
+        show_candidates,
+        [at.tab, *sources, at.words, at.presence, at.sam, at.clip],
+        [at.found, at.gallery, at.picks, at.message],
+        **{JS: "(_, ...rest) => [get_tab_index('mode_img2img'), ...rest]"},
+    ).then(show_mask, chosen, [at.preview, at.message])
+    at.stop.click(shared.state.interrupt, queue=False)
+    for each in (at.picks, *at.shape):
+        each.change(show_mask, chosen, [at.preview, at.message])
+    upload = [THEIRS["img_inpaint_base"], THEIRS["img_inpaint_mask"]]
+    for button, act, targets, tab in (
+        (at.use, to_upload, upload, 4),
+        (at.paint, to_canvas, canvas, 2),
+    ):
+        if all(targets):
+            done = button.click(act, chosen, [*targets, at.message])
+            done.then(None, None, None, **{JS: f"() => {{ switch_to_img2img_tab({tab}); }}"})
 
 
-def shaped(grow, feather, invert):
-    return Settings(grow=int(grow), feather=int(feather), invert=bool(invert))
+def telling(*otherwise):
+    """What a click does ends with a message for the page; where it fails, with one all the same."""
+
+    def decorate(work):
+        def act(*given):
+            try:
+                *values, message = work(*given)
+            except Exception as error:
+                values, message = otherwise, explain(error)
+            return *values, html.escape(message).replace("\n", "<br>")
+
+        return act
+
+    return decorate
 
 
-def told(text):
-    return html.escape(text).replace("\n", "<br>")
-
-
+@telling(None, [], "")
 def show_candidates(tab, image, canvas, upload, words, *models):
-    """The gallery, the best candidates' numbers, and what there is to say."""
+    """What was found, the gallery, and the best candidates' numbers."""
     picture = {0: image, 2: canvas, 4: upload}.get(int(tab))
     picture = picture["image"] if isinstance(picture, dict) else picture
-    try:
-        found = run_from_button(lambda: find(picture, words, *models))
-        numbers = ", ".join(map(str, found.first))
-        return found, found.gallery(), numbers, told(found.message)
-    except Exception as error:
-        return None, [], "", told(explain(error))
+    found = run_from_button(lambda: find(picture, words, *models))
+    tiles = [(to_pil(tile), caption) for tile, caption in found.tiles()]
+    return found, tiles, ", ".join(map(str, found.meant)), found.message
 
 
-def masked(found, picks, *shape):
-    return found.mask(read_numbers(picks), shaped(*shape))
+def show_mask(found, *chosen):
+    return draw_mask(found, *chosen) if found else (None, gr.update())
 
 
-def show_mask(found, picks, *shape):
-    if found is None:
-        return None, gr.update()
-    try:
-        mask = from_pil(masked(found, picks, *shape))[..., 0]
-        return to_pil(overlay(from_pil(found.image), mask)), told(found.message)
-    except Exception as error:
-        return None, told(explain(error))
+@telling(None)
+def draw_mask(found, *chosen):
+    return to_pil(overlay(found.image, mask_of(found, *chosen))), found.message
 
 
-def to_upload(found, picks, *shape):
+@telling(gr.update(), gr.update())
+def to_upload(found, *chosen):
     """Picture and mask for the tab Inpaint upload."""
-    if found is None:
-        return gr.update(), gr.update()
-    return found.image, masked(found, picks, *shape)
+    mask = to_pil(mask_of(found, *chosen))
+    return to_pil(found.image), mask, found.message
 
 
-def to_canvas(found, picks, *shape):
+@telling(gr.update(), gr.update())
+def to_canvas(found, *chosen):
     """Picture and paint for Forge's Inpaint canvas, whose alpha is the mask."""
-    if found is None:
-        return gr.update(), gr.update()
-    mask = masked(found, picks, *shape)
+    mask = to_pil(mask_of(found, *chosen))
     black = Image.new("L", mask.size)
-    return found.image, Image.merge("RGBA", (black, black, black, mask))
+    return to_pil(found.image), Image.merge("RGBA", (black, black, black, mask)), found.message
+
+
+def mask_of(found, picks, grow, feather, invert):
+    """The mask of candidates by number, such as "1, 3"."""
+    if found is None:
+        raise RefDiffError("Nothing has been looked for. Press Find first.")
+    numbers = [int(each) for each in re.findall(r"\d+", str(picks))]
+    shape = Settings(grow=int(grow), feather=int(feather), invert=bool(invert))
+    return found.mask(numbers, shape)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from .families import DEMO, SDXL, UNET, Family, TextEncoder, family_of, identify, trained_at
+from .families import DEMO, UNET, Family, TextEncoder, family_of, identify, trained_at
+from .original_layout import depth_config
 from .precision import place
 from .weights import StateDict, damaged, fill, read_state_dict
 
@@ -68,7 +69,7 @@ def _from_file(path: Path) -> StableDiffusion:
     family = identify(state, str(path))
     channels = _known_channels(state[UNET + "input_blocks.0.0.weight"].shape[1], path)
     with torch.device("meta"):
-        unet = UNet2DConditionModel(**{**family.unet, "in_channels": channels})
+        unet = UNet2DConditionModel(**_unet_config(state, family, channels))
         vae = AutoencoderKL(**family.vae)
     try:
         weights = convert_ldm_unet_checkpoint(state, unet.config)
@@ -76,7 +77,7 @@ def _from_file(path: Path) -> StableDiffusion:
     except Exception as error:  # whatever diffusers makes of missing or of further parts
         raise ModelError(
             f"'{path}' is not whole: its parts cannot be found ({type(error).__name__} {error}). "
-            f"{_whole(family)}"
+            "Get the full checkpoint, or its diffusers folder."
         ) from error
     fill(unet, weights, path)
     fill(vae, pixels, path)
@@ -85,6 +86,16 @@ def _from_file(path: Path) -> StableDiffusion:
     family = trained_at(family, v_prediction=predicts_v)
     predicts_v = predicts_v or family is DEMO
     return StableDiffusion(family, unet, vae, encoders, predicts_v)
+
+
+def _unet_config(state: StateDict, family: Family, channels: int) -> dict[str, Any]:
+    levels = len(family.unet.get("block_out_channels", _LEVELS))
+    depth = depth_config((key[len(UNET) :] for key in state if key.startswith(UNET)), levels)
+    return {**family.unet, **depth, "in_channels": channels}
+
+
+_LEVELS = (320, 640, 1280, 1280)
+"""Channels of a U-Net's levels where its configuration says nothing: diffusers' default."""
 
 
 def _text_encoder(state: StateDict, encoder: TextEncoder, path: Path) -> nn.Module:
@@ -138,15 +149,6 @@ def _known_channels(channels: int, path: Path) -> int:
             "here. Use a checkpoint that reads 4, 8 (instruct-pix2pix) or 9 (inpainting)."
         )
     return channels
-
-
-def _whole(family: Family) -> str:
-    if family is not SDXL:
-        return "Get the full checkpoint."
-    return (
-        "Distilled kinds such as SSD-1B, Vega and KOALA lack layers: use their diffusers folder, "
-        "or the full checkpoint."
-    )
 
 
 def _predicts_v(state: StateDict) -> bool:

@@ -254,7 +254,8 @@ def with_picture(noisy: Tensor, latents: Tensor, plain: Tensor, channels: int) -
         latents: the same without noise.
         plain: the same in the autoencoder's own scale.
         channels: that the denoiser reads: 4, 8 for instruct-pix2pix, which sees the plain picture,
-            or 9 for inpainting, which sees a mask and the picture around it; nothing is masked.
+            9 for inpainting, which sees a mask and the picture around it, where nothing is masked,
+            or 5 for depth, where none is told.
 
     Returns:
         (B, channels, h, w).
@@ -263,4 +264,4 @@ def with_picture(noisy: Tensor, latents: Tensor, plain: Tensor, channels: int) -
         return noisy
     if channels == 2 * noisy.shape[1]:
         return torch.cat([noisy, plain], 1)
-    return torch.cat([noisy, torch.zeros_like(noisy[:, :1]), latents], 1)
+    return torch.cat([noisy, torch.zeros_like(noisy[:, :1]), latents], 1)[:, :channels]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+logger = logging.getLogger("refdiff")
 
 
 def fastest_dtype(device: str | torch.device) -> torch.dtype:
@@ -20,6 +24,22 @@ def fastest_dtype(device: str | torch.device) -> torch.dtype:
     tell = getattr(torch.cpu, "get_capabilities", None)  # older versions of torch cannot
     known = tell() if tell else {}
     return torch.bfloat16 if known.get("avx512_bf16") else torch.float32
+
+
+def usable_dtype(dtype: torch.dtype, device: str | torch.device) -> torch.dtype:
+    """The type, or float32, with a warning, where a processor has no kernels for it.
+
+    Before 2.2 torch had next to none for float16 there.
+    """
+    if torch.device(device).type != "cpu" or dtype == torch.float32:
+        return dtype
+    some, kernel = torch.zeros(1, 2, 2, 2, dtype=dtype), torch.zeros(2, 2, 1, 1, dtype=dtype)
+    try:
+        F.scaled_dot_product_attention(some, some, F.group_norm(F.conv2d(some, kernel), 1))
+    except RuntimeError:
+        logger.warning("This torch cannot compute in %s on a processor: in float32.", dtype)
+        return torch.float32
+    return dtype
 
 
 def autocast(weight: Tensor, dtype: torch.dtype | None = None) -> AbstractContextManager[object]:

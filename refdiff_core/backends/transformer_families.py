@@ -8,7 +8,7 @@ nothing here has been judged on trained weights but the demo's.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 JOINT, CROSS = "joint", "cross"
 
@@ -33,6 +33,8 @@ class Transformer:
     resolution: side of the square that the model was trained at. longest: of a side, in pixels.
     one_by_one: expressions do not share a pass.
     inpainting: variants exist that are also shown a mask and the masked picture.
+    attention: name of a block's attention module, where the host hands it no options and it is
+        read through a patch of its own; "" for all that are seen by the override.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Transformer:
     longest: int | None = None
     one_by_one: bool = False
     inpainting: bool = False
+    attention: str = ""
 
     def blocks_of(self, depth: int) -> tuple[int, ...]:
         """Which blocks to read of a model that has so many."""
@@ -88,20 +91,21 @@ DEMO_TRANSFORMER = Transformer(
     resolution=128,
     longest=48 * 8,
 )
-# ConceptAttention (arXiv 2502.04320, its code): outputs of double blocks 14 to 17 of 19, real
-# pictures at .25 (benchmarks) or .5 (demo).
+# Blocks and noise: ConceptAttention (arXiv 2502.04320, its code), double blocks 14 to 17 of 19,
+# real pictures at .25 (benchmarks) or .5 (demo). Its concepts are tokens beside the prompt that no
+# other token sees; here the prompt's own are read, so by attention: softmax over the text's tokens,
+# as RefAM (arXiv 2509.22650) reads transformers for referring expressions.
 FLUX = Transformer(
     "Flux.1",
     stack="double_blocks",
     blocks=(14, 15, 16, 17),
     of=19,
     reference="after",
-    reading="output",
     inpainting=True,
 )
-CHROMA = Transformer(
-    "Chroma", stack="double_blocks", blocks=(14, 15, 16, 17), of=19, reading="output"
-)
+CHROMA = Transformer("Chroma", stack="double_blocks", blocks=(14, 15, 16, 17), of=19)
+# Flux.1's layout, 512 tokens of text always; nothing was found on where to read it.
+LONGCAT = replace(FLUX, name="LongCat-Image", inpainting=False)
 # ConceptAttention, as above: double blocks 5 to 7 of 8.
 FLUX2 = Transformer(
     "Flux.2",
@@ -110,7 +114,6 @@ FLUX2 = Transformer(
     of=8,
     fill_left=512,
     reference="after",
-    reading="output",
 )
 # FreeFuse (arXiv 2510.23515, its ComfyUI pack): block 20 of 60 in a fork; not its authors' own.
 QWEN_IMAGE = Transformer(
@@ -148,6 +151,17 @@ ANIMA = Transformer(
     tokens=("t5xxl",),
     one_by_one=True,
 )
+PIXART = Transformer(
+    "PixArt", stack="blocks", blocks=(14,), of=28, kind=CROSS, attention="cross_attn"
+)
+ERNIE = Transformer(
+    "Ernie-Image",
+    stack="layers",
+    blocks=(18,),
+    of=36,
+    image_first=True,
+    attention="self_attention",
+)
 WAN = Transformer("Wan 2", stack="blocks", blocks=(15,), of=30, kind=CROSS, resolution=832)
 
 BY_CLASS = {
@@ -155,6 +169,7 @@ BY_CLASS = {
     "SD3": SD3,
     "Chroma": CHROMA,
     "Flux2": FLUX2,
+    "LongCatImage": LONGCAT,
     "Flux": FLUX,
     "QwenImage": QWEN_IMAGE,
     "ZImage": Z_IMAGE,
@@ -166,11 +181,13 @@ BY_CLASS = {
     "HiDream": HIDREAM,
     "CosmosT2IPredict2": COSMOS_PREDICT2,
     "Anima": ANIMA,
+    "PixArtAlpha": PIXART,
+    "ErnieImage": ERNIE,
     "WAN21_T2V": WAN,
 }
 """By the class that ComfyUI's list of supported models has for them."""
 
-UNREAD = ("LongCatImage", "ChromaRadiance", "ZImagePixelSpace", "Boogu", "HunyuanImage21Refiner")
+UNREAD = ("ChromaRadiance", "ZImagePixelSpace", "Boogu", "HunyuanImage21Refiner")
 """Classes whose parents are known but that keep or see things in another way."""
 
 

@@ -98,19 +98,19 @@ def _middle(layout: Layout, match: Tensor) -> Tensor:
 
 
 def extreme_chance(
-    extreme: str, layout: Layout, match: Tensor, same: Tensor, count: int = 1
+    extreme: str, layout: Layout, match: Tensor, same: Tensor, count: int = 1, index: int = 1
 ) -> Tensor:
     """The chance (N,) that each is the largest, smallest, tallest, shortest, closest, farthest.
 
-    With a count it may be one of so many: "the two largest".
+    With a count it may be one of so many: "the two largest"; with an index, the second largest.
     """
     if extreme in ("closest", "farthest"):
         side = "front" if extreme == "closest" else "back"
-        return rank_chance(side_key(layout, side, match), match, same, count=count)
+        return rank_chance(side_key(layout, side, match), match, same, index=index, count=count)
     width, height = layout.sides.clamp(min=1e-6).log().unbind(1)
     key = height if extreme in ("tallest", "shortest") else (width + height) / 2
     key = -key if extreme in ("largest", "tallest") else key
-    return rank_chance(key, match, same, count=count, step=SIZE_STEP)
+    return rank_chance(key, match, same, index=index, count=count, step=SIZE_STEP)
 
 
 def position_chance(
@@ -230,12 +230,13 @@ def _counted_off(
     if position:
         score = score * position_share(position, layout, match * score)
     among = match * score
+    index = order.index if order and order.side == extreme else 1  # "the second largest"
     if {"closest": "near", "farthest": "far from"}.get(extreme or "") in kinds:
         # closest to that, not to the viewer
-        score = score * rank_chance(-score, match, same, count=count)
+        score = score * rank_chance(-score, match, same, index=index, count=count)
     elif extreme:
-        score = score * extreme_chance(extreme, layout, among, same, count)
-    if order:
+        score = score * extreme_chance(extreme, layout, among, same, count, index)
+    if order and order.side != extreme:
         key = side_key(layout, order.side, among)
         score = score * rank_chance(key, among, same, index=order.index, count=count)
     return score

@@ -28,10 +28,13 @@ _NOUNS_TOO = (
 _DETERMINER = (
     r"the|a|an|all|both|every|each|only|just|my|his|her|their|its|this|that|these|those|any"
 )
+_MASK_OF = re.compile(
+    r"(?:an?|the) (?:mask|selection|cut-?out|segmentation)s? (?:of|for|on|over|around)\s+", re.I
+)
 _COMMAND = re.compile(
     rf"(?P<verb>(?:{_PLAIN_VERBS})\b|(?:{_NOUNS_TOO})(?= (?:{_DETERMINER}|two|three|everything)\b))"
     r"\s+(?:me\s+)?(?:only\s+|just\s+)?"
-    r"(?:(?:an?|the) (?:mask|selection|cut-?out|segmentation)s? (?:of|for|on|over|around)\s+)?"
+    rf"(?:{_MASK_OF.pattern})?"
     r"(?:the (?:colou?r|look|style|appearance) of\s+)?",
     re.IGNORECASE,
 )
@@ -50,6 +53,10 @@ _RESULT = {
     r"change|turn|convert|transform|recolou?r|repaint|redraw|colou?r|paint|edit": r"to|into|in",
     r"fill|cover|paint over": r"with",
 }
+_GIVEN = re.compile(
+    r"give\s+(?!me\b)(?P<where>.+?)\s+(?P<what>(?:an?|some|more|another|longer|shorter)\s.+)",
+    re.IGNORECASE,
+)
 _OF_A_PLACE = re.compile(r"(?:the )?(?:far )?(?:left|right|top|bottom|side|front|back|end)\b", re.I)
 
 
@@ -61,12 +68,12 @@ def strip_command(text: str) -> tuple[str, str | None]:
     """
     polite = _POLITE.match(text)
     rest = text[polite.end() :] if polite else text
-    added = _ADDED.fullmatch(rest)
+    added = _ADDED.fullmatch(rest) or _GIVEN.fullmatch(rest)
     if added:
         return added["where"], f"{added['what']}"
     command = _COMMAND.match(rest)
     if not command:
-        asked = _ASKED.match(rest)
+        asked = _ASKED.match(rest) or (_MASK_OF.match(rest) if polite else None)
         if asked:
             return rest[asked.end() :], None
         return (rest if polite and _begins_thing(rest) else text), None

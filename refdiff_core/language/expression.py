@@ -39,29 +39,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import islice
 
 from ..errors import ExpressionError
 from ..words import Expression, Word
 from .commands import strip_command
+from .ellipsis import spell_out
 from .foreign import foreign_language
 from .lists import split_list
-from .parsing import Line, read_line
-from .parsing.lexicon import KNOWN_NOUNS, PHRASES, closed_words, look_up
-from .parsing.spelling import meant_by
+from .parsing import read_line
+from .parsing.lexicon import look_up
+from .parsing.spelling import correct
+from .parsing.tagging import tag_line
 
-_LETTER = r"(?:[^\W_]|[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0e4f])"  # and its marks
-_TOKEN = re.compile(rf"w/o\b|w/|#\d+|{_LETTER}+(?:['\u2019-]{_LETTER}+)*|[,;.:!?&]")
-_GLUED = re.compile(r"(top|bottom|upper|lower|far|middle|back|front)(left|right|middle)(most)?")
 _NOT = re.compile(
     r"\s*(?:not\s*(?::|\b(?=\s+\S))|(?:do not|don['\u2019]?t|never)\s+(?:select|mask|include|touch|"
     r"change|remove|erase|segment|pick|take|keep|edit|cover)\b)\s*",
     re.IGNORECASE,
 )
-
-
-MOST_WORDS = 300
-"""Words of a line that are read: ten times a long sentence. Time grows with their square."""
 
 
 def parse(text: str) -> Expression:
@@ -83,17 +77,19 @@ def parse(text: str) -> Expression:
             f"The expression {text!r} is empty. "
             "Write what to find, such as 'the red cup on the left'."
         )
-    plain, forced = _without_brackets(" ".join(stripped.split()))
+    line = " ".join(stripped.split())
+    if language := foreign_language(line):
+        return Expression(line, negative=negative, notes=(_FOREIGN.format(line, language),))
+    line, slips = correct(line)
+    plain, forced = _without_brackets(line)
     if forced:
-        return _read_one(plain, negative, forced)
-    if language := foreign_language(plain):
-        return Expression(plain, negative=negative, notes=(_FOREIGN.format(plain, language),))
-    said, result = strip_command(plain)
-    found = _read_all(said, negative)
+        found, result = _read_one(plain, negative, forced), None
+    else:
+        said, result = strip_command(plain)
+        found = _read_all(spell_out(said), negative)
     if result:
-        note = f"'{result}' says what is to come there; it is not used."
-        found = replace(found, notes=(*found.notes, note))
-    return found
+        slips += (f"'{result}' says what is to come there; it is not used.",)
+    return replace(found, notes=(*found.notes, *slips))
 
 
 _FOREIGN = (
@@ -105,14 +101,14 @@ _FOREIGN = (
 def _is_negative(text: str) -> bool:
     """Whether the line says what to leave out; "not the star, the other one" says what to find."""
     said = _NOT.match(text)
-    return said is not None and (":" in said[0] or "," not in text)
+    return said is not None and (":" in said[0] or not re.search(r",|\bbut\b", text))
 
 
 def _read_all(text: str, negative: bool) -> Expression:
     """One thing, or the list of things that the text names."""
     texts, guessed = split_list(text, _read_one)
-    if not texts:
-        found = _read_one(text, negative)
+    if len(texts) < 2:
+        found = _read_one(texts[0] if texts else text, negative)
         if guessed:
             note = "Read as one thing; put ' . ' between several."
             found = replace(found, notes=(*found.notes, note))
@@ -131,12 +127,18 @@ def _read_one(
     text: str, negative: bool = False, forced: tuple[int, int] | None = None
 ) -> Expression:
     """The text as one thing, or as several of one kind."""
-    line = Line(text, negative)
-    _tag(line, forced)
+    line = tag_line(text, negative, forced)
     found = read_line(line)
-    region = None if forced else _REGION.fullmatch(text.rstrip(" .!?"))
-    if region and all(look_up(word)[0] in "adx" for word in region[1].lower().split()):
-        return Expression(text, region=_REGIONS[region[2].lower()], negative=negative)
+    # "the background but not the sky"
+    upto = line.words[line.negations[0].at].start if found.excluded else len(text)
+    region = None if forced else _REGION.fullmatch(text[:upto].rstrip(" .,!?"))
+    if (
+        region
+        and not (found.excluded and found.region)
+        and all(look_up(word)[0] in "adx" for word in region[1].lower().split())
+    ):
+        named = _REGIONS[region[2].lower()]
+        return Expression(text, region=named, negative=negative, excluded=found.excluded)
     return found
 
 
@@ -234,66 +236,3 @@ def _without_brackets(text: str) -> tuple[str, tuple[int, int] | None]:
     start = len(" ".join((before + "x").split())) - 1
     inside = inside.strip()
     return " ".join((before + inside + after).split()), (start, start + len(inside))
-
-
-def _tag(line: Line, forced: tuple[int, int] | None) -> None:
-    """Cut the line into words, and give each its tag and value; phrases become one word."""
-    found = [*islice(_TOKEN.finditer(line.text), MOST_WORDS + 1)]
-    if len(found) > MOST_WORDS:
-        line.notes.append(f"Of so long a line only the first {MOST_WORDS} words were read.")
-    tokens = [part for match in found[:MOST_WORDS] for part in _cut(match)]
-    at = 0
-    while at < len(tokens):
-        size, (tag, value) = _longest_phrase(tokens[at : at + 4])
-        word = _word(line.text, tokens[at].start, tokens[at + size - 1].end)
-        meant = meant_by(word.text) if tag == "n" and word.text not in KNOWN_NOUNS else None
-        # an adjective at the end would leave no noun: "elefant" is not elegant
-        last = at + size == len(tokens)
-        if meant in closed_words() and not (last and look_up(meant or "")[0] == "a"):
-            tag, value = look_up(meant or "")
-            line.notes.append(f"'{word.text}' was read as '{meant}'.")
-            line.corrected.add(word.text)
-        line.add(word, tag, value)
-        at += size
-    if forced:
-        _force_root(line, *forced)
-
-
-def _word(text: str, start: int, end: int) -> Word:
-    return Word(text[start:end].lower(), start, end)
-
-
-def _cut(match: re.Match[str]) -> list[Word]:
-    """One word, but of "bottom-left" and "bottomleft" two."""
-    text, start = match.string, match.start()
-    whole = _word(text, *match.span())
-    glued = _GLUED.fullmatch(whole.text)
-    if glued:
-        spans = [glued.span(group) for group in (1, 2, 3) if glued[group]]
-    else:
-        spans = [part.span() for part in re.finditer("[^-]+", whole.text)]
-        if look_up(whole.text)[0] not in "na" or len(spans) == 1:
-            return [whole]
-    parts = [_word(text, start + first, start + last) for first, last in spans]
-    return parts if all(look_up(part.text)[0] in "stoyfdpiw#h" for part in parts) else [whole]
-
-
-def _longest_phrase(tokens: list[Word]) -> tuple[int, tuple[str, str]]:
-    for size in range(len(tokens), 1, -1):
-        if found := PHRASES.get(" ".join(token.text for token in tokens[:size])):
-            return size, found
-    text = tokens[0].text
-    return 1, ((",", text) if text in ",;.:!?" else look_up(text))
-
-
-def _force_root(line: Line, start: int, end: int) -> None:
-    inside = [
-        i
-        for i, w in enumerate(line.words)
-        if w.start < end and w.end > start and line.tags[i] != ","
-    ]
-    if inside:
-        line.root = line.words[inside[-1]]
-        line.attributes += [line.words[i] for i in inside[:-1]]
-        for i in inside:
-            line.retag(i, i + 1, "N")

@@ -14,11 +14,13 @@ from functools import lru_cache
 
 from ..words import Expression
 from .parsing.lexicon import OWN, look_up
-from .parsing.vocabulary import BODY_PARTS, GARMENTS, PERSONS
+from .parsing.vocabulary import BODY_PARTS, GARMENTS, HOLDERS, PERSONS, SUPPORTS
 
-_NUMBERED = re.compile(r"(?:^|\s)\d{1,2}[.)]\s+")
+_NUMBERED = re.compile(r"(?:^|\s)(?:\d{1,2}[.)]|[a-h]\))\s+")
 _MARKS = re.compile(r"\s+[|/+]\s+|\s*[|;]\s*|\.(?=\s|$)|(?<=[^\W\d_])/(?=[^\W\d_]{2})")
-_BREAKS = re.compile(r"\s*,\s*(?:(?:and|&|plus)\b\s*)?|\s+(?:and|plus)\s+|\s+&\s+", re.IGNORECASE)
+_BREAKS = re.compile(
+    r"\s*,\s*(?:(?:and|&|plus)\b\s*)?|\s+(?:and|plus|or)\s+|\s+&\s+", re.IGNORECASE
+)
 _BOTH = re.compile(r"both\s+(?=.*\band\b)", re.IGNORECASE)
 _OWN = "the a an his her its their two three four both all my this that each every".split()
 _WORDS = re.compile(r"[\w'\u2019-]+")
@@ -69,7 +71,8 @@ def split_list(text: str, read: Read) -> tuple[list[str], bool]:
         read: reads a piece as one thing.
 
     Returns:
-        Two texts or more, or none for one thing; and whether it is a guess that a note should name.
+        Two texts or more; or none for one thing, or one that says it better; and whether it is a
+        guess that a note should name.
     """
     read = lru_cache(read)
     for marks in (_NUMBERED, _MARKS):
@@ -101,6 +104,15 @@ def _by_breaks(text: str, read: Read) -> tuple[list[str], bool]:
             groups.append([part])
     if len(groups) < 2 or not _names_something(groups[0][0].said):
         return [], False
+    if _is_where(parts[0]):
+        return [f"{_join(parts[1:])} on the {parts[0].text}"], False
+    whole = read(text)
+    if (
+        whole.root
+        and whole.root.text in HOLDERS
+        and whole.root.text == parts[-1].names != parts[0].names
+    ):
+        return [], False
     if _is_outfit(groups):
         return [], True
     return [_join(group) for group in groups], True
@@ -128,7 +140,11 @@ def _join(group: Sequence[Part]) -> str:
 def _stands_alone(part: Part, groups: Sequence[Sequence[Part]], read: Read) -> bool:
     """Whether a part names a thing of its own, rather than to say more of the one before."""
     before = groups[-1]
-    if not part.words or not _names_something(part.said) or look_up(part.words[0])[0] in "irvpgwfc":
+    if (
+        not part.words
+        or not _names_something(part.said)
+        or look_up(part.words[0])[0] in "irvpgwfcx"
+    ):
         return False
     if not _names_something(before[0].said) or read(_join(before)).excluded:
         return False
@@ -137,7 +153,7 @@ def _stands_alone(part: Part, groups: Sequence[Sequence[Part]], read: Read) -> b
         # "the girl, her umbrella" are two, "guy, blue shirt" is one; "face and hands" are two
         return False
     related = read(_join(before)).relations
-    if part.joined != "," and related:
+    if not part.joined.startswith(",") and related:
         return _ends_relation(part, related[-1].kind, related[-1].noun.text)
     return True
 
@@ -149,6 +165,12 @@ def _ends_relation(part: Part, kind: str, noun: str) -> bool:
     placed = part.said.position or part.said.order or part.said.relations
     clothed = noun in GARMENTS and part.names in PERSONS
     return bool(clothed or (placed and part.determined))
+
+
+def _is_where(part: Part) -> bool:
+    """Whether the first part says where to look: "bottom shelf, third bottle from the left"."""
+    placed = bool(part.said.position) and not part.said.attributes and not part.determined
+    return placed and part.names in SUPPORTS and part.said.count == 1
 
 
 def _is_outfit(groups: Sequence[Sequence[Part]]) -> bool:

@@ -54,7 +54,10 @@ def load_demo(
     """
     from ..backends.clip_scorer import ClipModel
     from ..backends.official import OfficialProposer
+    from ..backends.precision import usable_dtype
     from ..demo.models import load_clip, load_sam
+
+    dtype = usable_dtype(dtype, device)
 
     def demo_clip() -> ClipModel:
         loaded = load_clip()
@@ -106,9 +109,9 @@ def load_models(
         ModelError: a model that the variant needs is not named or cannot be loaded, or no settings.
         UnavailableError: the official settings cannot read such a checkpoint.
     """
-    from ..backends.precision import fastest_dtype
+    from ..backends.precision import fastest_dtype, usable_dtype
 
-    dtype = dtype or fastest_dtype(device)
+    dtype = usable_dtype(dtype or fastest_dtype(device), device)
     loaders = _loaders(checkpoint, sam, clip, device, dtype, tiny_autoencoder)
     preset = _with_attention(settings, attention)
     return _assemble(variant, preset, dtype, loaders, proposer)

@@ -21,6 +21,10 @@ SCORES_AT_ONCE = 2**23
 """Attention scores held at once, 32 MiB of them: a part of the places, all heads and tokens."""
 
 
+MAPS_AT_ONCE = 8
+"""Maps that are brought to a picture's edges together: more would cost memory and save little."""
+
+
 def word_weights(groups: Sequence[Sequence[Sequence[int]]], length: int) -> Tensor:
     """How much of each token goes into each word: 1/P for a word of P pieces.
 
@@ -201,60 +205,85 @@ def sharpen(heat: Tensor, image: Image, radius: int, *, grid: int = 256) -> Tens
     every window the filter fits the map as a linear function of the colours and keeps the fit.
 
     Args:
-        heat: float32 (h, w) in [0, 1].
+        heat: float32 (..., h, w) in [0, 1]; one map or several.
         image: float32 (H, W, 3) in [0, 1]; it is brought to the map's grid.
         radius: of the windows in cells of the heat, about one and a half of the map's own.
         grid: the fit is made on a copy with so many cells along the longer side at most.
 
     Returns:
-        float32 (h, w) in [0, 1].
+        float32 (..., h, w) in [0, 1].
 
     Source: He, Sun and Tang, Guided Image Filtering, 2010; fast variant of He and Sun, 2015.
     """
-    size_hw = (heat.shape[0], heat.shape[1])
+    size_hw = (heat.shape[-2], heat.shape[-1])
     small_hw = fit(size_hw, grid)
     colors = scale_to(bring(image, heat.device), size_hw).permute(2, 0, 1)
     guide = F.adaptive_avg_pool2d(colors, small_hw)
     small_radius = max(1, round(radius * min(1.0, grid / max(size_hw))))
-    slope, offset = _local_fit(guide, resize(heat, small_hw), small_radius)
-    fitted = (resize(slope, size_hw) * colors).sum(0) + resize(offset, size_hw)
-    return min_max(fitted.clamp(0, 1))
-
-
-def sharpen_map(attention: AttentionMap, image: Image, cells: float) -> AttentionMap:
-    """`sharpen` with a radius in cells of the map's own grid; 0 changes nothing."""
-    grid_h = attention.word_maps.shape[1]
-    radius = round(cells * attention.grid_hw[0] / grid_h) if len(attention.words) else 0
-    if radius < 1:
-        return attention
-    return replace(attention, heat=sharpen(attention.heat, image, radius))
+    maps = resize(heat, small_hw).reshape(-1, *small_hw)
+    slope, offset = _local_fit(guide, maps, small_radius)
+    fitted = [
+        (resize(each, size_hw) * colors).sum(0) + resize(beside, size_hw)
+        for each, beside in zip(slope, offset, strict=True)
+    ]
+    return min_max(torch.stack(fitted).clamp(0, 1)).reshape(heat.shape)
 
 
 def sharpen_maps(
     maps: Sequence[AttentionMap | None], image: Image, cells: float
 ) -> list[AttentionMap | None]:
-    """`sharpen_map` for all maps of a picture, which is brought to their grid once."""
-    there = next((each for each in maps if each is not None), None)
-    if there is None or not cells:
-        return list(maps)
-    small = scale_to(bring(image, there.heat.device), there.grid_hw)
-    return [None if each is None else sharpen_map(each, small, cells) for each in maps]
+    """`sharpen` for all maps of a picture, with a radius in cells of each map's own grid.
+
+    What the filter needs to know of the picture is found once for all of one radius.
+    """
+    groups: dict[int, list[int]] = {}
+    for index, each in enumerate(maps):
+        if each is not None and (radius := _cells_wide(each, cells)):
+            groups.setdefault(radius, []).append(index)
+    found = list(maps)
+    for radius, indices in groups.items():
+        for start in range(0, len(indices), MAPS_AT_ONCE):
+            part = indices[start : start + MAPS_AT_ONCE]
+            there = [each for index in part if (each := maps[index]) is not None]
+            sharp = sharpen(torch.stack([each.heat for each in there]), image, radius)
+            for index, each, heat in zip(part, there, sharp, strict=True):
+                found[index] = replace(each, heat=heat)
+    return found
+
+
+def _cells_wide(attention: AttentionMap, cells: float) -> int:
+    """Cells of a map's own grid, counted in those that its heat has."""
+    if not len(attention.words):
+        return 0
+    return round(cells * attention.grid_hw[0] / attention.word_maps.shape[1])
 
 
 def _local_fit(guide: Tensor, values: Tensor, radius: int) -> tuple[Tensor, Tensor]:
-    """Slope (3, h, w) and offset (h, w) of values ~ slope . color + offset around each pixel."""
+    """Slope (E, 3, h, w) and offset (E, h, w) of values ~ slope . color + offset at each place.
+
+    Args:
+        guide: colours (3, h, w).
+        values: E maps (E, h, w).
+        radius: of the window around each place.
+    """
     # He's epsilon: colours that differ by less than about .03 are one surface
     epsilon = 1e-3 * torch.eye(3, device=guide.device)
-    mean_color, mean_value = _box_mean(guide, radius), _box_mean(values[None], radius)
-    with_value = _box_mean(guide * values, radius) - mean_color * mean_value
+    mean_color, mean_value = _box_mean(guide, radius), _box_mean(values, radius)
+    with_value = torch.stack(
+        [
+            _box_mean(guide * each, radius) - mean_color * mean
+            for each, mean in zip(values, mean_value, strict=True)
+        ],
+        -1,
+    )  # (3, h, w, E)
     products = (guide[:, None] * guide[None]).flatten(0, 1)  # (9, h, w)
     means = (mean_color[:, None] * mean_color[None]).flatten(0, 1)
     covariance = (_box_mean(products, radius) - means).unflatten(0, (3, 3)).permute(2, 3, 0, 1)
     # "ex": without a look at whether it could be solved, for which it would wait; it can
-    solved, _ = torch.linalg.solve_ex(covariance + epsilon, with_value.permute(1, 2, 0)[..., None])
-    slope = solved[..., 0].permute(2, 0, 1)
-    offset = mean_value[0] - (slope * mean_color).sum(0)
-    return _box_mean(slope, radius), _box_mean(offset[None], radius)[0]
+    solved, _ = torch.linalg.solve_ex(covariance + epsilon, with_value.permute(1, 2, 0, 3))
+    slope = solved.permute(3, 2, 0, 1)
+    offset = mean_value - (slope * mean_color).sum(1)
+    return torch.stack([_box_mean(each, radius) for each in slope]), _box_mean(offset, radius)
 
 
 def _box_mean(planes: Tensor, radius: int) -> Tensor:

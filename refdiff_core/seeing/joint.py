@@ -5,7 +5,8 @@ text as in a U-Net ("cross"). A host adapter shows `JointReader` every attention
 the reader finds the blocks that are asked for by the lengths of the calls and records them.
 
 Sources of the readings: softmax over all keys, Seg4Diff (arXiv 2509.18096, code) and the U-Net's
-own; output space, ConceptAttention (arXiv 2502.04320, code).
+own; over the text's tokens, RefAM (arXiv 2509.22650, its figure); likeness of outputs, the measure
+of ConceptAttention (arXiv 2502.04320, code), but of the prompt's own tokens: see `likeness`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Layout:
 
     image: the first place among the queries. text: where the conditioning's first token lies among
     the keys. tokens: of the conditioning. grid_hw: (h, w), the picture's places.
-    cross: queries are places only, keys text only, ``keys`` of them.
+    cross: queries are places only, keys text only, ``keys`` of them; the places then ask each
+        other first and the text second, block by block.
     """
 
     image: int
@@ -45,6 +47,14 @@ class Layout:
     def places(self) -> slice:
         """The picture's places among the queries, row by row."""
         return slice(self.image, self.image + self.grid_hw[0] * self.grid_hw[1])
+
+    @property
+    def calls(self) -> int:
+        """Calls of a block that have these lengths; the last of them has the text.
+
+        Where there are as many places as tokens, places among themselves look like the text.
+        """
+        return 2 if self.cross and self.places.stop == self.keys else 1
 
     def holds(self, query: Tensor, key: Tensor) -> bool:
         """Whether a call with queries and keys (B, heads, tokens, d) has both text and picture.
@@ -65,8 +75,8 @@ class JointReader:
     capture: takes the maps; its layers are named "0", "1", ... . layout: of the calls.
     weights: float32 (B, tokens, G) from `word_weights`. said: bool (B, tokens), which tokens of
     the text are no padding. reading: "all" for the softmax over all keys; "text" for one over the
-    text that was said, so that nothing is lost to padding and other sinks; "output" for what
-    ConceptAttention does, a softmax over the same tokens of how alike attention's outputs are.
+    text that was said, so that nothing is lost to padding and other sinks; "output" for a softmax
+    over the same tokens of how alike attention's outputs are.
     """
 
     capture: Capture
@@ -74,10 +84,16 @@ class JointReader:
     weights: Tensor
     said: Tensor
     reading: str = "all"
-    blocks: int = 0
+    calls: int = 0
 
     def see(
-        self, query: Tensor, key: Tensor, attend: Callable[[], Tensor], mask: Tensor | None = None
+        self,
+        query: Tensor,
+        key: Tensor,
+        attend: Callable[[], Tensor],
+        mask: Tensor | None = None,
+        *,
+        block: str | None = None,
     ) -> Tensor:
         """One attention call: note what is asked for, and give what ``attend`` gives.
 
@@ -86,13 +102,14 @@ class JointReader:
             key: (B, heads or fewer, L, d).
             attend: the call itself; gives (B, S, heads * d), or (B, heads, S, d).
             mask: the call's own, boolean or added to the scores, (..., S or 1, L) or None.
+            block: which block's it is, where that is known; else calls are counted.
 
         Raises:
             PassComplete: after the last block asked for.
         """
         if not self.layout.holds(query, key):
             return attend()
-        name, self.blocks = str(self.blocks), self.blocks + 1
+        name = self._counted() if block is None else block
         if name not in self.capture.pending:
             return attend()
         if self.reading == "text":
@@ -105,6 +122,12 @@ class JointReader:
         output, sums = attend_and_sum(attend, query, key)
         self._keep(name, query, key, self._among_all(query, key, mask, sums))
         return output
+
+    def _counted(self) -> str | None:
+        """The block that a call which fits is of; None for all but the last of its calls."""
+        self.calls += 1
+        block, more = divmod(self.calls, self.layout.calls)
+        return None if more else str(block - 1)
 
     @property
     def _text(self) -> slice:
@@ -241,8 +264,10 @@ def likeness(places: Tensor, words: Tensor, weights: Tensor, said: Tensor) -> Te
     Returns:
         float32 (B, G, T), probabilities.
 
-    Source: ConceptAttention, arXiv 2502.04320: dot products of outputs, softmax over concepts.
-    Concepts are tokens of their own there; here they are the text's.
+    Source: the measure of ConceptAttention, arXiv 2502.04320: dot products of outputs, softmax over
+    concepts. What is compared is another thing: its concepts are single words beside the prompt,
+    each encoded alone, which ask the picture and one another and which nothing asks. Here they are
+    the prompt's own tokens, which text and picture have mixed with all others.
     """
     columns, closed = _columns(said, words.device)
     scores = places.float() @ words[:, columns].float().transpose(1, 2)

@@ -1,6 +1,7 @@
 """Readings as the labelled tables write them, and as the parser gives them, to be compared.
 
-count*root(attributes) @position #order ^extreme kind:noun ... -[excluded] + another thing
+count*root(attributes) @position #order ^extreme kind:noun ... -[excluded] + another thing;
+" || " between several that are right
 """
 
 from __future__ import annotations
@@ -8,18 +9,25 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from refdiff_core.language.expression import parse
 from refdiff_core.words import Expression
 
-TABLE = Path(__file__).parent / "language" / "data" / "expressions_artists.tsv"
+DATA = Path(__file__).parent / "language" / "data"
 FOREIGN = "!foreign"
 _PART = re.compile(r"-\[[^\]]*\]|[^\s(]+(?:\([^)]*\))?")
 
 
-def labelled() -> list[tuple[str, str, str]]:
-    """Kind, line and reading of every row."""
-    lines = TABLE.read_text(encoding="utf-8").splitlines()
+def labelled(name: str) -> list[tuple[str, str, str]]:
+    """Kind, line and reading of every row of a table."""
+    lines = (DATA / f"expressions_{name}.tsv").read_text(encoding="utf-8").splitlines()
     header, *rows = [tuple(line.split("\t")) for line in lines if not line.startswith("# ")]
     return [(kind, text, reading) for kind, text, reading in rows]
+
+
+def is_right(text: str, reading: str) -> bool:
+    """Whether the parser reads a line as it is labelled, in one of the ways that are right."""
+    right = reading.split(" || ")
+    return reading_of(parse(text)) in [each if each == FOREIGN else normal(each) for each in right]
 
 
 def normal(reading: str) -> str:
@@ -61,7 +69,7 @@ def _thing(found: Expression) -> str:
         parts.append("@" + ",".join(found.position))
     if found.order:
         parts.append(f"#{found.order.index}{found.order.side}")
-    if found.extreme:
+    if found.extreme and not (found.order and found.order.side == found.extreme):
         parts.append(f"^{found.extreme}")
     parts += [f"{each.kind.replace(' ', '_')}:{each.noun.text}" for each in found.relations]
     parts += [f"-[{_thing(each)}]" for each in found.excluded]

@@ -12,7 +12,7 @@ import pytest
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "core")]
 
 from hosts import comfy_root, pytest_generate_tests, server  # noqa: F401
-from server import python_of
+from process import python_of
 
 
 @pytest.fixture(scope="session")

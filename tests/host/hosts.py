@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from server import python_of, running
+from process import python_of
+from server import running
 
 STARTS = """
 import sys

@@ -190,7 +190,7 @@ def _words(prompt, clip, line):
     expression = prompt.read_line(line)
     tokens = prompt.tokenize_prompt(clip, expression)
     found = {}
-    for key, chunks in tokens.chunks.items():
+    for key, chunks in tokens.groups.items():
         flat = [token for chunk in chunks for token in chunk]
         vocabulary = getattr(clip.tokenizer, f"clip_{key}").inv_vocab
         found[key] = {
@@ -219,7 +219,7 @@ def embedding(line):
         expression = prompt.read_line(line)
         tokens = prompt.tokenize_prompt(clip, expression)
     vocabulary = clip.tokenizer.clip_l.inv_vocab
-    flat = [token for chunk in tokens.chunks["l"] for token in chunk]
+    flat = [token for chunk in tokens.groups["l"] for token in chunk]
 
     def read(word):
         ids = [flat[at][0] for at in tokens.positions(word)]

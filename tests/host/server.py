@@ -10,14 +10,7 @@ import json
 import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,18 +22,19 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from process import HostError, HostProcess, python_of
 from safetensors.torch import load as load_latent
 
 PACK = Path(__file__).parents[2]
-READY_SECONDS, RUN_SECONDS = 600, 600
+RUN_SECONDS = 600
 # hosts that lack a module that nothing here uses; our errors on bad input, which tests provoke
 HARMLESS = re.compile(
     r"comfy_extras|Cannot import .*(torchaudio|OpenGL|nodes_glsl)|refdiff\.\w+Error: "
 )
 
 
-class GraphError(Exception):
-    """The host refused a graph, or a node of it failed."""
+class GraphError(HostError):
+    """A node of a graph failed, or the host refused the graph."""
 
 
 @dataclass
@@ -58,87 +52,37 @@ class Run:
     progress: list[tuple[int, int]] = field(default_factory=list)
 
 
-class Server:
+class Server(HostProcess):
     """A running ComfyUI."""
 
-    def __init__(self, root: Path, base: Path, port: int, flags: str = "") -> None:
-        self.root = root
+    refused = GraphError
+
+    def __init__(self, root: Path, base: Path, flags: str = "") -> None:
+        super().__init__(root, base, "/system_stats", 60)
         self.flags = [*flags.split(), *os.environ.get("COMFYUI_FLAGS", "").split()]
-        self.base = base
-        self.url = f"http://127.0.0.1:{port}"
-        self.log = base / "server.log"
         self.client = uuid.uuid4().hex
         self.version = (root / "comfyui_version.py").read_text().split('"')[1]
-        self._process: subprocess.Popen[bytes] | None = None
-        self._port = port
 
     def start(self) -> None:
         command = [
-            python_of(self.root), str(self.root / "main.py"), "--cpu", "--port", str(self._port),
+            python_of(self.root), str(self.root / "main.py"), "--cpu", "--port", str(self.port),
             "--base-directory", str(self.base), "--database-url", f"sqlite:///{self.base}/comfyui.db",
             "--disable-api-nodes", "--disable-all-custom-nodes",
             "--whitelist-custom-nodes", "refdiff", *self.flags,
         ]  # fmt: skip
-        environment = {"OMP_NUM_THREADS": "2", **os.environ}
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, cwd=self.root, env=environment, stdout=log, stderr=subprocess.STDOUT
-            )
-        self._wait()
-
-    def _wait(self) -> None:
-        assert self._process is not None
-        end = time.monotonic() + READY_SECONDS
-        while time.monotonic() < end:
-            if self._process.poll() is not None:
-                raise RuntimeError(f"ComfyUI ended at once:\n{self.log.read_text()[-4000:]}")
-            try:
-                self.get("/system_stats")
-                return
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.5)
-        raise RuntimeError(f"ComfyUI was not ready:\n{self.log.read_text()[-4000:]}")
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(20)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self.launch(command, {"OMP_NUM_THREADS": "2", **os.environ})
 
     @property
     def memory(self) -> int:
         """Resident bytes."""
         import psutil
 
-        assert self._process is not None
-        return int(psutil.Process(self._process.pid).memory_info().rss)
+        assert self.process is not None
+        return int(psutil.Process(self.process.pid).memory_info().rss)
 
     def tracebacks(self) -> list[str]:
         """What the log holds that should not be there."""
-        text = re.sub(r"\x1b\[[0-9;]*m", "", self.log.read_text(errors="replace"))
-        found = re.findall(r"Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*.*\n?", text)
-        return [each for each in found if not HARMLESS.search(each)]
-
-    def get(self, path: str, **query: str) -> Any:
-        address = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(address, timeout=60) as answer:
-            body = answer.read()
-        kind = answer.headers.get("Content-Type", "")
-        return json.loads(body) if "json" in kind else body
-
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        request = urllib.request.Request(
-            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                text = answer.read()
-        except urllib.error.HTTPError as error:
-            raise GraphError(error.read().decode()) from error
-        return json.loads(text) if text else None
+        return [each for each in super().tracebacks() if not HARMLESS.search(each)]
 
     def run(self, graph: dict[str, Any], during: Any = None, seconds: int = RUN_SECONDS) -> Run:
         """Queue a graph and follow it to its end.
@@ -150,7 +94,7 @@ class Server:
         """
         import websocket
 
-        socket_url = f"ws://127.0.0.1:{self._port}/ws?clientId={self.client}"
+        socket_url = f"ws://127.0.0.1:{self.port}/ws?clientId={self.client}"
         events = websocket.create_connection(socket_url, timeout=seconds)
         try:
             prompt = self.post("/prompt", {"prompt": graph, "client_id": self.client})["prompt_id"]
@@ -243,13 +187,6 @@ class Node:
         self.graph.nodes[self.name]["inputs"].update(inputs)
 
 
-def python_of(root: Path) -> str:
-    """The host's own Python where it has an environment of its own, else this one."""
-    places = ("bin/python", "Scripts/python.exe")
-    own = [root / folder / place for folder in (".venv", "venv") for place in places]
-    return str(next((path for path in own if path.exists()), sys.executable))
-
-
 @contextmanager
 def running(root: Path, base: Path, flags: str = "") -> Iterator[Server]:
     """A server from a ComfyUI folder, in ``base``, ended afterwards."""
@@ -261,15 +198,9 @@ def running(root: Path, base: Path, flags: str = "") -> Iterator[Server]:
             link.symlink_to(PACK, target_is_directory=True)
         except OSError:  # Windows without the right to make links
             shutil.copytree(PACK, link, ignore=shutil.ignore_patterns(".git", "tests", ".venv"))
-    server = Server(root, base, _free_port(), flags)
+    server = Server(root, base, flags)
     try:
         server.start()
         yield server
     finally:
         server.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "browser")]
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "host")]
 
 REASON = "no WebUI: WEBUI_PATH names none; of tests/webui only the adapter was tested"
 NO_BROWSER = "no {}: install the extra 'host' and Chromium; the WebUI's page was not tested"

@@ -58,9 +58,10 @@ class Map(scripts.Script):
 
 
 def read_map(image, words):
+    from refdiff_core.backends.host_attention import HostAttention
     from refdiff_core.language.expression import parse
     from refdiff_core.pictures.images import from_pil, to_pil
-    from refdiff_webui.attention import WebuiAttention
+    from refdiff_webui.attention import Webui
 
-    (found,) = WebuiAttention(shared.sd_model).read(from_pil(image), [parse(words)])
+    (found,) = HostAttention(Webui(shared.sd_model)).read(from_pil(image), [parse(words)])
     return to_pil(found.heat)

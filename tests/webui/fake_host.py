@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import sys
 import threading
-import types
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +18,7 @@ from ldm_like import demo_unet
 from safetensors.torch import load_file
 
 from refdiff_core.backends.checkpoints import StableDiffusion, load_stable_diffusion
-from refdiff_core.backends.diffusers_attention import alphas_cumprod, encode_pixels, encode_text
+from refdiff_core.backends.diffusers_attention import encode_text
 from refdiff_core.backends.tokens import CHUNK, END, START, Tokens, tokenize
 from refdiff_core.demo.models import DENOISER_FILE
 
@@ -74,7 +73,8 @@ class Model:
         self.core = demo_checkpoint()
         self.engine = TextEngine()
         self.asked: list[SdConditioning] = []
-        self.steps: list[Any] = []
+        self.passes: list[torch.Tensor] = []
+        self.unet.register_forward_pre_hook(lambda _module, given: self.passes.append(given[0]))
 
     @torch.no_grad()
     def get_learned_conditioning(self, prompts: SdConditioning) -> torch.Tensor:
@@ -91,45 +91,37 @@ class WebuiModel(Model):
     def __init__(self, channels: int = 4) -> None:
         super().__init__(channels)
         self.model = SimpleNamespace(diffusion_model=self.unet)
+        self.first_stage_model = self.core.vae
         self.cond_stage_model = self.engine
 
     def apply_model(self, x: torch.Tensor, t: torch.Tensor, cond: dict[str, Any]) -> torch.Tensor:
-        self.steps.append(cond)
         extra = cond["c_concat"][0] if self.unet.input_blocks[0][0].in_channels > 4 else x[:, :0]
         return self.unet(torch.cat([x, extra], 1), t, torch.cat(cond["c_crossattn"], 1))
 
 
 class ForgeModel(Model):
-    """Forge's: patchers around the modules, noise told by sigma."""
+    """Forge's: patchers around the modules; samplers may be told of another kind of noise."""
 
-    def __init__(self, channels: int = 4) -> None:
+    def __init__(self, channels: int = 4, predicts: str = "v_prediction") -> None:
         super().__init__(channels)
-        signal = alphas_cumprod().float()
-        sigmas = ((1 - signal) / signal) ** 0.5
-        predictor = SimpleNamespace(sigmas=sigmas, prediction_type="v_prediction")
-
-        def apply_model(x, t, c_concat=None, c_crossattn=None, **options):
-            self.steps.append(options)
-            scaled = x / (t[:, None, None, None] ** 2 + 1) ** 0.5
-            seen = scaled if c_concat is None else torch.cat([scaled, c_concat], 1)
-            timestep = (sigmas[None] - t[:, None]).abs().argmin(1)
-            return self.unet(seen, timestep, c_crossattn)
-
         inner = SimpleNamespace(
-            diffusion_model=self.unet, predictor=predictor, apply_model=apply_model
+            diffusion_model=self.unet,
+            predictor=SimpleNamespace(sigmas=torch.rand(1000), prediction_type=predicts),
+            computation_dtype=torch.float32,
         )
         patcher = SimpleNamespace(
             model=inner, load_device=torch.device("cpu"), model_options={"transformer_options": {}}
         )
-        self.forge_objects = SimpleNamespace(unet=patcher)
+        vae = SimpleNamespace(first_stage_model=self.core.vae)
+        self.forge_objects = SimpleNamespace(unet=patcher, vae=vae)
         self.text_processing_engine = self.engine
         self.prepared: list[str] = []
 
 
 def _encode(image: torch.Tensor, _approximation: int, model: Model) -> torch.Tensor:
-    """As the hosts: a draw from the autoencoder's spread, here too narrow to matter."""
-    latents = encode_pixels(model.core.vae, image)
-    return latents + 1e-6 * torch.randn(latents.shape)
+    """As the hosts: a draw from the autoencoder's spread."""
+    vae = model.core.vae
+    return vae.encode(image * 2 - 1).latent_dist.sample() * vae.config.scaling_factor
 
 
 def modules_of(model: Model | None, folder: Path) -> dict[str, Any]:
@@ -147,7 +139,11 @@ def modules_of(model: Model | None, folder: Path) -> dict[str, Any]:
             device=torch.device("cpu"), autocast=lambda *_: contextlib.nullcontext()
         ),
         "prompt_parser": SimpleNamespace(SdConditioning=SdConditioning),
-        "sd_samplers_common": SimpleNamespace(images_tensor_to_samples=_encode),
+        "sd_samplers_common": SimpleNamespace(
+            images_tensor_to_samples=_encode,
+            sampling_prepare=lambda *_: model.prepared.append("prepared"),
+            sampling_cleanup=lambda *_: model.prepared.append("cleaned up"),
+        ),
         "shared": SimpleNamespace(
             sd_model=model, opts=SimpleNamespace(emphasis="Original"), state=state
         ),
@@ -176,17 +172,10 @@ def _forge_modules(model: ForgeModel, sd_models: Any) -> dict[str, Any]:
         return results[0]
 
     sd_models.forge_model_reload = lambda: model.prepared.append("reloaded")
-    sampling = SimpleNamespace(
-        sampling_prepare=lambda *_: model.prepared.append("prepared"),
-        sampling_cleanup=lambda *_: model.prepared.append("cleaned up"),
-    )
+    chosen = {"checkpoint_info": object()}
+    sd_models.model_data = SimpleNamespace(forge_loading_parameters=chosen)
     thread = SimpleNamespace(run_and_wait_result=run)
-    return {
-        "backend": types.ModuleType("backend"),
-        "backend.sampling": types.ModuleType("backend.sampling"),
-        "backend.sampling.sampling_function": sampling,
-        "modules_forge": SimpleNamespace(main_thread=thread, __path__=[]),
-    }
+    return {"modules_forge": SimpleNamespace(main_thread=thread, __path__=[])}
 
 
 def load_script() -> Any:

@@ -157,7 +157,7 @@ class UNetModel(nn.Module):
             nn.GroupNorm(32, widths[0]), nn.SiLU(), nn.Conv2d(widths[0], 4, 3, padding=1)
         )
 
-    def forward(self, x: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, timesteps: Tensor, context: Tensor, **_options: object) -> Tensor:
         emb, kept = self.time_embed(timestep_embedding(timesteps, 32)), []
         for block in self.input_blocks:
             x = block(x, emb, context)

@@ -9,14 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -25,9 +18,10 @@ from typing import Any
 
 from demo_files import NAME, write_checkpoint, write_lora
 from PIL import Image
+from process import HostProcess, python_of
 
 PACK = Path(__file__).parents[2]
-READY_SECONDS, RUN_SECONDS = 900, 600
+RUN_SECONDS = 600
 FLAGS = (
     "--skip-prepare-environment --skip-torch-cuda-test --skip-install --api --no-download-sd-model"
 )
@@ -39,15 +33,12 @@ SETTINGS = {
 }  # fmt: skip
 
 
-class Webui:
+class Webui(HostProcess):
     """A running WebUI."""
 
-    def __init__(self, root: Path, base: Path, port: int) -> None:
-        self.root, self.base, self.port = root, base, port
-        self.url = f"http://127.0.0.1:{port}"
-        self.log = base / "server.log"
+    def __init__(self, root: Path, base: Path) -> None:
+        super().__init__(root, base, "/sdapi/v1/options", RUN_SECONDS)
         self.forge = (root / "modules_forge").is_dir()
-        self._process: subprocess.Popen[bytes] | None = None
 
     def prepare(self) -> None:
         """Our extension, the one that admits the demo checkpoint, and the checkpoint itself."""
@@ -63,11 +54,10 @@ class Webui:
         (self.base / "config.json").write_text(json.dumps(SETTINGS))
 
     def start(self) -> None:
-        python = self.root / ".venv" / "bin" / "python"
         flags = [*FLAGS.split(), *(FORGE if self.forge else WEBUI).split()]
         flags += os.environ.get("WEBUI_FLAGS", "").split()
         command = [
-            str(python if python.exists() else sys.executable), "launch.py", *flags,
+            python_of(self.root), "launch.py", *flags,
             "--data-dir", str(self.base), "--port", str(self.port),
             "--ckpt-dir", str(self.base / "models" / "Stable-diffusion"),
             "--ui-settings-file", str(self.base / "config.json"),
@@ -80,53 +70,11 @@ class Webui:
             "REFDIFF_DEMO_CONFIGS": str(self.base / "configs"), "COMMANDLINE_ARGS": "",
         }  # fmt: skip
         environment.pop("PYTHONPATH", None)
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, cwd=self.root, env=environment, stdout=log, stderr=subprocess.STDOUT
-            )
-        self._wait()
-
-    def _wait(self) -> None:
-        assert self._process is not None
-        end = time.monotonic() + READY_SECONDS
-        while time.monotonic() < end:
-            if self._process.poll() is not None:
-                raise RuntimeError(f"the WebUI ended at once:\n{self.log.read_text()[-4000:]}")
-            try:
-                self.get("/sdapi/v1/options")
-                return
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                time.sleep(1)
-        raise RuntimeError(f"the WebUI was not ready:\n{self.log.read_text()[-4000:]}")
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self.launch(command, environment)
 
     def tracebacks(self) -> list[str]:
         """What the log holds of ours that should not be there."""
-        text = self.log.read_text(errors="replace")
-        found = re.findall(r"Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*.*\n?", text)
-        return [each for each in found if "refdiff" in each]
-
-    def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=60) as answer:
-            return json.loads(answer.read())
-
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        request = urllib.request.Request(
-            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=RUN_SECONDS) as answer:
-                return json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            raise RuntimeError(error.read().decode()[:2000]) from error
+        return [each for each in super().tracebacks() if "refdiff" in each]
 
     def paint(
         self, picture: Image.Image, *args: Any, heat: str = "", **changes: Any
@@ -161,10 +109,7 @@ def decoded(text: str) -> Image.Image:
 
 @contextmanager
 def running(root: Path, base: Path) -> Iterator[Webui]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    webui = Webui(root, base, port)
+    webui = Webui(root, base)
     webui.prepare()
     try:
         webui.start()

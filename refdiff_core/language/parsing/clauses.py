@@ -11,14 +11,15 @@ from .lexicon import POINTING_BACK
 from .line import Line
 
 _ABOUT = re.compile(
-    r"(?<=n)(?P<that>[dx]?)(?P<who>d[a#]*n+|k)x*(?P<does>[varx]*[va][ir]?|r)(?=$|,)"
+    r"(?<=[nk])(?P<that>[dx]?)(?P<who>d[a#]*n+|k)x*(?P<does>[varx]*[va][irpf]?|r)(?=$|,)"
 )
 _PARTICLE = re.compile(r"(?<=[rv])(?P<particle>p)(?=[dx]*[a#]*n)")
 _PARTICLES = ("up", "down", "out", "off", "along", "together", "apart", "away")
-_PRONOUN = re.compile(r"(?<=[nva#])[ir](?P<it>k)(?=$|[,irx])")
+_TOWARDS = re.compile(r"(?<=[va])p?(?P<to>p)(?=[dx]*[a#]*n)")
+_PRONOUN = re.compile(r"(?<=[nva#_])[ir](?P<it>k)(?=$|[,irx])")
 
 
-_HAS = re.compile(r"(?<=[dxn])(?P<has>x)(?=[dx]*[a#]*n)")
+_HAS = re.compile(r"(?<=[dxncav])(?P<has>x)(?=[dx]*[a#]*n)")
 
 
 def read_clauses(line: Line) -> None:
@@ -41,6 +42,10 @@ def read_clauses(line: Line) -> None:
     for match in line.find(_PARTICLE):
         if line.words[match.start()].text in _PARTICLES:
             line.retag(*match.span(), "x")
+    for match in line.find(_TOWARDS):
+        if line.words[match.start("to")].text in ("to", "up to", "toward", "towards", "into"):
+            line.retag(*match.span("to"), "r")
+            line.values[match.start("to")] = "near"
     for match in line.find(_PRONOUN):
         if line.words[match.start("it")].text in POINTING_BACK:
             line.retag(*match.span())

@@ -12,11 +12,11 @@ from .vocabulary import IRREGULAR_PLURALS, SINGULARS
 
 _QUANTIFIER = re.compile(r"[dx]*(?P<all>A)w?[dxA]*(?P<number>#(?=[^#]))?")
 _NUMBER = re.compile(
-    r"[dx]*(?:o|[ea]*|s*t?)(?P<number>#)(?=(?P<rest>[xdaoesty]*(?P<head>n*|k)))(?P<of>w[dx]*)?"
+    r"[dx]*(?:o|[ea]*|s*t?)(?P<number>#)(?=(?P<rest>[xdaoesty]*(?P<head>n*|k)))(?P<of>w[dx]*#?)?"
 )
 _COUPLE = re.compile(r"[dx]*(?P<couple>m)w")
 _ORDINALS = re.compile(r"o(?:[,c]+d*o)+")
-_ONE_OF = re.compile(r"[dxyas]*[eoskt]n?w|d+w")
+_ONE_OF = re.compile(r"[dxyas]*[eoskt]+n?w|d+w")
 _OF_NUMBER = re.compile(r"(?<=[eoskt])w[dx]*(?P<number>#)")
 MANY = 20
 """A larger number in digits names a thing ("bus 24"), and is no count."""

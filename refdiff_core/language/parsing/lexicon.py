@@ -72,6 +72,10 @@ _MOSTS = {
     "front": "frontmost foremost",
     "back": "backmost rearmost hindmost",
 }
+COLOURS = _list(
+    "red blue green yellow orange pink purple black white gray grey brown tan beige silver gold "
+    "golden maroon navy teal turquoise violet magenta cyan cream khaki lavender burgundy"
+)
 _ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth"
 _ORDINAL_SLANG = {"2cd": "2", "2n": "2", "2md": "2", "secound": "2", "forth": "4"}
 _NUMERALS = "one two three four five six seven eight nine ten eleven twelve"
@@ -82,7 +86,7 @@ _PLAIN = {
     "A": "all both every each several some few many multiple various",
     "k": "itself himself herself themselves one ones he she him it they them someone somebody "
     "something anything "
-    "everything anyone anybody nobody others",
+    "everything anyone anybody nobody nothing none others",
     "c": "and & or plus n",
     "x": "is are was were be being am has have had there here just only also but who whom "
     "which whose what that's who's it's he's she's please "
@@ -106,9 +110,7 @@ _PLAIN = {
     "p": "to for than as into toward towards against across around along through off out down "
     "about after before during per via opposite where while when up together apart away ahead "
     "overhead outside",
-    "a": "red blue green yellow orange pink purple black white gray grey brown tan beige "
-    "silver gold golden maroon navy teal turquoise violet magenta cyan cream khaki "
-    "lavender burgundy blk wht blu grn yel ylw brwn colored coloured multicolored "
+    "a": " ".join(sorted(COLOURS)) + " blk wht blu grn yel ylw brwn colored coloured multicolored "
     "colorful reddish bluish greenish whitish blackish yellowish brownish pinkish whitest "
     "darkest brightest dark light bright pale big small large little tall short long tiny "
     "huge giant high low wide narrow thin thick fat skinny slim heavy mini medium full "
@@ -136,7 +138,7 @@ OWN = ("in", "with", "wearing", "holding")
 
 DIRECTED = _list(
     "facing looking pointing turning turned leaning heading walking running going moving "
-    "reaching swinging faced bending"
+    "reaching swinging faced bending tied pulled swept slicked brushed combed held"
 )
 """Verbs after which a bare side is a direction ("facing left"), not a position."""
 
@@ -155,7 +157,8 @@ _CLOCK = {
 }
 
 POINTING_BACK = _list(
-    "itself himself herself themselves it them him her they anything something anyone someone"
+    "itself himself herself themselves it them him her they anything something anyone someone "
+    "nothing none"
 )
 """Pronouns that name no other thing."""
 
@@ -202,7 +205,12 @@ PHRASES = {
     "farther away": ("e", "farthest"),
     "least tall": ("e", "shortest"),
     "most tall": ("e", "tallest"),
-    "salt and pepper": ("a", ""),
+    **dict.fromkeys(
+        ("second to last", "second last", "next to last", "last but one", "penultimate one"),
+        ("o", "last but one"),
+    ),
+    **dict.fromkeys(("third to last", "third last", "last but two"), ("o", "last but two")),
+    **{f"the {part} of": ("x", "") for part in ("edge", "side", "end", "surface", "foot")},
     "each one": ("k", "everything"),
     "every one": ("k", "everything"),
     "every single": ("A", "every"),
@@ -225,6 +233,8 @@ PHRASES = {
     "way back": ("s", "back"),
     "tank top": ("n", "top"),
     "crop top": ("n", "top"),
+    "out of": ("i", "in"),
+    "up to": ("p", "to"),
     "out of focus": ("a", ""),
     "in focus": ("a", ""),
     "in the air": ("x", ""),
@@ -274,34 +284,14 @@ def _build() -> dict[str, tuple[str, str]]:
     return table
 
 
-def _often_misspelt(table: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    found: dict[str, tuple[str, str]] = {}
-    for word in _OFTEN_MISSPELT:
-        meant = table.get(word) or ("o", str(_ORDINALS.split().index(word) + 1))
-        for wrong in _misspellings(word) - KNOWN_NOUNS - {"let", "font"}:
-            found.setdefault(wrong, meant)
-    return found
-
-
-_OFTEN_MISSPELT = _list("left right bottom middle front background second third fourth")
-
-
-def _misspellings(word: str) -> frozenset[str]:
-    """The word with one letter left out, doubled, or exchanged with its neighbour."""
-    cuts = [(word[:i], word[i:]) for i in range(len(word))]
-    wrong = {a + b[1:] for a, b in cuts} | {a + b[0] + b for a, b in cuts}
-    return frozenset(wrong | {a + b[1::-1] + b[2:] for a, b in cuts}) - {word}
-
-
-_SPELT = _build()
-_TABLE = {**_often_misspelt(_SPELT), **_SPELT}
+_TABLE = _build()
 
 
 @lru_cache
 def closed_words() -> frozenset[str]:
     """The words that decide how a line is read, and colours and the like."""
     pronouns = {"everything", "everyone", "everybody", "anything"}
-    return frozenset(word for word, (tag, _) in _SPELT.items() if tag in "srietoAa") | pronouns
+    return frozenset(word for word, (tag, _) in _TABLE.items() if tag in "srietoAadg") | pronouns
 
 
 def look_up(word: str) -> tuple[str, str]:
@@ -325,7 +315,7 @@ def look_up(word: str) -> tuple[str, str]:
 def _is_compared(stem: str) -> bool:
     """Whether a stem is left of an adjective: "bright", "larg", "happi", "bigg"."""
     whole = (stem, stem + "e", stem[:-1] + "y" if stem.endswith("i") else stem, stem[:-1])
-    return len(stem) > 2 and any(_SPELT.get(each, ("n",))[0] == "a" for each in whole)
+    return len(stem) > 2 and any(_TABLE.get(each, ("n",))[0] == "a" for each in whole)
 
 
 _ADJECTIVE_ENDINGS = (

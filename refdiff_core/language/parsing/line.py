@@ -30,7 +30,6 @@ class Line:
     """One line while it is being read.
 
     asked: the tags before anything but a count was consumed.
-    corrected: words that were read as others, which a note says.
     """
 
     text: str
@@ -39,7 +38,6 @@ class Line:
     values: list[str] = field(default_factory=list)
     tags: str = ""
     asked: str = ""
-    corrected: set[str] = field(default_factory=set)
     root: Word | None = None
     attributes: list[Word] = field(default_factory=list)
     position: list[str] = field(default_factory=list)

@@ -18,9 +18,10 @@ _PLACE = (
 )
 _MORE = re.compile(rf",?(?P<and>c?)[dx]*(?P<thing>[asoety#vd]*(?:n+|k)(?:{_PLACE})?)")
 _NEGATED = re.compile(
-    r"r?(?P<at>g)(?P<lead>[dxp]*)(?:"
+    r"r?(?P<at>g)(?P<lead>[dxpw]*)(?:"
     r"[irv][irvpdxy]*(?:[asoe#]*(?:n+|k)|[a#](?:c?a)*|s+h?|q)"  # not on the couch, not in red
     rf"|[asoety#vd]*(?:n+|k)(?P<place>{_PLACE})?"  # not the red one
+    rf"|[asoety#vd]*[#d]{_PLACE}"  # except the two on the left, except those in the vase
     r"|[asoety#v]+)"  # not blue
 )
 
@@ -33,13 +34,13 @@ def read_exceptions(line: Line) -> None:
             continue
         everything = re.match(r"[dx]*k", line.tags[:at])
         said = line.values[everything.end() - 1] if everything else ""
-        if line.count is not None or said in ("everything", "anything") or _is_everyone(line):
+        if line.count is not None or said in ("everything", "anything") or _is_anyone(line):
             line.retag(at, at + 1, "g")
             line.values[at] = "except"
 
 
-def _is_everyone(line: Line) -> bool:
-    return any(word.text in ("everyone", "everybody") for word in line.words[:2])
+def _is_anyone(line: Line) -> bool:
+    return any(word.text in ("everyone", "everybody", "any") for word in line.words[:2])
 
 
 def read_negation(line: Line) -> None:
@@ -89,7 +90,10 @@ def excluded_line(line: Line, said: Negation) -> Line:
     if not {*said.tags} & {*"anv"}:
         for word in line.attributes:  # "the red cup, not the left one": the left red one
             found.add(word, "a", word.text)
+    bare = re.match(r"[asoety#vdx]*[#d](?=[ips])", said.tags)  # the root goes before the place
     for index, tag in enumerate(said.tags, start=said.start):
+        if bare and index == said.start + bare.end():
+            _add_root(line, found)
         if tag == "k" and line.root:
             _add_root(line, found)
             if line.words[index].text == "one":

@@ -11,7 +11,7 @@ from ...words import Order
 from .lexicon import DIRECTED
 from .line import Line
 
-_FRAME = re.compile(r"(?:(?P<before>[iwpv])[dx]*|(?<=ne)d)(?P<frame>q)")
+_FRAME = re.compile(r"(?:(?P<before>[iwpv]|(?<=e)f)[dx]*|(?<=ne)d)(?P<frame>q)")
 _ORDER = re.compile(
     r"(?P<index>o)(?:[aknvhdirwx#]{0,6}?(?P<tail>f)[dx]*y*"  # second man in red from the left
     r"|(?P<at>s)(?P<tail3>f)[dx]*y*"  # second bottom from the left
@@ -21,15 +21,20 @@ _ORDER = re.compile(
 _COUNTED = re.compile(r"(?P<index>o|(?<!o)#)k?i?(?P<tail>f)[dx]*y*(?P<side>s+)[ht]?")
 _ORDER_AFTER = re.compile(r"(?P<tail>f)[dx]*y*(?P<side>s+)h?,?(?P<index>o)")
 _MOST = re.compile(r"[ip]?d*y*(?P<side>s+)t")
-_MOST_BEFORE = re.compile(r"[ip]?d*(?P<most>[te])(?P<to>[ip]?)[dx]*(?P<side>s+)h?")
+_MOST_BEFORE = re.compile(r"[ip]?d*(?P<index>o?)(?P<most>[te])(?P<to>[ip]?)[dx]*(?P<side>s+)h?")
 _MOST_WORD = re.compile(r"[ip]?d*(?P<index>o?)(?P<side>t)")
 _PART = re.compile(r"[xd_]*y*(?:(?P<sides>s+)(?P<half>h?)|h)w(?=[^,]*[nk])")
 _SIDE_OF = re.compile(r"(?:(?P<on>i)|p)?[dx]*y*(?P<sides>s+)(?P<half>h?)w(?=[dx]*[akvs#]*[nk])")
 _EXTREME = re.compile(
     r"e(?P<far>f)(?=[dx]*[as]*n)|e(?P<near>p)(?=[dx]*[as]*n)|(?<=n)(?P<bare>e)(?=d[as]*n)|ep?"
 )
-_DIRECTION = re.compile(r"v(?P<sides>[pdx]*s+)(?!h)")
+_DIRECTION = re.compile(r"[va](?P<sides>[pdx]*s+)(?!h)")
+_OF_THE_OTHER = re.compile(
+    r"(?<=[nN])r[dx]*[av#]*(?:n+|v)(?:(?P<how>p)[dx]*y*(?:s+h?|h)|i(?P<top>s)(?=$|,))"
+)
+_LENGTHWISE = ("down", "across", "along", "around", "through")
 _PLACE = re.compile(r"[ipwf]?[dx]*y*s+h?")
+_ITS = ("its", "his", "her", "their")
 _SIDE_KINDS = {
     "left": "left of",
     "right": "right of",
@@ -39,6 +44,12 @@ _SIDE_KINDS = {
     "back": "behind",
     "middle": "in",
 }
+_OPPOSITE = {
+    a: b
+    for pair in (("left", "right"), ("top", "bottom"), ("front", "back"), ("middle", "middle"))
+    for a, b in (pair, pair[::-1])
+}
+_FROM_LAST = {"last": "1", "last but one": "2", "last but two": "3"}
 _AFTER_RIGHT = ("near", "behind", "in front of", "middle")
 
 
@@ -63,9 +74,11 @@ def read_order(line: Line) -> None:
             if "at" in pattern.groupindex and match["at"]:
                 line.add_position(line.sides(*match.span("at")))
                 line.retag(*match.span("at"))
-            _set_order(line, line.values[match.start("index")], *match.span("side"))
+            counted = tail >= 0 and line.tags[tail] == "f"
+            _set_order(line, line.values[match.start("index")], *match.span("side"), counted)
             line.retag(*match.span("index"))
             line.retag(tail if tail >= 0 else match.start("side"), match.end())
+            _read_within(line, match.end())
     _read_row(line)
     for match in line.find(_MOST):
         _set_order(line, "1", *match.span("side"))
@@ -74,10 +87,28 @@ def read_order(line: Line) -> None:
         _read_most_before(line, match)
     for match in line.find(_MOST_WORD):
         if line.values[match.start("side")] != "most":
-            _set_order(
-                line, line.values[match.start()] if match["index"] else "1", *match.span("side")
-            )
+            _set_order(line, _index(line, match), *match.span("side"))
             line.retag(*match.span())
+    _read_first(line)
+
+
+def _read_within(line: Line, at: int) -> None:
+    """Of "third from the top of the stack" the stack is what the row is in."""
+    if "n" in line.tags[:at] and re.compile(r"wd[a#]*n").match(line.tags, at):
+        line.retag(at, at + 1, "r")
+        line.values[at] = "in"
+
+
+def _read_first(line: Line) -> None:
+    """Read "the last two chairs", which no side says more of, in the order of reading."""
+    for match in line.find(r"o(?P<of>w?)(?![es])"):
+        index = line.values[match.start()]
+        if line.order or index not in ("1", "last") or not (line.count or match["of"]):
+            continue
+        line.order = Order(1, "right" if index == "last" else "left")
+        said = line.words[match.start()].text
+        line.notes.append(f"'{said}' was counted from the left.")
+        line.retag(match.start(), match.start() + 1)
 
 
 def _read_row(line: Line) -> None:
@@ -97,20 +128,31 @@ def _read_most_before(line: Line, match: re.Match[str]) -> None:
     if closest and len(sides) > 1:
         line.add_position(sides)  # "closest to the bottom left" is a corner, not near the viewer
     else:
-        _set_order(line, "1", *match.span("side"))
+        _set_order(line, _index(line, match), *match.span("side"))
     line.retag(*match.span())
 
 
-def _set_order(line: Line, index: str, start: int, end: int) -> None:
-    """Count from the horizontal side where several are named; the others are the position."""
+def _index(line: Line, match: re.Match[str]) -> str:
+    """The ordinal that a pattern found, or the first."""
+    return line.values[match.start("index")] if match["index"] else "1"
+
+
+def _set_order(line: Line, index: str, start: int, end: int, counted: bool = False) -> None:
+    """Count from the horizontal side where several are named; the others are the position.
+
+    The last "on the left" is the leftmost; the last that is counted "from the left" the rightmost.
+    """
     sides = [side for value in line.values[start:end] for side in value.split()]
     side = next((s for s in sides if s in ("left", "right")), sides[0])
     line.add_position(s for s in sides if s != side)
-    countable = index == "last" or re.fullmatch("0*[1-9][0-9]?", index, re.ASCII)
+    if "last" in index:
+        side = _OPPOSITE[side] if counted or index != "last" else side
+        index = _FROM_LAST[index]
+    countable = re.fullmatch("0*[1-9][0-9]?", index, re.ASCII)
     if side == "middle" or line.order or not countable:
         line.add_position([side])
     else:
-        line.order = Order(1 if index == "last" else int(index), side)
+        line.order = Order(int(index), side)
 
 
 def read_part(line: Line) -> None:
@@ -129,18 +171,31 @@ def read_part(line: Line) -> None:
 def read_side_of(line: Line) -> None:
     """Read "to the left of X"; "on the left side of X", "at the bottom of X" are positions, too."""
     for match in line.find(_SIDE_OF):
+        if (
+            line.words[min(match.end(), len(line.words) - 1)].text in _ITS
+            and "n" in line.tags[: match.start()]
+        ):
+            _read_own_side(line, match)
+            continue
         sides = line.sides(*match.span())
         side = next((s for s in sides if s in ("left", "right")), sides[0])
-        corner = len(sides) > 1
+        corner = len(sides) > 1 or "corner" in line.quote(*match.span()).lower()
         if side == "middle" or (
             match["on"] and (match["half"] or corner or side in ("top", "bottom"))
         ):
-            line.add_position(sides if corner else [side])
+            line.add_position(sides if len(sides) > 1 else [side])
         line.retag(*match.span())
         # what is at the bottom of something is mostly in it
         within = match["on"] and (corner or side == "bottom")
         line.values[match.end() - 1] = "in" if within else _SIDE_KINDS[side]
         line.retag(match.end() - 1, match.end(), "r")
+
+
+def _read_own_side(line: Line, match: re.Match[str]) -> None:
+    """Of "on the left side of its face" the side is the thing's own."""
+    line.retag(*match.span())
+    line.values[match.end() - 1] = "on"
+    line.retag(match.end() - 1, match.end(), "r")
 
 
 def read_extreme(line: Line) -> None:
@@ -155,6 +210,10 @@ def read_extreme(line: Line) -> None:
             continue  # "between the two smaller ones": of the other thing
         extreme = line.values[match.start()]
         line.extreme = line.extreme or extreme
+        rank = line.values[match.start() - 1] if line.tags[: match.start()].endswith("o") else ""
+        if rank.isdigit() and not line.order:
+            line.order = Order(int(rank), line.extreme)
+            line.retag(match.start() - 1, match.start())
         line.retag(*match.span())
         if match["far"]:
             line.retag(match.end() - 1, match.end(), "r")
@@ -180,8 +239,12 @@ def read_direction(line: Line) -> None:
         if line.values[match.start()] == "with" and line.values[match.start("side")] == "back":
             line.retag(*match.span())
     for match in line.find(r"[ip](?P<whose>d)s+h?(?!w)"):
-        if line.words[match.start("whose")].text in ("its", "his", "her", "their"):
+        if line.words[match.start("whose")].text in _ITS:
             line.retag(*match.span())  # "blue on its front": a side of the thing
+    for match in line.find(_OF_THE_OTHER):
+        on_top = match["top"] and line.values[match.start("top")] == "top"
+        if on_top or (match["how"] and line.words[match.start("how")].text in _LENGTHWISE):
+            line.retag(match.start("top") - 1 if on_top else match.start("how"), match.end())
     for match in line.find(r"(?<![ipdys])s(?=r|i[dx]*[san])"):
         following = line.values[match.end() : match.end() + 3]
         if line.values[match.start()] == "right" and {*_AFTER_RIGHT} & {*following}:

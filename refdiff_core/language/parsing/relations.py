@@ -13,19 +13,23 @@ from .lexicon import OWN, RIDES, look_up
 from .line import Line
 from .vocabulary import BODY_PARTS, CONTAINERS, GARMENTS, PERSONS
 
-_PHRASE = re.compile(r"[dx]*(?P<mods>(?:[asoe#vdy]|(?<=a)c(?=a))*)(?P<head>n+|k)?")
+_PHRASE = re.compile(r"[dx]*(?:mw[dx]*)?(?P<mods>(?:[asoe#vdy]|(?<=a)c(?=a))*)(?P<head>n+|k)?")
 _COLOURS = re.compile(r"[dx]*(?P<colours>[a#]*a(?:[c,]?a+)*)(?P<side>s)?")
+_OF_A_SIDE = re.compile(r"(?<=n)w(?=d[xy]*s+[a#v]*n)")
 _OF = re.compile(r"w[dx]*[a#v]*n+")
 
 
 def read_relations(line: Line) -> None:
     """Read prepositions and verbs with the noun or the colour that follows."""
+    for match in line.find(_OF_A_SIDE):
+        line.retag(match.start(), match.start() + 1, "r")
+        line.values[match.start()] = "of"
     other = -1
     for match in line.find("[irv]"):
         at = match.start()
         if line.tags[at] == "v" and not _has_object(line, at):
             continue
-        near_person = other >= 0 and not line.tags[other:at].strip("xv")
+        near_person = other >= 0 and not line.tags[other:at].strip("xv") or _follows_owner(line, at)
         end = _read_relation(line, at, near_person)
         if end:
             other = end if _names_person(line, end - 1) else -1
@@ -47,6 +51,12 @@ def settle_pronouns(line: Line) -> None:
     for i, each in enumerate(line.relations):
         if line.root and each.noun.text in ("one", "ones"):
             line.relations[i] = replace(each, noun=line.root)
+
+
+def _follows_owner(line: Line, at: int) -> bool:
+    """Whether "with" comes after "the mouth of the man", and says what he has."""
+    owner = re.search(r"(?<!m)nw[dx]+[a#]*n$", line.tags[:at])
+    return owner is not None and _names_person(line, at - 1)
 
 
 def _has_object(line: Line, at: int) -> bool:
@@ -121,8 +131,8 @@ def _relate_one(line: Line, at: int, kind: str, phrase: re.Match[str]) -> None:
     mods = range(*phrase.span("mods"))
     sides = line.sides(mods.start, mods.stop)
     ranks = [line.words[i].text for i in mods if line.tags[i] in "oe"]
-    through = line.words[at].text == "through"
-    if kind in ("in", "on") and noun.text not in BODY_PARTS and not through:
+    through = line.words[at].text in ("through", "out of")
+    if kind in ("in", "on", "of") and noun.text not in BODY_PARTS and not through:
         line.add_position(sides)  # what is on the left plate is on the left
     elif sides:
         ranks += sides
@@ -130,7 +140,12 @@ def _relate_one(line: Line, at: int, kind: str, phrase: re.Match[str]) -> None:
         line.notes.append(f"'{' '.join(ranks)}' describes '{noun.text}'; it is not used.")
     described = range(phrase.start("mods"), phrase.end() - 1)
     attributes = tuple(line.words[i] for i in described if line.tags[i] in "avn#")
-    if phrase["head"] == "k" and not (attributes and noun.text in ("one", "ones")):
+    own = re.compile(r"[irx]+[dx]*[asv#]*n*").match(line.tags, phrase.end())
+    one = noun.text in ("one", "ones")
+    if phrase["head"] == "k" and one and own and not attributes:
+        attributes = tuple(line.words[i] for i in range(*own.span()) if line.tags[i] in "avn#")
+        line.retag(*own.span())  # "next to the one with flowers"
+    if phrase["head"] == "k" and not (attributes and one):
         line.notes.append(f"'{line.quote(at, phrase.end())}' names no other thing; it is not used.")
     else:
         line.relations.append(Relation(kind, noun, attributes))

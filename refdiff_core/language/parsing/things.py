@@ -8,17 +8,23 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from .lexicon import ANYBODY, COMMANDS, KNOWN_NOUNS, look_up
+from .counts import is_plural
+from .lexicon import ANYBODY, COMMANDS, KNOWN_NOUNS
 from .line import Line
 from .relations import read_owner
-from .spelling import meant_by
-from .vocabulary import ADJECTIVES, BODY_PARTS, GARMENTS, PERSONS, VERBS
+from .spelling import is_english, is_known
+from .vocabulary import ADJECTIVES, BODY_PARTS, GARMENTS, HOLDERS, PERSONS, VERBS
 
 _POSSESSIVE = ("'s", "\u2019s")
 
 
 def read_homographs(line: Line) -> None:
     """Settle words that are one thing or another by their neighbours."""
+    for match in line.find(r"(?P<bare>d?)(?P<both>n+c)n+(?P<held>n)"):
+        head, first = line.words[match.start("held")].text, line.words[match.end("both") - 2].text
+        if head in HOLDERS and not is_plural(first) and (is_plural(head) or not match["bare"]):
+            line.retag(*match.span("both"), "a")  # "salt and pepper shakers"
+            line.retag(match.end("both") - 1, match.end("both"), "x")
     for i, word in enumerate(line.words):
         before, after = line.tags[:i], line.tags[i + 1 :]
         if line.tags[i] == "n" and _is_unknown_adjective(line, i):
@@ -29,8 +35,16 @@ def read_homographs(line: Line) -> None:
             line.retag(i, i + 1, "n")  # "in a red top": what is worn
         elif line.tags[i] == "n" and word.text in COMMANDS and not before.strip("x"):
             line.retag(i, i + 1, "x")
-        elif line.tags[i] == "v" and word.text in VERBS and re.search(r"(?:^|[da])$", before):
+        elif line.tags[i] == "v" and word.text in VERBS and re.search(r"(?:^|[daA#])$", before):
             line.retag(i, i + 1, "n" if word.text.endswith("s") else "v")  # "the faces"
+        elif line.tags[i] == "n" and word.text.endswith("ing") and _is_doing(before, after):
+            line.retag(i, i + 1, "v")
+        elif line.tags[i] == "v" and re.search(r"r$", before) and re.match(r"$|i", after):
+            line.retag(i, i + 1, "n")  # "with writing on the side"
+        elif line.tags[i] == "h" and re.search(r"r[dx]*a*$", before):
+            line.retag(i, i + 1, "n")  # "with a line across it"
+        elif word.text == "can" and re.search(r"[an]$", before) and not after.startswith("k"):
+            line.retag(i, i + 1, "n")  # "the trash can"
         elif line.tags[i] == "n" and _describes_one(line, i):
             line.retag(i, i + 1, "a")
         elif line.tags[i] == "m" and not after.startswith("w"):
@@ -53,6 +67,11 @@ def _is_unknown_adjective(line: Line, at: int) -> bool:
     known = text in KNOWN_NOUNS or text.removesuffix("s") in KNOWN_NOUNS
     person = text.endswith(("er", "or", "ist", "man", "woman", "'s", "\u2019s"))
     return bool(described) and not person and (not known or text in ADJECTIVES)
+
+
+def _is_doing(before: str, after: str) -> bool:
+    """Whether "crossing" is what somebody does: "who's crossing", "man crossing the street"."""
+    return bool(re.search(r"[dn]x+$|n$", before) and re.match(r"[dx]*d[a#]*n", after))
 
 
 def _describes_one(line: Line, at: int) -> bool:
@@ -153,18 +172,13 @@ def read_leftovers(line: Line) -> None:
 
 
 def read_unknown(line: Line) -> None:
-    """Note the nouns that are in no list, likely slips, and a line without any word.
+    """Note nouns that neither the lists nor CLIP's vocabulary have, and a line without any word.
 
     A word of no list that describes one is an adjective as like as not, and no note would help.
     """
     nouns = [*([line.root] if line.root else []), *(each.noun for each in line.relations)]
-    named = sorted([*nouns, *line.attributes], key=lambda word: word.start)
-    strange = [word for word in named if not _is_known(word.text)]
-    strange = [word for word in strange if word.text not in line.corrected]
-    slips = [word for word in strange if len(word.text) > 4 and meant_by(word.text)]
-    for text in dict.fromkeys(word.text for word in slips):
-        line.notes.append(f"'{text}' is in no word list; was '{meant_by(text)}' meant?")
-    unknown = [word.text for word in strange if word in nouns and word not in slips]
+    named = sorted(nouns, key=lambda word: word.start)
+    unknown = [word.text for word in named if not is_known(word.text) and not is_english(word.text)]
     if unknown:
         said = ", ".join(f"'{text}'" for text in dict.fromkeys(unknown))
         line.notes.append(f"In no word list, read as a noun: {said}.")
@@ -175,9 +189,3 @@ def read_unknown(line: Line) -> None:
         line.notes.append(f"'{''.join(dict.fromkeys(signs))}' was not read.")
     if not line.words:
         line.notes.append(f"'{line.text}' holds no word that could be read.")
-
-
-def _is_known(text: str) -> bool:
-    """Whether the word is in a list, or in the plural of one."""
-    singular = re.sub(r"('s|\u2019s|es|s)$", "", text)
-    return bool({text, text.removesuffix("s"), singular} & KNOWN_NOUNS) or look_up(text)[0] != "n"

@@ -28,7 +28,9 @@ GARMENTS = frozenset(
     "ties bowtie necktie necklace earrings bracelet watch gloves glove mitt mittens shoes shoe "
     "sneakers boots sandals socks belt backpack stripes polo tank tanktop cardigan blazer "
     "turtleneck hair beard mustache moustache goatee ponytail braid braids bangs dreads afro "
-    "pigtails shrt shirtt top tattoo tattoos".split()
+    "pigtails shrt shirtt top tattoo tattoos beards mustaches moustaches ponytails scarves "
+    "watches necklaces bracelets sweaters jackets dresses skirts vests uniforms jerseys hoodies "
+    "robes aprons earring costumes outfits blouses veils crowns wigs headbands".split()
 )
 THINGS = frozenset(
     "thing things object item stuff animal dog dogs puppy cat cats kitten horse horses pony "
@@ -173,7 +175,7 @@ NOUNS = frozenset(
 )
 
 ADJECTIVES = frozenset(
-    "vintage antique ancient modern futuristic retro classic classical gothic baroque "
+    "tied vintage antique ancient modern futuristic retro classic classical gothic baroque "
     "rustic rusty weathered worn shabby ragged torn tattered cracked chipped dented "
     "scratched dusty mossy muddy sandy rocky grassy leafy snowy icy frosty rainy cloudy "
     "foggy misty sunny stormy windy smoky steamy greasy oily sticky slimy wet damp soggy "
@@ -261,7 +263,21 @@ CONTAINERS = frozenset(
 )
 """Nouns that "of" says the contents of: of "the glass of the wine" no wine owns a glass."""
 
+HOLDERS = CONTAINERS | frozenset(
+    "shaker shakers holder holders container containers dispenser dispensers bottles bowls plates "
+    "jars cups boxes rack racks stand stands sandwich sandwiches salad chips pie cake".split()
+)
+"""Nouns after what they hold or are made of, which may be two: "salt and pepper shakers"."""
+
+SUPPORTS = frozenset(
+    "shelf table desk counter rack drawer tray plate bench floor board wall screen panel couch "
+    "bed branch level tier step".split()
+)
+"""Nouns that say where to look, before a comma: "bottom shelf, third bottle from the left"."""
+
 VERBS = frozenset(
+    "carries carry drives feeds pets chases follows pulls lifts opens closes enters wants needs "
+    "has owns cooks washes writes crosses kicks jumps touches watches pours cuts climbs sells buys "
     "sits stands eats rides walks runs plays look looks lays lies sleeps drinks throws catches "
     "swings jumps faces talks smiles uses sit stand ride walk eat sleep made held worn shown seen "
     "throw catch kick bitten fallen led driven written drawn says read worn hung torn "

@@ -5,7 +5,7 @@ import torch
 
 from refdiff_core import load_demo, segment
 from refdiff_core.backends.diffusers_attention import DiffusersAttention
-from refdiff_core.backends.precision import autocast, fastest_dtype, place
+from refdiff_core.backends.precision import autocast, fastest_dtype, place, usable_dtype
 from refdiff_core.demo.models import DENOISER_FILE
 from refdiff_core.demo.scenes import HELD_OUT_SEED, expressions, sample_scene
 from refdiff_core.language.expression import parse
@@ -38,6 +38,23 @@ def test_a_processor_computes_in_bfloat16_where_it_has_it(monkeypatch, known, dt
     monkeypatch.setattr(torch.cpu, "get_capabilities", known, raising=False)
     assert fastest_dtype("cpu") == dtype
     assert fastest_dtype("cuda:1") == fastest_dtype("mps") == torch.float16
+
+
+def test_a_type_that_a_processor_has_no_kernels_for_becomes_float32(monkeypatch, caplog):
+    def missing(*_):
+        raise RuntimeError("\"slow_conv2d_cpu\" not implemented for 'Half'")
+
+    assert usable_dtype(torch.bfloat16, "cpu") == torch.bfloat16
+    monkeypatch.setattr("torch.nn.functional.conv2d", missing)
+    assert usable_dtype(torch.float16, "cpu") == torch.float32
+    assert "cannot compute in torch.float16" in caplog.text
+    assert usable_dtype(torch.float16, "cuda") == torch.float16
+
+
+def test_half_precision_by_name_answers_on_any_processor(two_squares):
+    picture = torch.from_numpy(two_squares).float() / 255
+    (found,) = segment(picture, "the red square", load_demo(dtype=torch.float16))
+    assert found.mask.dtype == torch.float32 and found.mask.any()
 
 
 def test_kernels_lie_channels_last_on_the_cpu():

@@ -58,6 +58,9 @@ def winner(text, match=CUP, others=(), proposals=SCENE):
         ("top left cup", 0),
         ("second cup from the bottom", 0),
         ("the largest cup on the left", 1),
+        ("the second smallest cup", 3),
+        ("second largest cup", 1),
+        ("the third closest cup", 0),
     ],
 )
 def test_cups_are_counted_and_the_table_is_not(text, index):

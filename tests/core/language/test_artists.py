@@ -7,32 +7,35 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from readings import FOREIGN, labelled, normal, reading_of
+from readings import is_right, labelled
 
 from refdiff_core.errors import ExpressionError
-from refdiff_core.language.expression import MOST_WORDS, parse
+from refdiff_core.language.expression import parse
+from refdiff_core.language.parsing.tagging import MOST_WORDS
 
-ROWS = labelled()
-PARTS = {"worked against": [r for i, r in enumerate(ROWS) if i % 3 != 2], "held back": ROWS[2::3]}
+ROWS = labelled("artists")
+TABLES = {
+    "worked against": [row for i, row in enumerate(ROWS) if i % 3 != 2],
+    "held back": ROWS[2::3],
+    "left to do": labelled("left"),
+    "fresh": labelled("fresh"),
+}
 
 
-def is_right(text: str, reading: str) -> bool:
-    return reading_of(parse(text)) == (reading if reading == FOREIGN else normal(reading))
-
-
-@pytest.mark.parametrize("rows", PARTS.values(), ids=PARTS)
+@pytest.mark.parametrize("rows", TABLES.values(), ids=TABLES)
 def test_lines_that_artists_type_are_wholly_read_as_a_person_reads_them(rows):
     wrong = [text for _, text, reading in rows if not is_right(text, reading)]
     right = 1 - len(wrong) / len(rows)
     sys.stdout.write(f"\nwholly right: {right:.3f} of {len(rows)}")
-    assert right >= 0.93, wrong
+    assert right >= 0.95, wrong
 
 
-def test_every_kind_of_line_is_mostly_read():
-    for kind in {row[0] for row in ROWS}:
-        rows = [row for row in ROWS if row[0] == kind]
+def test_every_kind_of_line_has_a_table_and_is_mostly_read():
+    every = [row for rows in TABLES.values() for row in rows]
+    for kind in {row[0] for row in every}:
+        rows = [row for row in every if row[0] == kind]
         right = sum(is_right(text, reading) for _, text, reading in rows)
-        assert right >= 0.8 * len(rows), kind
+        assert len(rows) >= 8 and right >= 0.9 * len(rows), kind
 
 
 def notes(text: str) -> str:
@@ -49,7 +52,7 @@ def notes(text: str) -> str:
         ("die Katze auf dem Sofa", "German"),
         ("\u043b\u0435\u0432\u0430\u044f \u0447\u0430\u0448\u043a\u0430", "Cyrillic"),
         ("the gren apple", "'gren' was read as 'green'"),
-        ("the womna", "was 'woman' meant?"),
+        ("the womna", "'womna' was read as 'woman'"),
         ("the dog bigger than the cat", "'than the cat' is not measured"),
     ],
 )

@@ -91,7 +91,7 @@ def test_among_the_text_padding_takes_nothing():
     assert float(columns[0, :, 5].max()) == 0
 
 
-def test_outputs_are_compared_as_concept_attention_does():
+def test_outputs_are_compared_among_the_texts_tokens():
     length = PLACES + TOKENS
     query, key, value = call(length), call(length, 1), call(length, 2)
     found = read(Layout(TOKENS, 0, TOKENS, GRID), "output", query, key, value)
@@ -111,6 +111,33 @@ def test_in_cross_attention_keys_are_the_text_alone():
     with pytest.raises(PassComplete):
         reader.see(query, key, lambda: query)
     torch.testing.assert_close(capture.word_maps(), wanted(shares(query, key)))
+
+
+def test_places_among_themselves_are_not_taken_for_a_text_of_as_many_tokens():
+    query, key = call(TOKENS), call(TOKENS, 1)
+    layout = Layout(0, 0, TOKENS, (2, 3), cross=True, keys=TOKENS)
+    weights = word_weights(WORDS, TOKENS)
+    capture = Capture(["1"], weights)
+    reader = JointReader(capture, layout, weights, torch.ones_like(SAID), "text")
+    for _ in range(3):  # the first block, and the second's places
+        reader.see(query, query, lambda: query)
+    with pytest.raises(PassComplete):
+        reader.see(query, key, lambda: query)
+    rows = shares(query, key) @ weights
+    torch.testing.assert_close(capture.word_maps(), rows.transpose(1, 2).unflatten(-1, (2, 3)))
+
+
+def test_a_block_that_is_named_is_not_counted():
+    length = PLACES + TOKENS
+    layout, weights = Layout(TOKENS, 0, TOKENS, GRID), word_weights(WORDS, TOKENS)
+    query, key, value = call(length), call(length, 1), call(length, 2)
+    capture = Capture(["7"], weights, stop=False)
+    reader = JointReader(capture, layout, weights, SAID, "text")
+    reader.see(query, key, lambda: attend(query, key, value), block="6")
+    assert capture.pending
+    reader.see(query, key, lambda: attend(query, key, value), block="7")
+    found = read(layout, "text", query, key, value)
+    torch.testing.assert_close(capture.word_maps(), found)
 
 
 def test_keys_that_heads_share_are_read_for_each_of_them():

@@ -164,6 +164,31 @@ FAMILIES = {
         "Anima", {**COSMOS, "image_model": "anima", "crossattn_emb_channels": 1024},
         "anima.AnimaTokenizer", (16, 8, 3), context=1024,
     ),
+    "longcat": Tiny(
+        "LongCatImage",
+        {**FLUX, "vec_in_dim": None, "guidance_embed": False, "txt_ids_dims": [1, 2]},
+        "longcat_image.LongCatImageTokenizer", system=True,
+    ),
+    "pixart": Tiny(
+        "PixArtSigma",
+        {
+            "image_model": "pixart_sigma", "input_size": 64, "patch_size": 2, "in_channels": 4,
+            "hidden_size": 64, "depth": 3, "num_heads": 4, "mlp_ratio": 2.0,
+            "caption_channels": 64, "micro_condition": False, "pe_interpolation": 1,
+            "pe_precision": None, "learn_sigma": True, "pred_sigma": True,
+            "model_max_length": 20,
+        },
+        "pixart_t5.PixArtTokenizer", (4, 8, 2),
+    ),
+    "ernie": Tiny(
+        "ErnieImage",
+        {
+            "image_model": "ernie", "hidden_size": 64, "num_attention_heads": 4, "num_layers": 3,
+            "ffn_hidden_size": 64, "in_channels": 128, "out_channels": 128, "patch_size": 1,
+            "text_in_dim": 64, "rope_axes_dim": (4, 6, 6),
+        },
+        "ernie.ErnieTokenizer", (128, 16, 2),
+    ),
     "wan": Tiny(
         "WAN21_T2V",
         {
@@ -243,9 +268,11 @@ class TinyClip:
         kind = getattr(import_module(f"comfy.text_encoders.{module}"), name)
         data = {key: MODELS[key]() for key in tiny.data}
         self.tiny, self.family = tiny, family
-        # Flux.2's vocabulary is in its weights, and reading it hangs on transformers' version
+        # Mistral's vocabulary is in its weights, and reading it hangs on transformers' version
         self.tokenizer = (
-            Tekken() if family == "flux2" else kind(**data and {"tokenizer_data": data})
+            Tekken(*TEKKEN[family])
+            if family in TEKKEN
+            else kind(**data and {"tokenizer_data": data})
         )
 
     def tokenize(self, text, return_word_ids=False, **options):
@@ -262,6 +289,8 @@ class TinyClip:
             text = torch.cat([encoded["l"], encoded["t5xxl"]], 1)
         if self.tiny.system:
             text = text[:, system_part(flat(groups[keys[0]])) :]
+        if self.family == "longcat":
+            text = text[:, : -len(LONGCAT_END)]
         if self.tiny.pooled:
             extra["pooled_output"] = embed(flat(groups["l"]), self.tiny.pooled)[:, 3]
         if self.family == "hidream":
@@ -303,25 +332,35 @@ def _sentence_pieces():
     return torch.frombuffer(bytearray(model.getvalue()), dtype=torch.uint8)
 
 
-class Tekken:
-    """Bytes and a few words, in a template and padded on the left, as Flux.2's tokenizer."""
+LONGCAT_END = (151645, 198, 151644, 77091, 198)
+"""<|im_end|>, a new line, <|im_start|>, "assistant" and a new line: left out."""
+TEKKEN = {
+    "flux2": ("mistral3_24b", "Say what you see.[INST]{}[/INST]", [0, 0, 1]),
+    "ernie": ("ministral3_3b", "{}", [1]),
+}
+"""Name, template and what goes before it, padding included."""
 
-    def __init__(self):
+
+class Tekken:
+    """Bytes and a few words, in a template and padded on the left, as Mistral's tokenizers."""
+
+    def __init__(self, name, template, before):
+        self.name, self.template, self.before = name, template, before
         words = [b"<pad>", b"<s>", b"[INST]", b"[/INST]", *(bytes([each]) for each in range(256))]
         words += [b" red", b"red", b" circle", b" the", b" cat"]
-        self.mistral3_24b = self
+        setattr(self, name, self)
         self.inv_vocab = dict(enumerate(words))
         self.tokenizer, self.all_special_ids = self, [0, 1, 2, 3]
-        self.pad_token, self.pad_left = 0, True
+        self.pad_token = 0
 
     def tokenize_with_weights(self, text, return_word_ids=False):
-        rest, ids = f"Say what you see.[INST]{text}[/INST]".encode(), [0, 0, 1]
+        rest, ids = self.template.format(text).encode(), [*self.before]
         while rest:
             ids.append(
                 max((k for k, v in self.inv_vocab.items() if rest.startswith(v)), key=self.size)
             )
             rest = rest[self.size(ids[-1]) :]
-        return {"mistral3_24b": [[(each, 1.0) for each in ids]]}
+        return {self.name: [[(each, 1.0) for each in ids]]}
 
     def size(self, token):
         return len(self.inv_vocab[token])

@@ -1,11 +1,15 @@
 """What Ref-Diff should have read, by plain full attention, and whether it left the model alone."""
 
 import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import import_module
 
+import comfy.model_management as management
 import comfy.samplers
 import torch
 
-from .checkpoints import FAMILIES, flat, system_part
+from .checkpoints import FAMILIES, LONGCAT_END, flat, system_part
 
 
 def ours(name):
@@ -16,6 +20,12 @@ def ours(name):
 
 REFERENCES = ("flux", "flux2", "klein", "qwen-image", "omnigen2")
 """Families that are shown clean pictures to edit."""
+RESOLUTION = {"pixart": 256}
+"""Where 128 is too small for the model's positions."""
+CROSS = ("cosmos-predict2", "anima", "wan", "pixart")
+"""Families in which the picture asks the text."""
+UNTOLD = {"pixart": "pixart.blocks", "ernie": "ernie.model"}
+"""Families whose attention is handed no options, and where it is called."""
 
 
 class Plain:
@@ -41,10 +51,8 @@ class Plain:
 def places_of(family, length, llama, places, image_first):
     """(queries, keys, first place, first token) of the calls with text and picture."""
     filled = -(-length // 32) * 32 + -(-places // 32) * 32
-    if family in ("cosmos-predict2", "wan"):
-        return places, length, 0, 0
-    if family == "anima":
-        return places, 512, 0, 0
+    if family in CROSS:
+        return places, 512 if family == "anima" else length, 0, 0
     if family == "hidream":
         return *(places + length + 2 * llama,) * 2, 0, places
     if family in ("flux2", "klein"):
@@ -62,22 +70,20 @@ def prove(family, checkpoint, image, attention):
     lines = attention.expressions
     settings = ours("nodes._transformers").AttentionSettings
     read = ours("nodes._run").read_attention
-    seen = settings(resolution=128)
-    readings = ["all", "text"] + ["output"] * (
-        FAMILIES[family].latent[2] == 2 or family in ("qwen-image", "krea2")
-    )
+    seen = settings(resolution=RESOLUTION.get(family, 128))
+    readings = ["all", "text"] + ["output"] * (family not in (*CROSS, *UNTOLD))
     before = _output(model, clip, vae, image)
     found = {"maps": {}, "grid": list(attention.maps[0][0].word_maps.shape[-2:])}
     plain = [plain_maps(family, checkpoint, image, line, readings) for line in lines]
     for reading in readings:
-        own = settings(resolution=128, reading=reading)
+        own = replace(seen, reading=reading)
         maps = read(checkpoint, image, lines, own, 0).maps[0]
         found["maps"][reading] = max(
             float((got.word_maps - wanted[reading]).abs().max())
             for wanted, got in zip(plain, maps, strict=True)
         )
     if family in REFERENCES:
-        clean = settings(resolution=128, reading="all", reference=True)
+        clean = replace(seen, reading="all", reference=True)
         maps = read(checkpoint, image, lines, clean, 0).maps[0]
         found["maps"]["reference"] = max(
             float((got.word_maps - _clean_map(family, checkpoint, image, line)).abs().max())
@@ -89,8 +95,52 @@ def prove(family, checkpoint, image, attention):
     found["over the page"] = _apart(attention.maps[0], together)
     found["contrast"] = min(float(each.heat.max() - each.heat.min()) for each in together)
     found["unchanged"] = torch.equal(before, _output(model, clip, vae, image))
-    found["calls"] = _calls(checkpoint, image, lines[:1], seen)
+    found["ended by"] = {
+        error.__name__: _ended(checkpoint, image, lines, seen, error)
+        and torch.equal(before, _output(model, clip, vae, image))
+        and all(hasattr(part.forward, "__func__") for part in model.model.modules())
+        for error in (RuntimeError, management.InterruptProcessingException)
+    }
+    found["calls"] = _calls(family, checkpoint, image, lines[:1], seen)
+    if family in CROSS:
+        found["maps"]["as many tokens as places"] = _as_many(family, checkpoint, image, seen)
     return found
+
+
+def _ended(checkpoint, image, lines, settings, error):
+    """Whether an error in the middle of a pass comes out as it is, and leaves nothing behind."""
+    module, model = ours("nodes._transformers"), checkpoint[0]
+    kept, options, patches = module.Capture, repr(model.model_options), dict(model.object_patches)
+
+    class Broken(kept):
+        def keep(self, *args, **kwargs):
+            raise error
+
+    module.Capture = Broken
+    try:
+        ours("nodes._run").read_attention(checkpoint, image, lines, settings, 0)
+    except error:
+        return options == repr(model.model_options) and patches == model.object_patches
+    finally:
+        module.Capture = kept
+    return False
+
+
+def _as_many(family, checkpoint, image, settings):
+    """As `prove` compares maps, of a text as long as there are places, or 512 of both."""
+    model, clip, vae = checkpoint
+    data = ours("nodes._transformers").family_of_transformer(model)
+    if family == "anima":
+        image, settings = image[:, :64, :128], replace(settings, resolution=384)
+    size_hw = ours("nodes._transformers").working_size(image.shape[1:3], data, settings)
+    places = size_hw[0] * size_hw[1] // data.cell**2
+    text = "the red circle"
+    while family != "anima" and _lengths(family, clip, text)[0] < places:
+        text = f"very {text}"
+    line = ours("nodes._prompt").read_line(text)
+    (found,) = ours("nodes._run").read_attention(checkpoint, image, [line], settings, 0).maps[0]
+    wanted = plain_maps(family, checkpoint, image, line, ["text"], settings=settings)["text"]
+    return float((found.word_maps - wanted).abs().max())
 
 
 def _clean_map(family, checkpoint, image, line):
@@ -103,16 +153,32 @@ def _apart(maps, others):
     return max(float((a.word_maps - b.word_maps).abs().max()) for a, b in pairs)
 
 
-def _calls(checkpoint, image, lines, settings):
+def _calls(family, checkpoint, image, lines, settings):
     """Another pack's override: calls until the pass was ended, and calls of a whole pass."""
     model, clip, vae = checkpoint
     counted = Plain()
     other = model.clone()
     other.model_options["transformer_options"]["optimized_attention_override"] = counted
-    ours("nodes._run").read_attention((other, clip, vae), image, lines, settings, 0)
-    until = len(counted.calls)
-    _pass(other, clip, vae, image, lines[0].text)
+    with _shown(family, counted):
+        ours("nodes._run").read_attention((other, clip, vae), image, lines, settings, 0)
+        until = len(counted.calls)
+        _pass(other, clip, vae, image, lines[0].text)
     return [until, len(counted.calls) - until]
+
+
+@contextmanager
+def _shown(family, seen):
+    """Let the calls that are handed no options be seen as the others are."""
+    if family not in UNTOLD:
+        yield
+        return
+    module = import_module(f"comfy.ldm.{UNTOLD[family]}")
+    attend = module.optimized_attention
+    module.optimized_attention = lambda *args, **kwargs: seen(attend, *args, **kwargs)
+    try:
+        yield
+    finally:
+        module.optimized_attention = attend
 
 
 def _output(model, clip, vae, image):
@@ -121,7 +187,7 @@ def _output(model, clip, vae, image):
 
 
 def _pass(
-    model, clip, vae, image, text, override=None, size_hw=(64, 192), timestep=250, reference=False
+    model, clip, vae, image, text, override=None, size_hw=(192, 576), timestep=250, reference=False
 ):
     """One call of the model, as any sampler makes it; gives its answer."""
     clone = model.clone()
@@ -163,6 +229,8 @@ def tokens_of(family, clip, text, word):
     found, said, start = [], [], 0
     for key in keys:
         ids, other = ([token[0] for token in flat(each[key])] for each in (groups, others))
+        if family == "longcat":
+            ids, other = ids[: -len(LONGCAT_END)], other[: -len(LONGCAT_END)]
         own, rival = ids[: _end(key, ids)], other[: _end(key, other)]
         drop = system_part(flat(groups[key])) if FAMILIES[family].system else 0
         left = 2 if family == "flux2" else 0  # padding
@@ -186,24 +254,32 @@ def _end(key, ids):
     return end + (key == "l" and end < len(ids))
 
 
-def plain_maps(family, checkpoint, image, line, readings, reference=False):
+def plain_maps(family, checkpoint, image, line, readings, reference=False, settings=None):
     """The words' maps (G, h, w) of every reading, from whole softmaxes in double precision."""
     model, clip, vae = checkpoint
     module = ours("nodes._transformers")
     data = module.family_of_transformer(model)
-    settings = module.AttentionSettings(resolution=128)
+    settings = settings or module.AttentionSettings(resolution=RESOLUTION.get(family, 128))
     size_hw = module.working_size(image.shape[1:3], data, settings)
     grid_hw = (size_hw[0] // data.cell, size_hw[1] // data.cell)
     plain, places = Plain(), grid_hw[0] * grid_hw[1]
     timestep = 1000 if reference else data.timestep
-    _pass(model, clip, vae, image, line.text, plain, size_hw, timestep, reference)
+    with _shown(family, plain):
+        _pass(model, clip, vae, image, line.text, plain, size_hw, timestep, reference)
     blocks = list(getattr(model.get_model_object("diffusion_model"), data.stack))
-    flipped = getattr(blocks[0], "flipped_img_txt", False)
+    flipped = getattr(blocks[0], "flipped_img_txt", family == "ernie")
     lengths = places_of(family, *_lengths(family, clip, line.text), places, flipped)
     if reference:  # as many places again; OmniGen2 has them before the picture
         total, first = lengths[0] + places, lengths[2] + places * (family != "omnigen2")
         lengths = total, total, first, lengths[3]
     calls = [call for call in plain.calls if (call[0].shape[2], call[1].shape[2]) == lengths[:2]]
+    if family in CROSS and lengths[0] == lengths[1]:
+        # the text's keys are those that the picture has no part in
+        other = Plain()
+        with _shown(family, other):
+            _pass(model, clip, vae, 1 - image, line.text, other, size_hw, timestep)
+        pairs = zip(plain.calls, other.calls, strict=True)
+        calls = [a for a, b in pairs if a[0].shape[2] == lengths[0] and torch.equal(a[1], b[1])]
     depth = len(blocks)
     chosen = sorted({min(depth - 1, block * depth // data.of) for block in data.blocks})
     words = line.target_words + line.other_words

@@ -139,7 +139,7 @@ class Calibration:
     match: tuple[float, float, float] = (0.58, 0.29, 0.4)
     plain: tuple[float, float] = (0.15, 2.5)
     alone: tuple[float, float] = (2.0, 3.0)
-    present: tuple[float, float] = (0.54, -0.49)
+    present: tuple[float, float] = (1.25, -1.36)
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Settings:
     fusion: str = "agreement"
     alpha: float = 0.5
     calibration: Calibration = Calibration()
-    min_present: float = 0.15
+    min_present: float = 0.3
     sharpen: float = 1.5
     size_exponent: float = 0.25
     quality_exponent: float = 1.0

@@ -21,6 +21,7 @@ from .relations import OtherThing
 from .scoring import Evidence, base_score, weigh
 from .spatial import spatial_score
 
+
 def fuse(
     expression: Expression,
     attention: AttentionMap | None,

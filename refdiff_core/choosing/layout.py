@@ -91,7 +91,7 @@ def mask_overlap(layout: Layout) -> Tensor:
 
 
 def thing_weights(proposals: Proposals, admissible: Tensor, grid: int = 128) -> Tensor:
-    """How much each mask tells of the thing that every mask shows: float32 (N, N), rows add up to 1.
+    """How much each mask tells of the thing that each shows: float32 (N, N), rows add up to 1.
 
     A proposer finds a thing many times, with edges that are good, or run out into what lies beside
     it. What a bad one looks like is no evidence; what all of them look like is better evidence

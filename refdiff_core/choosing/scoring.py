@@ -106,15 +106,14 @@ def weigh(
     quality: Tensor,
     admissible: Tensor,
     settings: Settings,
-    things: Tensor | None = None,
 ) -> Evidence:
     """Weigh attention, CLIP and the proposer as witnesses, each by how far it can be trusted.
 
     CLIP says c, with an error of variance v. If the right region is a gap ahead of others, its
     log-odds are gap / v * c. How large v is shows in this very picture, in how much CLIP's views
     of the same regions and texts disagree; where they agree CLIP decides, where they do not the
-    attention does. The proposer's own estimate is one term more. What a region's thing looks like
-    instead (`Compared.contrast`) says whether it matches, and whether there is such a thing at all.
+    attention does. The proposer's own estimate is one term more. What a region looks like instead
+    (`Compared.contrast`) says whether it matches, and whether there is such a thing at all.
 
     Args:
         generative: float32 (N,) or None.
@@ -122,8 +121,6 @@ def weigh(
         quality: float32 (N,), the proposer's own estimate.
         admissible: bool (N,); what is not has no chance.
         settings: the weights.
-        things: float32 (N, N), `refdiff_core.choosing.layout.thing_weights`; None where each
-            candidate is a thing of its own.
 
     Source: ours; docs/fusion.md has what it is worth at which error.
     """
@@ -132,20 +129,22 @@ def weigh(
     if generative is not None:
         share = 1.0 if compared is None else min(1.0, 2 * alpha)
         odds = odds + share * known.steep * generative
+    contrast, trust = None, 0.0
+    if compared is not None and admissible.any():
+        trust = compared.own.gap / error_variance(compared, admissible, known)
+        contrast = compared.contrast(trust)
+        said = trust * compared.own.logits
+        odds = odds + (1.0 if generative is None else min(1.0, 2 - 2 * alpha)) * said
     odds = odds.masked_fill(~admissible, -torch.inf)
     if not admissible.any():
         return Evidence(odds, torch.zeros_like(odds), 0.0)
-    if compared is None:
-        return Evidence(odds, _match(odds, None, None, settings) * admissible, 1.0)
-    trust = compared.own.gap / error_variance(compared, admissible, known)
-    share = 1.0 if generative is None else min(1.0, 2 - 2 * alpha)
-    judged = compared if things is None else compared.of_things(things)
-    of_things = odds + share * trust * judged.own.logits
-    odds = odds + share * trust * compared.own.logits
-    contrast = judged.contrast(trust)
-    match = _match(odds, trust * compared.own.gap, contrast, settings) * admissible
-    present = 1.0 if contrast is None else _present(contrast[of_things.argmax()], known)
-    return Evidence(odds, match, present)
+    reach = None if compared is None else trust * compared.own.gap
+    match = _match(odds, reach, contrast, settings) * admissible
+    if contrast is None:
+        return Evidence(odds, match, 1.0)
+    best = int(odds.argmax())
+    seen = None if generative is None else generative[best]
+    return Evidence(odds, match, _present(contrast[best], seen, known))
 
 
 def _match(
@@ -191,10 +190,14 @@ def error_variance(compared: Compared, admissible: Tensor, known: Calibration) -
     return known.shared * disagreement + known.floor**2
 
 
-def _present(contrast: Tensor, known: Calibration) -> float:
-    """The chance that there is such a thing, told by the best one alone.
+def _present(contrast: Tensor, seen: Tensor | None, known: Calibration) -> float:
+    """The chance that there is such a thing, told by the best candidate alone.
 
-    Of all candidates, scraps too, one would look like anything.
+    Of all of them, scraps too, one would look like anything; and what the words do not light up is
+    not what they name.
     """
     slope, bias = known.present
-    return float((slope * contrast + bias).sigmoid())
+    logit = slope * contrast + bias
+    if seen is not None:
+        logit = logit + known.seen[0] * (seen - known.seen[1])
+    return float(logit.sigmoid())

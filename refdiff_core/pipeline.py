@@ -18,7 +18,7 @@ from .cache import hashed_once
 from .choosing.contrast import Compared, Question, gather
 from .choosing.contrast import questions as contrasted
 from .choosing.fusion import fuse, join, leave_out, locate
-from .choosing.scoring import generative_score
+from .choosing.scoring import generative_score, lit_score
 from .errors import MaskError
 from .grid import fetch, working_grid
 from .language.expression import parse
@@ -26,8 +26,8 @@ from .language.lines import answered, looked_for, things_of
 from .pictures.images import check_image, shrink
 from .protocols import AttentionSource, ImageTextScorer, MaskProposer
 from .seeing.attention import sharpen_maps
-from .seeing.phrases import Phrase, find_phrases
-from .seeing.proposals import AttentionProposer
+from .seeing.phrases import GROUND, Phrase, as_read, find_phrases
+from .seeing.proposals import AttentionProposer, off_ground
 from .settings import KINDS, Settings
 from .values import AttentionMap, Expression, Image, Likeness, Proposals, Segmentation
 
@@ -111,8 +111,6 @@ def segment_apart(
     """
     image, settings = check_image(image), settings or models.settings
     asked = [thing for lines in questions for thing in looked_for(lines)]
-    if models.proposer is None or isinstance(models.proposer, AttentionProposer):
-        asked = [_by_its_word(each) for each in asked]
     if not asked:
         return [[] for _ in questions]
     size_hw = (image.shape[0], image.shape[1])
@@ -125,11 +123,6 @@ def segment_apart(
     kept = [leave_out([next(results) for _ in looked_for(lines)], settings) for lines in questions]
     # 6. one answer a line: of a list, all its things
     return [_by_line(lines, own, settings) for lines, own in zip(questions, kept, strict=True)]
-
-
-def _by_its_word(asked: Expression) -> Expression:
-    """Cuts of the map of "background" are no things on it: it is where the map is strong."""
-    return replace(asked, region=None) if asked.region in ("background", "foreground") else asked
 
 
 def _by_line(
@@ -169,8 +162,8 @@ def _look(
     maps = read_maps(seen, size_hw, asked, models.attention) if models.attention else None
     phrases = find_phrases(asked, maps or [None] * len(asked), spatial=settings.spatial_weight > 0)
     cut = models.proposer is None or isinstance(models.proposer, AttentionProposer)
-    # masks from elsewhere have edges of their own, and are not each other's parts
-    radius, exponent = (settings.sharpen, settings.size_exponent) if cut else (0, 0)
+    # masks from elsewhere have edges of their own
+    radius = settings.sharpen if cut else 0
     attention = sharpen_maps([each.attention for each in phrases], seen, radius)
     # 2. what could be a thing
     proposer = models.proposer or AttentionProposer(
@@ -178,14 +171,28 @@ def _look(
         percentiles=settings.percentiles,
         smallest=settings.smallest,
     )
-    proposals = _propose(seen, size_hw, phrases, attention, proposer, len(asked))
+    guides = [
+        off_ground(map_) if cut and map_ and phrase.words.region in GROUND else map_
+        for phrase, map_ in zip(phrases, attention, strict=True)
+    ]
+    proposals = _propose(seen, size_hw, phrases, guides, proposer, len(asked))
     # 3. how well each candidate fits: the map, then CLIP
     generative = [
-        generative_score(map_.heat.to(each.masks.device), each.masks, exponent) if map_ else None
+        _generative(map_, each, settings, cut=cut) if map_ else None
         for map_, each in zip(attention, proposals, strict=True)
     ]
     compared = _compare(seen, phrases, together, proposals, models.scorer, settings)
     return phrases, _bring_back(attention, proposals, generative, compared)
+
+
+def _generative(
+    seen: AttentionMap, proposals: Proposals, settings: Settings, *, cut: bool
+) -> Tensor:
+    heat, masks = seen.heat.to(proposals.masks.device), proposals.masks
+    if settings.fusion == "sum" or cut:
+        # masks from elsewhere are not each other's parts
+        return generative_score(heat, masks, settings.size_exponent if cut else 0)
+    return lit_score(heat, masks, seen.ground.to(masks.device))
 
 
 Asked = list[tuple[Question, Likeness]]
@@ -223,7 +230,7 @@ def read_maps(
     Raises:
         MaskError: the maps lie on another grid than the picture's.
     """
-    return [_of_size(each, size_hw) for each in source.read(seen, asked)]
+    return [_of_size(each, size_hw) for each in source.read(seen, [as_read(e) for e in asked])]
 
 
 def propose_masks(

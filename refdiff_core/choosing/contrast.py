@@ -64,18 +64,6 @@ class Compared:
     own: Likeness
     rivals: tuple[tuple[Likeness, ...], ...] = ()
 
-    def of_things(self, weights: Tensor) -> Compared:
-        """The same, each region judged by the mean over all masks of its thing.
-
-        Args:
-            weights: float32 (N, N) from `refdiff_core.choosing.layout.thing_weights`.
-        """
-
-        def mean(each: Likeness) -> Likeness:
-            return replace(each, views=each.views @ weights.T)
-
-        return Compared(mean(self.own), tuple(tuple(map(mean, group)) for group in self.rivals))
-
     def contrast(self, trust: float) -> Tensor | None:
         """Log-odds (N,) of the phrase against the rivals, of which one would be true; or None.
 
@@ -123,7 +111,7 @@ def gather(asked: Sequence[Question], answers: Sequence[Likeness]) -> list[Compa
     """What was said of each phrase, with what was said of its rivals.
 
     Args:
-        asked: from `questions`.
+        asked: from `questions`, the phrases first.
         answers: as many.
     """
     groups: dict[int, dict[str, list[Likeness]]] = {}
@@ -131,7 +119,8 @@ def gather(asked: Sequence[Question], answers: Sequence[Likeness]) -> list[Compa
     for question, answer in zip(asked, answers, strict=True):
         if question.rival is None:
             own[question.phrase] = answer
-        else:
+        elif not torch.equal(answer.views, own[question.phrase].views):
+            # what a model does not tell from the phrase, wherever it looks, says nothing
             of_phrase = groups.setdefault(question.phrase, {})
             of_phrase.setdefault(question.rival, []).append(answer)
     return [

@@ -15,6 +15,8 @@ words say that there are three, a doubtful third is better than none."""
 
 LARGEST_THING, BORDERS = 0.5, 3
 """What covers more of the picture, or reaches so many of its borders, is ground and no thing."""
+CLEARLY_OFF = -0.25
+"""What has so much less of the ground's attention inside than outside is a thing of any size."""
 DOUBTFUL_SHARE, DOUBTFUL_BORDERS = 0.2, 2
 """From here on it may be either, such as a wall or a sofa, and attention decides."""
 
@@ -68,8 +70,8 @@ def pick_things(proposals: Proposals, ground: Tensor | None, admissible: Tensor)
     height, width = proposals.grid_hw
     edges = torch.tensor([0.0, 0.0, width, height])
     borders = ((mask_boxes(proposals.masks).cpu() - edges).abs() <= 1).sum(1)
-    things = admissible & (proposals.areas <= LARGEST_THING) & (borders < BORDERS)
+    things = (proposals.areas <= LARGEST_THING) & (borders < BORDERS)
     if ground is not None:
         doubtful = (proposals.areas > DOUBTFUL_SHARE) | (borders >= DOUBTFUL_BORDERS)
-        things = things & ~(doubtful & (ground > 0))
-    return things.nonzero().flatten()
+        things = things & ~(doubtful & (ground > 0)) | (ground < CLEARLY_OFF)
+    return (things & admissible).nonzero().flatten()

@@ -24,6 +24,7 @@ from ..language.parsing.counts import singular
 from ..models.loading import load_demo
 from ..pipeline import Models, segment
 from ..protocols import AttentionSource
+from ..seeing.phrases import as_read
 from ..seeing.proposals import FixedProposals
 from ..settings import DEFAULT, PAPER, Preset, Settings
 from ..values import AttentionMap, Expression, Image, Likeness, Proposals, Segmentation
@@ -61,7 +62,7 @@ class ReadOnce:
         lines = [[parse(line) for line in each.lines] for each in asked]
         # negative lines may be left out: the paper knows none
         things = dict.fromkeys(
-            thing for each in lines for thing in (*looked_for(each[:1]), *looked_for(each))
+            as_read(thing) for each in lines for thing in (*looked_for(each[:1]), *looked_for(each))
         )
         self.maps = dict(zip(things, source.read(image, list(things)), strict=True))
 

@@ -17,7 +17,7 @@ from ..demo.scenes import HELD_OUT_SEED, Scene
 from ..settings import DEFAULT
 from .demo import METHODS, by_group, compare, publish, to_markdown
 from .metrics import mean_iou, selection
-from .questions import held_out_scenes
+from .questions import Question, held_out_scenes
 from .several import SEVERAL, several
 
 HEAD = """# How many
@@ -54,6 +54,23 @@ def segmenting_table(scenes: Sequence[Scene]) -> list[list[str]]:
     return [*rows, *([name, *by_group(each, mean_iou, SEVERAL)] for name, each in found.items())]
 
 
+GROUND = ("background", "foreground")
+GROUND_SCENES = 25
+
+
+def _ask_ground(scene: Scene, seed: int) -> list[Question]:
+    every = tuple(range(len(scene.objects)))
+    return [Question(f"the {name}", every, name, rest=name == "background") for name in GROUND]
+
+
+def ground_table(scenes: Sequence[Scene]) -> list[list[str]]:
+    """With nothing given: what no thing covers and the things, by attention alone and by all."""
+    variants = {name: (name, DEFAULT) for name in ("g", "gsd")}
+    found = compare(scenes, variants, ask=_ask_ground)
+    rows = [["variant", *GROUND, "both"]]
+    return [*rows, *([name, *by_group(each, mean_iou, GROUND)] for name, each in found.items())]
+
+
 def report(scenes: int, *, oracle: bool = False) -> str:
     """The page as markdown; with ``oracle`` only choosing among the true masks."""
     drawn = list(held_out_scenes(scenes))
@@ -68,6 +85,8 @@ def report(scenes: int, *, oracle: bool = False) -> str:
         "## Choosing: the true masks are the proposals",
         "The share of expressions whose set of objects is exactly right.",
         to_markdown(chosen),
+        f"## Background and foreground: nothing is given, mIoU of {GROUND_SCENES} scenes",
+        to_markdown(ground_table(drawn[:GROUND_SCENES])),
     ]
     if not oracle:
         parts += ["## Segmenting: nothing is given, mIoU", to_markdown(segmenting_table(drawn))]

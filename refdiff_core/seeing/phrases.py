@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..language.parsing.counts import singular
+from ..settings import SINKS
 from ..values import AttentionMap, Expression, Relation, Word
 from .attention import map_of
 
@@ -25,6 +26,28 @@ SIZES = {
 }
 """Plain sizes that are read as extremes among what matches; of two things one is the large one.
 Not "short" and "long", which mostly describe hair."""
+
+
+GROUND = ("background", "foreground")
+"""Regions that are told by what is no thing."""
+
+
+def as_read(expression: Expression) -> Expression:
+    """What is read of a picture for an expression: of the background, stop words after its text.
+
+    Attention that means nothing in particular goes to such words, so they are strong where no thing
+    is; "background" itself is a word of captions, which say little of it.
+
+    Source: RefAM, arXiv 2509.22650, whose sinks take that attention away; here it is looked at.
+    """
+    if expression.region not in GROUND:
+        return expression
+    text, words = expression.text, list[Word]()
+    for word in SINKS.split():
+        if word.isalpha():
+            words.append(Word(word, len(text) + 1, len(text) + 1 + len(word)))
+        text += f" {word}"
+    return replace(expression, text=text, attributes=tuple(words))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -143,6 +144,21 @@ def propose_from_attention(
     grid = np.stack(list(found.values())) if found else np.zeros((0, *heat.shape), bool)
     masks = torch.from_numpy(grid).to(attention.heat.device)
     return Proposals(masks, torch.ones(len(masks)), attention.size_hw)
+
+
+def off_ground(attention: AttentionMap) -> AttentionMap:
+    """Of the map of the ground, which is strong where no thing is, that of the things on it.
+
+    Its heat is 1 for a thing and 0 for the ground, told apart at Otsu's threshold: the variance
+    between the two is then the largest. A map without contrast has no things.
+    """
+    counts = torch.histc(attention.heat.float(), bins=256, min=0, max=1).double().cpu()
+    share = (counts / counts.sum()).cumsum(0)
+    mass = (counts / counts.sum() * torch.arange(256)).cumsum(0)
+    between = (mass[-1] * share - mass).square() / (share * (1 - share)).clamp(min=1e-9)
+    cut = (int(between.argmax()) + 1) / 256
+    contrast = attention.heat.amax() > attention.heat.amin()
+    return replace(attention, heat=(attention.heat < cut) * contrast.float())
 
 
 def _cut(cut: np.ndarray, least: float, components: bool) -> list[np.ndarray]:

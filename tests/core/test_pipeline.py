@@ -1,17 +1,19 @@
 """The whole method, on fakes; and what the demo models make of it, where their weights are."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 
 from refdiff_core.backends.tokens import tokenize, words_to_read
 from refdiff_core.demo.scenes import COLORS
+from refdiff_core.evaluation.questions import held_out_scenes
 from refdiff_core.language.expression import parse
 from refdiff_core.pipeline import Models, segment
 from refdiff_core.seeing.attention import attention_map, map_of
 from refdiff_core.seeing.phrases import find_phrases, without_place
-from refdiff_core.seeing.proposals import FixedProposals
+from refdiff_core.seeing.proposals import FixedProposals, mask_iou
 from refdiff_core.settings import PAPER, Settings
 from refdiff_core.testing import FakeAttention, FakeScorer, color_similarity
 from refdiff_core.values import AttentionMap, Proposals
@@ -234,6 +236,18 @@ def test_the_background_is_what_no_thing_covers(picture, squares):
     assert torch.equal(things.mask > 0, squares.proposals.masks.any(0))
     assert torch.equal(ground.mask > 0, ~squares.proposals.masks.any(0))
     assert len(things.winners) == len(squares.proposals) and not len(ground.winners)
+
+
+def test_attention_alone_tells_the_background_by_where_stop_words_are(demo_models):
+    parts = replace(demo_models, proposer=None, scorer=None)
+    overlaps = []
+    for scene in held_out_scenes(6):
+        image, things = torch.tensor(scene.image) / 255, torch.tensor(scene.masks).any(0)
+        for line, truth in (("the background", ~things), ("foreground", things)):
+            (found,) = segment(image, line, parts)
+            overlaps.append(float(mask_iou(found.mask[None] > 0, truth[None])))
+    assert min(overlaps[::2]) > 0.85 and sum(overlaps[::2]) / 6 > 0.95
+    assert sum(overlaps[1::2]) / 6 > 0.75
 
 
 def test_a_list_is_found_as_its_things_are_one_by_one(picture, squares):

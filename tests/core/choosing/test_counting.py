@@ -81,6 +81,12 @@ def test_attention_to_the_background_decides_what_may_be_either():
     assert pick_things(masks, torch.tensor([0.5, -0.1, -0.1]), admissible).tolist() == [0, 1, 2]
 
 
+def test_what_is_clearly_off_the_ground_is_a_thing_of_any_size():
+    masks = boxes((0, 0, 30, 30), (5, 0, 25, 36))
+    ground = torch.tensor([-0.2, -0.3])
+    assert pick_things(masks, ground, torch.ones(2, dtype=torch.bool)).tolist() == [1]
+
+
 def test_the_first_two_of_a_row_are_first_or_second():
     layout = Layout.of(ROW)
     same, match = same_object(layout, layout), torch.full((5,), 0.99)

@@ -9,6 +9,7 @@ from refdiff_core.seeing.proposals import (
     find_peaks,
     mask_boxes,
     mask_iou,
+    off_ground,
     propose_from_attention,
     within_limits,
 )
@@ -66,6 +67,14 @@ def test_a_map_without_contrast_proposes_nothing():
     assert len(propose_from_attention(attention)) == 0
     found = AttentionProposer().propose(torch.zeros(12, 20, 3), [attention])
     assert len(found) == 1 and found[0].masks.shape == (0, 12, 20)
+
+
+def test_things_are_where_the_map_of_the_ground_is_weak():
+    heat = torch.rand(12, 20) * 0.2 + 0.8
+    heat[2:5, 2:6] = torch.rand(3, 4) * 0.3
+    found = off_ground(AttentionMap(heat)).heat
+    assert found[2:5, 2:6].all() and found.sum() == 12
+    assert not off_ground(AttentionMap(torch.zeros(12, 20))).heat.any()
 
 
 def test_peaks_come_highest_first_and_apart():

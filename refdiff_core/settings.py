@@ -121,9 +121,9 @@ class Calibration:
     Everything was fitted on tuning scenes (seeds from 1,100,000 on) with CLIP's error simulated at
     .01 to .03, none of which docs/fusion.md reports on: `shared`, `floor` and `steep` are the
     likeliest of a grid for which object is meant, `match` is a logistic fit for which are of the
-    kind that is named (60 scenes, true masks); `present` and `seen` for whether there is one (100
-    and 40 scenes, the demo's own CLIP among the errors); `border`, `plain` and `alone` were chosen
-    among two to five values on 40 to 60 of them.
+    kind that is named (60 scenes, true masks), `present` for whether there is one (80 scenes, the
+    demo's own CLIP with SAM's masks, errors of .01 and .02 with SAM's and the true ones); `border`,
+    `plain` and `alone` were chosen among two to five values on 40 to 60 of them.
 
     shared: by how much CLIP's error is larger than its views' disagreement tells, because they err
         together; in variances.

@@ -8,7 +8,7 @@ takes another CLIP in place of the demo's own, such as one whose training was st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -66,6 +66,9 @@ KINDS_OF_QUESTIONS = {
     "relation": (RELATION,),
     "negation": (NEGATION, INLINE),
 }
+PRESENT = "there"
+TRUE, SAM = "true", "SAM"
+"""Whose masks there were to choose from."""
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 HEAD = """# When CLIP errs as real ones do
@@ -91,14 +94,23 @@ Figures = dict[int, list[float]]
 class Found:
     """What was measured of one regime.
 
-    hits, overlaps: by column and kind. matches: by right or wrong, chances to match. kept: by
-    "present" or the kind of absence, whether a mask was given.
+    hits, overlaps: by column and kind. matches: by right or wrong, chances to match. kept: by the
+    masks that there were to choose from, and `PRESENT` or the kind of absence, whether a mask was
+    given.
     """
 
     hits: dict[tuple[str, str], Figures] = field(default_factory=dict)
     overlaps: dict[str, Figures] = field(default_factory=dict)
     matches: dict[bool, list[Tensor]] = field(default_factory=lambda: {True: [], False: []})
-    kept: dict[str, Figures] = field(default_factory=dict)
+    kept: dict[tuple[str, str], Figures] = field(default_factory=dict)
+
+    def note_kept(
+        self, number: int, oracle: bool, kinds: Iterable[str], answers: Sequence[Segmentation]
+    ) -> None:
+        """Count which of a scene's questions got a mask; ``oracle``: from the true ones."""
+        for kind, result in zip(kinds, answers, strict=True):
+            key = (TRUE if oracle else SAM, kind)
+            _add(self.kept.setdefault(key, {}), number, float(not result.missing))
 
 
 class SeenOnce:
@@ -172,8 +184,9 @@ def measure(scenes: Sequence[Scene], masks: int, clip: Path) -> dict[float | str
                     )
                     answers = _answer(image, lines, models)
                     _note(own, number, column, asked, answers, scene, proposer is truth)
-            models = Models(seen["default"], truth, said, DEFAULT.fusion)
-            _note_absent(own, number, image, missing, models)
+                models = Models(seen["default"], proposer, said, DEFAULT.fusion)
+                answers = _answer(image, [[line] for line, _ in missing], models)
+                own.note_kept(number, proposer is truth, [kind for _, kind in missing], answers)
     return found
 
 
@@ -196,6 +209,8 @@ def _note(
     oracle: bool,
 ) -> None:
     truth = torch.from_numpy(scene.masks)
+    if column == "default":
+        found.note_kept(number, oracle, [PRESENT] * len(asked), answers)
     for question, result in zip(asked, answers, strict=True):
         if not oracle:
             both = overlap(result.mask, truth[question.target])
@@ -206,23 +221,10 @@ def _note(
         for name in (kind, "all"):
             _add(found.hits.setdefault((column, name), {}), number, right)
         if column == "default":
-            _add(found.kept.setdefault("present", {}), number, float(not result.missing))
             fits = _fits(result.expression, scene)
             if result.scores.match is not None and fits.any() and result.expression.root:
                 for is_right in (True, False):
                     found.matches[is_right].append(result.scores.match[fits == is_right])
-
-
-def _note_absent(
-    found: Found,
-    number: int,
-    image: Image,
-    missing: Sequence[tuple[Expression, str]],
-    models: Models,
-) -> None:
-    answers = segment_apart(image, [[line] for line, _ in missing], models)
-    for (_, kind), (result,) in zip(missing, answers, strict=True):
-        _add(found.kept.setdefault(kind, {}), number, float(not result.missing))
 
 
 def _add(figures: Figures, number: int, value: float) -> None:
@@ -269,13 +271,24 @@ def _matches(found: Mapping[float | str, Found]) -> Iterator[list[str]]:
 
 
 def _presence(found: Mapping[float | str, Found]) -> Iterator[list[str]]:
-    kinds = ("present", *ABSENCES)
-    yield ["noise", "there: kept", *(f"{kind}: empty" for kind in ABSENCES), "all absent: empty"]
+    yield ["noise", "masks", "there: kept", *(f"{kind}: empty" for kind in ABSENCES), "all: empty"]
     for regime, own in found.items():
-        means = [mean_and_error(own.kept[kind])[0] for kind in kinds]
-        gone = [value for kind in ABSENCES for each in own.kept[kind].values() for value in each]
-        shares = [means[0], *(1 - mean for mean in means[1:]), 1 - sum(gone) / len(gone)]
-        yield [str(regime), *(f"{share:.3f}" for share in shares)]
+        for masks in dict.fromkeys(masks for masks, _ in own.kept):
+            empty = [_emptied(own.kept[masks, kind]) for kind in ABSENCES]
+            every = [_cell(each) for each in (*empty, _together(empty))]
+            yield [str(regime), masks, _cell(own.kept[masks, PRESENT]), *every]
+
+
+def _emptied(kept: Figures) -> Figures:
+    return {number: [1 - value for value in each] for number, each in kept.items()}
+
+
+def _together(figures: Sequence[Figures]) -> Figures:
+    together: Figures = {}
+    for each in figures:
+        for number, values in each.items():
+            together.setdefault(number, []).extend(values)
+    return together
 
 
 def report(scenes: int, masks: int, clip: Path = CLIP_FILE) -> str:

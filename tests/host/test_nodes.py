@@ -91,6 +91,21 @@ def test_the_left_one_and_the_right_one_are_told_apart(server):
     assert np.mean(found) >= 0.66, found
 
 
+def test_a_preset_file_is_listed_and_its_settings_count_unless_an_input_says_otherwise(server):
+    folder = server.base / "models" / "refdiff"
+    folder.mkdir(exist_ok=True)
+    told = {"base": "default", "fusion": {"min_present": 1.0}, "figures": {"mIoU": 0.5}}
+    (folder / "strict.json").write_text(json.dumps(told))
+    widget = server.get("/object_info")["RefDiffSegment"]["input"]["optional"]["preset"]
+    assert "strict.json" in json.dumps(widget) and widget[1]["default"] == "default"
+    case = known(server, 1)[0]
+    shares = []
+    for asked in ({}, {"preset": "strict.json"}, {"preset": "strict.json", "min_present": 0.01}):
+        graph, *_, shown = segment_graph(case.name, case.text, **asked)
+        shares.append(iou(server.mask(server.run(graph.nodes), shown.name), case.mask))
+    assert shares[0] > 0.5 and shares[1] == 0 and shares[2] == shares[0]
+
+
 def test_single_nodes_give_what_the_one_node_gives(server):
     case = known(server, 1, kind="relation")[0]
     text = f"{case.text}\n{case.scene.objects[0].name}"

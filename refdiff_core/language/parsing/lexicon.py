@@ -294,6 +294,11 @@ def closed_words() -> frozenset[str]:
     return frozenset(word for word, (tag, _) in _TABLE.items() if tag in "srietoAadg") | pronouns
 
 
+def is_listed(word: str) -> bool:
+    """Whether a list has the word as it stands, or as a plural."""
+    return word in _TABLE or word in KNOWN_NOUNS or word.removesuffix("s") in KNOWN_NOUNS
+
+
 def look_up(word: str) -> tuple[str, str]:
     """The tag and the value of one lower-case word; ("n", word) for a word in no list."""
     word = word.replace("\u2019", "'")

@@ -82,7 +82,7 @@ class ComfyHost:
         unet = self.model.get_model_object("diffusion_model")
         layers = transformers_on(unet, self.family.grid_factor)
         names = [str(layer) for layer in layers]
-        capture = Capture(names, weights, propagation=settings.propagation)
+        capture = Capture(names, weights, propagation=settings.propagation, even=settings.even)
         height, width = (side // self.family.grid_factor for side in latents.shape[-2:])
         asked = Asked(len(weights), weights.shape[1], (height, width))
         model = recording_clone(self.model, layers, capture, asked)

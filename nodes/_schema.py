@@ -81,8 +81,8 @@ def min_present_input() -> io.Input:
     return setting(
         io.Float,
         "min_present",
-        "The mask is empty where the chance that there is such a thing at all is below this. "
-        "0 always gives the best there is. Only CLIP can tell.",
+        "A chance from 0 to 1. Where there is less that such a thing is there at all, the mask is "
+        "empty; 0 always gives the best there is. Only CLIP can tell.",
         optional=True,
         **_range(0, 1, 0.01),
     )
@@ -93,8 +93,8 @@ def threshold_input() -> io.Input:
         "threshold",
         optional=True,
         default=0.0,
-        tooltip="How much of the thing: above 0, the mask is where the words' map is at least so "
-        "strong, within what was chosen by hand. 0 takes candidates whole.",
+        tooltip="From 0 to 1: the mask is where the words' map is at least so strong, within what "
+        "was chosen by hand. 0 takes candidates whole.",
         **_range(0, 1, 0.01),
     )
 
@@ -250,8 +250,8 @@ def alpha_input() -> io.Input:
     widget = setting(
         io.Float,
         "alpha",
-        "Weight of the attention against CLIP: 1 looks at attention alone, 0 at CLIP alone. "
-        "Without CLIP it does nothing.",
+        "Weight of the attention against CLIP, from 0 to 1: 1 looks at attention alone, 0 at CLIP "
+        "alone. Without CLIP it does nothing.",
         **_range(0, 1, 0.05),
     )
     return advanced(widget)
@@ -275,16 +275,19 @@ def mask_inputs() -> list[io.Input]:
 
 def _ranking_inputs() -> list[io.Input]:
     spatial = (
-        "How much 'left', 'largest' or 'behind the bench' count, by the candidates' own places. "
-        "0 leaves that to the models, as the paper does."
+        "How much 'left', 'largest' or 'behind the bench' count, from 0 to 1, by the candidates' "
+        "own places. 0 leaves that to the models, as the paper does."
     )
     union = "The mask is the best so many candidates together."
-    smallest = "Candidates that cover a smaller share of the picture are left out."
-    largest = "Candidates that cover a larger share of the picture are left out."
-    size = "How much masks that are neither tiny nor huge are favoured. 0 is the paper's score."
+    smallest = "Candidates that cover less of the picture are left out: 0.01 is a hundredth of it."
+    largest = "Candidates that cover more of the picture are left out: 0.5 is half of it."
+    size = (
+        "How much masks that are neither tiny nor huge are favoured, as an exponent. 0 is the "
+        "paper's score."
+    )
     quality = (
-        "How much Segment Anything's own trust in a mask counts. 0 leaves it out, as the paper "
-        "does."
+        "How much Segment Anything's own trust in a mask counts, as an exponent. 0 leaves it out, "
+        "as the paper does."
     )
     return [
         setting(io.Float, "spatial_weight", spatial, **_range(0, 1, 0.01)),

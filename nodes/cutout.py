@@ -117,25 +117,25 @@ def crop(values: Tensor, box: tuple[int, int, int, int]) -> Tensor:
 def crop_box(mask: Tensor, margin: int, multiple: int) -> tuple[int, int, int, int]:
     """x, y, width and height of what is above zero, with a margin; all of it where nothing is.
 
-    Sides divide by ``multiple`` where the picture has room for that.
+    Sides divide by ``multiple``, for which a margin that has no room gives way, unless the thing
+    itself is larger than the largest of them that the picture holds.
     """
     height, width = mask.shape
     if not bool((mask > 0).any()):
         return 0, 0, width, height
     x0, y0, x1, y1 = (int(edge) for edge in mask_boxes(mask[None] > 0)[0])
-    x, wide = _span(x0 - margin, x1 + margin, width, multiple)
-    y, high = _span(y0 - margin, y1 + margin, height, multiple)
+    x, wide = _span(x0, x1, margin, width, multiple)
+    y, high = _span(y0, y1, margin, height, multiple)
     return x, y, wide, high
 
 
-def _span(start: int, end: int, most: int, multiple: int) -> tuple[int, int]:
-    """Start and length inside [0, most), the length a multiple where there is room."""
-    start, end = max(0, start), min(most, end)
-    length = -(-(end - start) // multiple) * multiple
-    if length > most:
-        length = max(most // multiple * multiple, end - start)
-    start = max(0, min(start - (length - (end - start)) // 2, most - length))
-    return start, length
+def _span(first: int, last: int, margin: int, most: int, multiple: int) -> tuple[int, int]:
+    """Start and length inside [0, most), around [first, last)."""
+    start, end = max(0, first - margin), min(most, last + margin)
+    length = min(-(-(end - start) // multiple), most // multiple) * multiple
+    length = length if length >= last - first else end - start
+    middle = (start + end - length) // 2
+    return min(max(middle, last - length, 0), first, most - length), length
 
 
 def read_color(text: str) -> Tensor:

@@ -21,7 +21,7 @@ def _filters() -> list[io.Input]:
         min=0.0,
         max=1.0,
         step=0.01,
-        tooltip="Masks that Segment Anything itself trusts less are left out. "
+        tooltip="Masks that Segment Anything itself trusts less, from 0 to 1, are left out. "
         f"0 takes its own figure, {default.min_predicted_iou}.",
     )
     duplicates = io.Float.Input(
@@ -30,7 +30,7 @@ def _filters() -> list[io.Input]:
         min=0.1,
         max=1.0,
         step=0.01,
-        tooltip="Of two masks that overlap by more, the better one stays.",
+        tooltip="Of two masks that overlap by more (IoU), the better one stays.",
     )
     return [advanced(quality), advanced(duplicates)]
 

@@ -31,9 +31,12 @@ class AttentionMap:
 
     heat: float32 (h, w) in [0, 1], the working grid; all zero where there was nothing to see.
     words: the G words that were read.
-    word_maps: float32 (G, h', w'), each word's attention before any stretching to [0, 1].
+    word_maps: float32 (G, h', w'), each word's attention before any stretching to [0, 1]; where
+        `AttentionSettings.even`, its mean over the places is about 1.
     competing: words of different things compete for every place; see `AttentionSettings`.
     picture_hw: the picture's size; None where that is the grid's own.
+    ground: how much attention there is where the heat is 0, in units of its range: how little the
+        map says; float32 (). Of maps from elsewhere nothing is known.
     """
 
     heat: Tensor
@@ -41,6 +44,7 @@ class AttentionMap:
     word_maps: Tensor = field(default_factory=lambda: torch.zeros(0, 1, 1))
     competing: bool = False
     picture_hw: tuple[int, int] | None = None
+    ground: Tensor = field(default_factory=lambda: torch.tensor(0.1))
 
     def __post_init__(self) -> None:
         if self.heat.ndim != 2:

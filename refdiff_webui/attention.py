@@ -90,7 +90,7 @@ class Webui:
         seen = with_picture(noisy, latents, plain, self.unet.input_blocks[0][0].in_channels)
         seen = seen.expand(len(texts), -1, -1, -1)
         layers = cross_attention_on(self.unet, self.family.grid_factor)
-        capture = Capture(layers, weights, propagation=settings.propagation)
+        capture = Capture(layers, weights, propagation=settings.propagation, even=settings.even)
         with capturing(self.unet, capture):
             (run_in_forge if self.forge else run_in_webui)(self.model, seen, timestep, told)
         return capture.word_maps()

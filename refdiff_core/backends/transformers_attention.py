@@ -114,7 +114,8 @@ class TransformersAttention:
         weights = word_weights(positions, placed.length)
         depth = len(getattr(self.model.transformer, family.stack))
         blocks = [str(block) for block in family.blocks_of(depth)]
-        capture = Capture(blocks, weights, propagation=self.settings.propagation)
+        look = self.settings
+        capture = Capture(blocks, weights, propagation=look.propagation, even=look.even)
         grid_hw = (seen_hw[0] // family.cell, seen_hw[1] // family.cell)
         said = torch.zeros(1, placed.length, dtype=torch.bool)
         said[0, list(placed.said)] = True

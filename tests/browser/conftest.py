@@ -9,7 +9,9 @@ import pytest
 sys.path += [str(Path(__file__).parents[1] / "host"), str(Path(__file__).parent)]
 
 from hosts import comfy_root, pytest_generate_tests, server  # noqa: F401
-from page import find_browser, opened, put_stand_ins
+from page import Page, find_browser, put_stand_ins
+from page import opened as browsing
+from panels import ours
 
 REASON = "no {}: install the extra 'host' and Chromium; nothing in tests/browser was tested"
 
@@ -22,5 +24,16 @@ def page(server):  # noqa: F811
     if find_browser() is None:
         pytest.skip(REASON.format("Chromium (on the PATH, or named by CHROMIUM)"))
     put_stand_ins(server)
-    with opened(server) as found:
+    with browsing(server) as found:
         yield found
+
+
+@pytest.fixture(params=[False, True], ids=["canvas", "nodes-2.0"], scope="module")
+def opened(page: Page, request):
+    """The page in one of its renderers; ends with a look at its console."""
+    if request.param and tuple(map(int, page.server.version.split(".")[:2])) < (0, 20):
+        pytest.skip("this page has one renderer")
+    page.open(**{"Comfy.VueNodes.Enabled": request.param})
+    page.console.clear()
+    yield page
+    assert [each for each in page.console if ours(each)] == []

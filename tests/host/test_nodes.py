@@ -314,10 +314,37 @@ def test_fifty_prompts_leave_memory_as_it_was(server):
 LANGUAGES = sorted(path.parent.name for path in (PACK / "locales").glob("*/nodeDefs.json"))
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+def words_in(language):
+    return json.loads((PACK / "locales" / language / "nodeDefs.json").read_text())
+
+
+def inputs_of(spec):
+    """Names and options of those that a node shows."""
+    every = {**spec["input"].get("required", {}), **spec["input"].get("optional", {})}
+    options = {name: (rest[0] if rest else {}) for name, (_, *rest) in every.items()}
+    return {name: each for name, each in options.items() if not each.get("hidden")}
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_inputs_are_called_as_people_say_and_figures_say_their_unit(server, node):
+    spec = server.get("/object_info")[node]
+    english = words_in("en").get(node, {}).get("inputs", {})
+    shown = inputs_of(spec)
+    assert set(english) <= set(shown)
+    widgets = [name for name, each in shown.items() if "default" in each]
+    said = [english.get(name, {}).get("name", name) for name in widgets]
+    assert len({*said}) == len(said)
+    assert not [each for each in said if "_" in each]
+    units = r"pixel|from 0 to 1|of the picture|exponent|steps|points|cells|IoU|candidates|\[0, 1\]"
+    for name in widgets:
+        if name not in ("seed", "scene") and isinstance(shown[name]["default"], (int, float)):
+            is_switch = isinstance(shown[name]["default"], bool)
+            assert is_switch or re.search(units, shown[name]["tooltip"], re.I), name
+
+
+@pytest.mark.parametrize("language", [each for each in LANGUAGES if each != "en"])
 def test_every_language_names_all_nodes_inputs_and_outputs(server, language):
-    named = json.loads((PACK / "locales" / language / "nodeDefs.json").read_text())
-    info = server.get("/object_info")
+    named, info = words_in(language), server.get("/object_info")
     assert set(named) == set(NODES)
     for name, words in named.items():
         spec = info[name]

@@ -126,6 +126,11 @@ def test_blueprints_are_whole(path):
     assert {each["type"] for each in inner["nodes"] if "RefDiff" in each["type"]} <= set(IDS)
 
 
+def test_every_language_names_the_nodes_that_there_are():
+    for path in (ROOT / "locales").glob("*/nodeDefs.json"):
+        assert set(json.loads(path.read_text())) <= set(IDS), path
+
+
 def test_the_panel_speaks_every_language():
     english = (ROOT / "web" / "js" / "texts.js").read_text()
     keys = set(re.findall(r"^  (\w+): \"", english, re.M))

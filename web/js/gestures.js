@@ -1,6 +1,10 @@
 // Pointer and keys on the panel. What is meant for the panel does not reach the page behind it.
 
-const DRAG = 6; // pixels on the screen from which on a press is a box
+import { aim } from "./aim.js";
+import { boxOf } from "./masks.js";
+import { describe } from "./strip.js";
+
+const DRAG = { mouse: 6, pen: 6, touch: 16 }; // pixels on the screen from which on a press is a box
 
 export function listenTo(panel) {
   const surface = panel.view.top;
@@ -18,7 +22,8 @@ export function listenTo(panel) {
   surface.addEventListener("pointermove", (event) => {
     if (!panel.image) return;
     const at = panel.view.at(event);
-    if (press && Math.hypot(event.clientX - press.x, event.clientY - press.y) > DRAG) press.box = true;
+    if (press && Math.hypot(event.clientX - press.x, event.clientY - press.y) > DRAG[event.pointerType])
+      press.box = true;
     if (press?.box) return panel.drawTop(boxOf(press.at, at));
     const here = panel.mode === "point" ? [] : panel.under(at);
     const index = cycle && same(cycle.at, event) ? cycle.index : (here[0] ?? null);
@@ -74,11 +79,6 @@ export function listenTo(panel) {
 
 const same = ([x, y], event) => Math.hypot(event.clientX - x, event.clientY - y) < 3;
 
-function boxOf([x0, y0], [x1, y1]) {
-  const inside = (value) => Math.min(1, Math.max(0, value));
-  return [Math.min(x0, x1), Math.min(y0, y1), Math.max(x0, x1), Math.max(y0, y1)].map(inside);
-}
-
 function tipPlace(panel, event) {
   const rect = panel.view.element.getBoundingClientRect();
   const scale = rect.width / panel.view.element.clientWidth || 1;
@@ -87,10 +87,13 @@ function tipPlace(panel, event) {
 
 // Whether the key was meant for the panel.
 function pressKey(panel, event) {
+  if (event.target === panel.view.top && panel.mode === "point" && aim(panel, event)) return true;
   const tiles = panel.strip.tiles.map((each) => each.index);
   const number = event.code?.match(/^(?:Digit|Numpad)([1-9])$/)?.[1];
   if (number) {
-    if (tiles[number - 1] !== undefined) panel.choose(tiles[number - 1], event);
+    // the tile that shows it, of those much alike one for all
+    const wanted = panel.candidates.find((each) => each.rank === +number);
+    if (wanted) panel.choose(wanted.like, event);
     return true;
   }
   switch (event.key) {
@@ -108,15 +111,20 @@ function pressKey(panel, event) {
       return true;
     case "Enter":
     case " ":
-      if (event.target.tagName === "BUTTON" && !event.target.classList.contains("refdiff-tile"))
-        return false;
-      if (panel.active !== null) panel.choose(panel.active, event);
-      return true;
+      return pressEnter(panel, event);
     case "Escape":
       panel.clear();
       return true;
   }
   return event.key === "Delete" || event.key === "Backspace";
+}
+
+function pressEnter(panel, event) {
+  const { tagName, dataset } = event.target;
+  if (tagName === "BUTTON" && !dataset.index) return false; // its own
+  const index = dataset.index ? +dataset.index : panel.active;
+  if (index !== null) panel.choose(index, event);
+  return true;
 }
 
 function move(panel, tiles, step) {
@@ -127,4 +135,5 @@ function move(panel, tiles, step) {
   panel.strip.mark(panel.chosen, panel.active, panel.candidates);
   panel.strip.reveal(panel.active);
   panel.hover(panel.active);
+  panel.say(describe(panel.candidates[panel.active]));
 }

@@ -64,6 +64,12 @@ export class Masks {
   }
 }
 
+// The box between two places, XYXY, as shares of the picture.
+export function boxOf([x0, y0], [x1, y1]) {
+  const inside = (value) => Math.min(1, Math.max(0, value));
+  return [Math.min(x0, x1), Math.min(y0, y1), Math.max(x0, x1), Math.max(y0, y1)].map(inside);
+}
+
 // The border between ones and zeros, along the pixels' edges.
 export function outlineOf(mask, width, height) {
   const path = new Path2D();

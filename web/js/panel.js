@@ -5,7 +5,7 @@ import { Controls } from "./controls.js";
 import { editMask } from "./editor.js";
 import { hasFold, toggleFold } from "./fold.js";
 import { listenTo } from "./gestures.js";
-import { loadImage, Masks, pixelsOf, viewURL } from "./masks.js";
+import { boxOf, loadImage, Masks, pixelsOf, viewURL } from "./masks.js";
 import { finish } from "./shape.js";
 import { State } from "./state.js";
 import { describe, Strip } from "./strip.js";
@@ -25,6 +25,8 @@ export class Panel {
     this.mode = "choose";
     this.hovered = null;
     this.active = null;
+    this.cross = null; // where the keyboard asks, as shares of the picture; and a box's first corner
+    this.corner = null;
     this.view = new View();
     this.strip = new Strip((index, event) => this.choose(index, event), (index) => this.hover(index));
     this.controls = new Controls(node, () => this.drawMask());
@@ -51,6 +53,7 @@ export class Panel {
     top.dataset.captureWheel = "true";
     top.setAttribute("role", "application");
     top.setAttribute("aria-label", say("panel"));
+    top.setAttribute("aria-description", say("keys"));
     this.view.element.append(this.hint, this.tip);
     this.element.append(
       this.toolbar.element, this.view.element, this.status, this.strip.element, this.controls.element,
@@ -87,7 +90,8 @@ export class Panel {
     const images = await Promise.all(files.map(load)).catch(() => null);
     if (wanted !== this.wanted) return; // another was asked for meanwhile
     const pixels = images?.slice(1).map((each) => pixelsOf(each, width, height));
-    Object.assign(this, { sent, page, tab, hovered: null, active: null });
+    Object.assign(this, { sent, page, tab, active: null });
+    this.hover(null);
     this.image = images?.[0] ?? null;
     this.heat = images && answer.heat ? pixels.pop() : null;
     this.masks = images && new Masks(width, height, pixels);
@@ -200,7 +204,9 @@ export class Panel {
   drawTop(box = null) {
     const outline = this.hovered !== null && this.masks ? this.masks.outline(this.hovered) : null;
     const asks = this.picture ? this.state.of(this.picture.id).made : [];
-    this.view.drawTop({ outline, asks, box });
+    const cross = this.mode === "point" ? this.cross : null;
+    const begun = cross && this.corner ? boxOf(this.corner, cross) : null;
+    this.view.drawTop({ outline, asks, box: box ?? begun, cross });
   }
 
   // Candidates at a place (shares of the picture), the smallest first: a further click at the same

@@ -25,11 +25,17 @@ export class Strip {
   }
 
   show(image, masks, candidates) {
+    const focused = this.focused;
     this.element.replaceChildren();
     this.tiles = candidates
       .map((each, index) => ({ each, index, twins: candidates.filter((c) => c.like === index) }))
       .filter(({ each, index }) => each.like === index)
       .map((tile, place) => this.add(image, masks, tile, place));
+    if (focused) this.tiles[0]?.tile.focus();
+  }
+
+  get focused() {
+    return this.element.contains(document.activeElement);
   }
 
   add(image, masks, { each, index, twins }, place) {
@@ -53,16 +59,19 @@ export class Strip {
 
   // chosen: indices; active: the one that the keyboard is at
   mark(chosen, active, candidates) {
+    const shown = new Set(chosen.map((each) => candidates[each]?.like));
+    const at = this.tiles.find(({ index }) => (active === null ? shown.has(index) : index === active));
     for (const { tile, index } of this.tiles) {
-      const on = chosen.some((each) => each === index || candidates[each]?.like === index);
-      tile.setAttribute("aria-selected", on);
+      tile.setAttribute("aria-selected", shown.has(index));
       tile.classList.toggle("refdiff-active", index === active);
+      tile.tabIndex = tile === (at ?? this.tiles[0]).tile ? 0 : -1; // one stop for the tab key
     }
   }
 
   reveal(index) {
     const found = this.tiles.find((each) => each.index === index)?.tile;
     if (found) this.element.scrollLeft = found.offsetLeft - this.element.clientWidth / 2;
+    if (this.focused) found?.focus({ preventScroll: true });
   }
 }
 

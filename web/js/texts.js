@@ -4,6 +4,9 @@ import { app } from "../../../scripts/app.js";
 
 const ENGLISH = {
   panel: "The picture, what was found on it, and its candidates",
+  keys: "1 to 9 choose, arrows move, Enter chooses, Shift adds, Alt takes away, Esc goes back.",
+  lines: "Expressions",
+  click: "What a click does",
   run: "Press Run: what is found shows here. Click it to choose another.",
   gone: "The pictures of the last run are gone. Press Run.",
   choose: "Choose (click)",
@@ -22,6 +25,7 @@ const ENGLISH = {
   under: "{place} of {count} here; click again for the next",
   chosen: "Chosen. Run to use it.",
   asked: "Segment Anything is asked here in the next run.",
+  aim: "Across {across}, down {down}. Enter asks here, Alt + Enter: not this, Space: a box's corner.",
   noAsk: "Nothing lies here. Connect a SAM_MODEL to ask about any place.",
   noAskHere: "Nothing lies here. Ref-Diff Segment can ask Segment Anything about any place.",
   last: "This one is taken as nothing else is chosen. Choose another.",
@@ -33,7 +37,7 @@ const ENGLISH = {
   previous: "Previous picture",
   next: "Next picture",
   left: "{count} further pictures are not shown.",
-  threshold: "How much",
+  threshold: "Threshold",
   grow: "Grow",
   feather: "Feather",
   fill: "Fill holes",

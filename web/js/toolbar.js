@@ -15,24 +15,35 @@ function button(content, label, press) {
   return found;
 }
 
+// How the button that has the keyboard is found again once it is made anew; null where none has it.
+function focusedIn(element) {
+  const focused = document.activeElement;
+  if (!element.contains(focused) || focused.hidden) return null;
+  const { title, parentElement } = focused;
+  const buttons = () => [...parentElement.children].filter((each) => !each.disabled && !each.hidden);
+  return () => buttons().find((each) => each.title === title);
+}
+
 export function makeToolbar(panel) {
   const element = document.createElement("div");
   element.className = "refdiff-toolbar";
   const tabs = element.appendChild(document.createElement("div"));
   tabs.className = "refdiff-tabs";
   tabs.setAttribute("role", "tablist");
+  tabs.setAttribute("aria-label", say("lines"));
   const pages = element.appendChild(document.createElement("div"));
   pages.className = "refdiff-pages";
   const modes = element.appendChild(document.createElement("div"));
   modes.className = "refdiff-modes";
-  modes.setAttribute("role", "radiogroup");
+  modes.setAttribute("role", "group");
+  modes.setAttribute("aria-label", say("click"));
   for (const mode of MODES) {
     const each = button(icon(mode), say(mode), () => {
       panel.mode = mode;
       refresh();
+      panel.drawTop();
     });
     each.dataset.mode = mode;
-    each.setAttribute("role", "radio");
     modes.append(each);
   }
   const action = (name, press) => {
@@ -71,10 +82,11 @@ export function makeToolbar(panel) {
     pages.replaceChildren(back, shown, on);
   };
   const refresh = () => {
+    const place = focusedIn(element);
     showTabs();
     showPages();
     for (const each of modes.children) {
-      each.setAttribute("aria-checked", each.dataset.mode === panel.mode);
+      each.setAttribute("aria-pressed", each.dataset.mode === panel.mode);
       if (each.dataset.mode === "point") each.hidden = !panel.sent?.asks;
     }
     const { picks = {}, made = [] } = panel.picture ? panel.state.of(panel.picture.id) : {};
@@ -84,6 +96,8 @@ export function makeToolbar(panel) {
     forget.hidden = !elsewhere;
     settings.hidden = !panel.hasSettings;
     settings.setAttribute("aria-pressed", Boolean(panel.node.properties?.refdiff_settings));
+    // keys would go to the page where the button that had them is gone
+    if (place && !focusedIn(element)) (place() ?? panel.view.top).focus({ preventScroll: true });
   };
   return { element, refresh };
 }

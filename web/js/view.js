@@ -96,8 +96,9 @@ export class View {
     context.stroke(path);
   }
 
-  // outline: of the candidate at the pointer; asks: points and boxes; box: one being drawn
-  drawTop({ outline = null, asks = [], box = null } = {}) {
+  // outline: of the candidate at the pointer; asks: points and boxes; box: one being drawn; cross:
+  // where the keyboard is
+  drawTop({ outline = null, asks = [], box = null, cross = null } = {}) {
     const context = this.top.getContext("2d");
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.top.width, this.top.height);
@@ -106,6 +107,18 @@ export class View {
     if (outline) this.stroke(context, outline, HOVER);
     for (const each of asks) this.drawAsk(context, each);
     if (box) this.drawAsk(context, { box });
+    if (cross) this.drawCross(context, cross);
+  }
+
+  drawCross(context, [x, y]) {
+    const arm = (9 * (window.devicePixelRatio || 1)) / this.frame.scale;
+    const [across, down] = [x * this.grid.width, y * this.grid.height];
+    const path = new Path2D();
+    path.moveTo(across - arm, down);
+    path.lineTo(across + arm, down);
+    path.moveTo(across, down - arm);
+    path.lineTo(across, down + arm);
+    this.stroke(context, path, HOVER, 1.5);
   }
 
   drawAsk(context, { points = [], box = null }) {

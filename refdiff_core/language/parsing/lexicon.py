@@ -82,7 +82,7 @@ _NUMERALS = "one two three four five six seven eight nine ten eleven twelve"
 
 _PLAIN = {
     "d": "the a an this that these those his her its their my your our other another any either "
-    "thier th teh da",
+    "thier th teh tge hte da",
     "A": "all both every each several some few many multiple various",
     "k": "itself himself herself themselves one ones he she him it they them someone somebody "
     "something anything "
@@ -125,7 +125,7 @@ _PLAIN = {
     "different single double main visable seated bent parked turned crouched kneeled "
     "raised folded crossed covered stacked tilted upright sideways upside blank lit unlit "
     "curly friendly lovely lonely smelly wrinkly cuddly prickly early ugly silly woolly wooly "
-    "own actual real fake tallish biggish good bad best nice sat stood lying laid hatless",
+    "own actual real fake tallish biggish good bad best nice sat stood lying laid hatless spread",
 }
 
 KNOWN_NOUNS = PERSONS | GARMENTS | BODY_PARTS | THINGS | NOUNS

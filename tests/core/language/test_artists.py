@@ -20,6 +20,7 @@ TABLES = {
     "held back": ROWS[2::3],
     "left to do": labelled("left"),
     "fresh": labelled("fresh"),
+    "fresh again": labelled("fresh2"),
 }
 
 
@@ -53,7 +54,7 @@ def test_short_lines_in_other_languages_are_told_and_english_ones_never():
     unknown = [text for name, text in LANGUAGES if name == "another"]
     assert sum(foreign_language(text) is not None for text in unknown) >= 0.8 * len(unknown)
     english = [text for name, text in LANGUAGES if not name]
-    for table in ("artists", "left", "fresh"):
+    for table in ("artists", "left", "fresh", "fresh2"):
         english += [text for _, text, reading in labelled(table) if reading != FOREIGN]
     for table in ("", "_kinds", "_wider"):
         lines = (DATA / f"expressions{table}.tsv").read_text(encoding="utf-8").splitlines()

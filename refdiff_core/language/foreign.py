@@ -1,6 +1,6 @@
 """Whether a line is written in a language that the parser does not read.
 
-By script, and by the small words of sixteen languages: as good on short lines as a statistical
+By script, and by the small words of sixteen languages (`languages.txt`): as good on short lines as a statistical
 detector, which needs whole sentences (docs/method.md has both measured).
 """
 
@@ -8,13 +8,41 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
+from pathlib import Path
 
-from .languages import IN_NAMES, LOANS, SCRIPTS, WORDS
 from .parsing.lexicon import is_listed
 
-_WORDS = {name: frozenset(words.split()) for name, words in WORDS.items()}
+_SCRIPTS = {
+    "CYRILLIC": "Russian or another language in Cyrillic",
+    "CJK": "Chinese or Japanese",
+    "HIRAGANA": "Japanese",
+    "KATAKANA": "Japanese",
+    "HANGUL": "Korean",
+    "ARABIC": "Arabic",
+    "HEBREW": "Hebrew",
+    "GREEK": "Greek",
+    "THAI": "Thai",
+    "DEVANAGARI": "Hindi",
+}
+
+_IN_NAMES = frozenset(
+    "el la los las le les de di da del du des van von der das den con au il san a e o y en i "
+    "donna".split()
+)
+"""Small words that foreign names have in English lines, too: "El Capitan", "Van Gogh"."""
+
 _MOST = 100
 """Words of a line that are looked at."""
+
+
+@lru_cache(maxsize=1)
+def _languages() -> tuple[dict[str, frozenset[str]], frozenset[str]]:
+    """The small words of each language, and English words with foreign letters."""
+    text = Path(__file__).with_name("languages.txt").read_text(encoding="utf-8")
+    parts = [part.split(":\n") for part in text.split("\n\n")[1:]]
+    words = {name.strip(): frozenset(said.split()) for name, said in parts}
+    return words, words.pop("Loans")
 
 
 def foreign_language(text: str) -> str | None:
@@ -28,22 +56,23 @@ def foreign_language(text: str) -> str | None:
 def _by_script(text: str) -> str | None:
     letters = [character for character in text if character.isalpha()]
     scripts = [unicodedata.name(character, "").split(" ")[0] for character in letters]
-    foreign = [script for script in scripts if script in SCRIPTS]
+    foreign = [script for script in scripts if script in _SCRIPTS]
     if len(foreign) * 2 <= len(letters):
         return None
-    kana = (SCRIPTS[script] for script in foreign if script in ("HIRAGANA", "KATAKANA"))
-    return next(kana, SCRIPTS[foreign[0]])
+    kana = (_SCRIPTS[script] for script in foreign if script in ("HIRAGANA", "KATAKANA"))
+    return next(kana, _SCRIPTS[foreign[0]])
 
 
 def _by_words(said: list[str]) -> str | None:
     """The language with the most of its small words, where few of the words are English."""
     words = [word.lower() for word in said]
-    hits = {name: [word for word in words if word in known] for name, known in _WORDS.items()}
+    languages, loans = _languages()
+    hits = {name: [word for word in words if word in known] for name, known in languages.items()}
     best = max(hits, key=lambda name: _worth(hits[name]))
-    english = sum(is_listed(word) and word not in _WORDS[best] for word in words)
-    odd = [word for word in said if _is_odd(word) and word.lower() not in _WORDS[best]]
+    english = sum(is_listed(word) and word not in languages[best] for word in words)
+    odd = [word for word in said if _is_odd(word, loans) and word.lower() not in languages[best]]
     own = {word for word in hits[best] if not is_listed(word)}
-    if not own - IN_NAMES and not odd and (len({*hits[best]}) < 3 or not own):
+    if not own - _IN_NAMES and not odd and (len({*hits[best]}) < 3 or not own):
         return None
     if len(words) > 1 and best != "German" and all(word.istitle() for word in said):
         return None  # a name
@@ -55,9 +84,9 @@ def _by_words(said: list[str]) -> str | None:
 
 def _worth(hits: list[str]) -> tuple[int, int]:
     """How much speaks for a language: its words, those first that no name has."""
-    return len({*hits} - IN_NAMES), len({*hits})
+    return len({*hits} - _IN_NAMES), len({*hits})
 
 
-def _is_odd(word: str) -> bool:
+def _is_odd(word: str, loans: frozenset[str]) -> bool:
     """Whether a word has letters that English lacks, and is no name and no loan."""
-    return word.islower() and not word.isascii() and word not in LOANS
+    return word.islower() and not word.isascii() and word not in loans

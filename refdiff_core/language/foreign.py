@@ -1,7 +1,7 @@
 """Whether a line is written in a language that the parser does not read.
 
-By script, and by the small words of sixteen languages (`languages.txt`): as good on short lines as a statistical
-detector, which needs whole sentences (docs/method.md has both measured).
+By script, and by the small words of sixteen languages (`languages.txt`): as good on short lines as
+a statistical detector, which needs whole sentences (docs/method.md has both measured).
 """
 
 from __future__ import annotations

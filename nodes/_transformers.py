@@ -128,7 +128,8 @@ class TransformerAttention:
         network, length = self.model.get_model_object("diffusion_model"), texts[0].chunks
         weights = word_weights(positions, length)
         blocks = [str(block) for block in self.family.blocks_of(_depth(network, self.family))]
-        capture = Capture(blocks, weights, propagation=self.settings.propagation)
+        look = self.settings
+        capture = Capture(blocks, weights, propagation=look.propagation, even=look.even)
         grid_hw = (seen_hw[0] // self.family.cell, seen_hw[1] // self.family.cell)
         layout = lay_out(
             self.family,

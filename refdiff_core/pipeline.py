@@ -18,7 +18,7 @@ from .cache import hashed_once
 from .choosing.contrast import Compared, Question, gather
 from .choosing.contrast import questions as contrasted
 from .choosing.fusion import fuse, join, leave_out, locate
-from .choosing.scoring import generative_score
+from .choosing.scoring import generative_score, lit_score
 from .errors import MaskError
 from .grid import fetch, working_grid
 from .language.expression import parse
@@ -162,8 +162,8 @@ def _look(
     maps = read_maps(seen, size_hw, asked, models.attention) if models.attention else None
     phrases = find_phrases(asked, maps or [None] * len(asked), spatial=settings.spatial_weight > 0)
     cut = models.proposer is None or isinstance(models.proposer, AttentionProposer)
-    # masks from elsewhere have edges of their own, and are not each other's parts
-    radius, exponent = (settings.sharpen, settings.size_exponent) if cut else (0, 0)
+    # masks from elsewhere have edges of their own
+    radius = settings.sharpen if cut else 0
     attention = sharpen_maps([each.attention for each in phrases], seen, radius)
     # 2. what could be a thing
     proposer = models.proposer or AttentionProposer(
@@ -178,11 +178,21 @@ def _look(
     proposals = _propose(seen, size_hw, phrases, guides, proposer, len(asked))
     # 3. how well each candidate fits: the map, then CLIP
     generative = [
-        generative_score(map_.heat.to(each.masks.device), each.masks, exponent) if map_ else None
+        _generative(map_, each, settings, cut=cut) if map_ else None
         for map_, each in zip(attention, proposals, strict=True)
     ]
     compared = _compare(seen, phrases, together, proposals, models.scorer, settings)
     return phrases, _bring_back(attention, proposals, generative, compared)
+
+
+def _generative(
+    seen: AttentionMap, proposals: Proposals, settings: Settings, *, cut: bool
+) -> Tensor:
+    heat, masks = seen.heat.to(proposals.masks.device), proposals.masks
+    if settings.fusion == "sum" or cut:
+        # masks from elsewhere are not each other's parts
+        return generative_score(heat, masks, settings.size_exponent if cut else 0)
+    return lit_score(heat, masks, seen.ground.to(masks.device))
 
 
 Asked = list[tuple[Question, Likeness]]
@@ -311,8 +321,10 @@ def _propose(
 
     Only where candidates are cut out of maps do other things need cuts of their own.
     """
-    found = propose_masks(seen, size_hw, attention[:count], proposer)
-    for phrase, map_ in zip(phrases[count:], attention[count:], strict=True):
-        cut = isinstance(proposer, AttentionProposer) and map_ is not None
-        found += propose_masks(seen, size_hw, [map_], proposer) if cut else [found[phrase.owner]]
-    return found
+    if not isinstance(proposer, AttentionProposer):
+        found = propose_masks(seen, size_hw, attention[:count], proposer)
+        return [*found, *(found[phrase.owner] for phrase in phrases[count:])]
+    maps = [each for each in attention if each is not None]
+    cut = iter(propose_masks(seen, size_hw, maps, proposer))
+    own = {index: next(cut) for index, each in enumerate(attention) if each is not None}
+    return [own.get(index, own[phrase.owner]) for index, phrase in enumerate(phrases)]

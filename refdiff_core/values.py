@@ -9,13 +9,15 @@ models are, figures about them on the CPU. Shapes are checked on construction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from .candidates import Proposals as Proposals
+from .finishing import Finish
+from .grid import everywhere
 from .words import Expression as Expression
 from .words import Order as Order
 from .words import Relation as Relation
@@ -31,9 +33,12 @@ class AttentionMap:
 
     heat: float32 (h, w) in [0, 1], the working grid; all zero where there was nothing to see.
     words: the G words that were read.
-    word_maps: float32 (G, h', w'), each word's attention before any stretching to [0, 1].
+    word_maps: float32 (G, h', w'), each word's attention before any stretching to [0, 1]; where
+        `AttentionSettings.even`, its mean over the places is about 1.
     competing: words of different things compete for every place; see `AttentionSettings`.
     picture_hw: the picture's size; None where that is the grid's own.
+    ground: how much attention there is where the heat is 0, in units of its range: how little the
+        map says; float32 (). Of maps from elsewhere nothing is known.
     """
 
     heat: Tensor
@@ -41,6 +46,7 @@ class AttentionMap:
     word_maps: Tensor = field(default_factory=lambda: torch.zeros(0, 1, 1))
     competing: bool = False
     picture_hw: tuple[int, int] | None = None
+    ground: Tensor = field(default_factory=lambda: torch.tensor(0.1))
 
     def __post_init__(self) -> None:
         if self.heat.ndim != 2:
@@ -146,7 +152,7 @@ class Drawing:
 
     winners: Proposals
     without: tuple[Proposals, ...] = ()
-    finish: Callable[[Tensor], Tensor] = Tensor.float
+    finish: Finish = Finish()
     whole: bool = False
 
     @property
@@ -159,10 +165,18 @@ class Drawing:
 
     def draw(self) -> Tensor:
         """The mask, float32 (H, W) in [0, 1]."""
-        mask = self.winners.union() | self.whole
+        size_hw = self.winners.size_hw
+        # elsewhere nothing can be, so that nothing has to be drawn
+        window = everywhere(size_hw) if self.whole else self.winners.window(self.finish.reach)
+        part = self.winners.union(window) | self.whole
         for each in self.without:
-            mask &= ~each.union()
-        return self.finish(mask)
+            part &= ~each.union(window)
+        if window == everywhere(size_hw):
+            return self.finish(part)
+        drawn = torch.ones(size_hw) if self.finish.outside else torch.zeros(size_hw)
+        if part.numel():
+            drawn[window] = self.finish(part)
+        return drawn
 
     def draw_each(self) -> Iterator[Tensor]:
         """The mask of each winner by itself, float32 (H, W); the whole one where there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from refdiff_core.backends.diffusers_attention import (
     with_picture,
 )
 from refdiff_core.backends.families import Family, family_of, trained_at
-from refdiff_core.backends.original_layout import cross_attention_on, widths_of, without_spread
+from refdiff_core.backends.original_layout import layers_read, widths_of, without_spread
 from refdiff_core.backends.tokens import END, START, HostTokens, match, tokenize, with_sinks
 from refdiff_core.backends.unet_layers import capturing
 from refdiff_core.errors import UnavailableError
@@ -29,25 +29,14 @@ from refdiff_core.values import Expression, Image
 from refdiff_webui.host import NO_CHECKPOINT, check_stopped
 
 
-@dataclass(frozen=True)
-class Prompt(HostTokens):
-    """A line as the host is told it, and where its words stand."""
-
-    text: str = ""
-
-
 class Webui:
-    """The host's own model; see `refdiff_core.backends.host_attention.Host`.
+    """What `HostAttention` asks of a host, done with its own model ``shared.sd_model``.
 
     The host encodes the picture and the text and runs the denoiser once; hooks on the projections
     of its cross-attention see what they give, whatever computes the rest, and leave with the pass.
 
-    Args:
-        model: the host's ``shared.sd_model``.
-
     Raises:
-        UnavailableError: the checkpoint has no U-Net with cross-attention (Flux, SD 3, ...), or
-            was trained with another kind of noise.
+        UnavailableError: no checkpoint is loaded, or one that cannot be read here.
         ModelError: a U-Net of a kind that is not known here.
     """
 
@@ -58,16 +47,14 @@ class Webui:
         self.family = family_in(model, self.unet)
         self.device = torch.device(devices.device)
 
-    def tokenize(self, expression: Expression, sinks: str) -> Prompt:
+    def tokenize(self, expression: Expression, sinks: str) -> HostTokens:
         """The host's own tokens, embeddings among them, matched with the line's words."""
         line = with_sinks(expression.text, sinks)
-        text = prompt_of(line)
-        chunks, _ = text_engine(self.model).tokenize_line(text)
+        said = prompt_of(line)
+        chunks, _ = text_engine(self.model).tokenize_line(said)
         flat = enumerate(token for chunk in chunks for token in chunk.tokens)
-        found = match(
-            tokenize(line), {at: i for at, i in flat if i not in (START, END)}, len(chunks)
-        )
-        return Prompt(**vars(found), text=text)
+        own = {at: token for at, token in flat if token not in (START, END)}
+        return replace(match(tokenize(line), own, len(chunks)), said=said)
 
     def encode(self, image: Image, size_hw: tuple[int, int]) -> Tensor:
         """The host draws from the autoencoder's spread; here it has none."""
@@ -79,30 +66,31 @@ class Webui:
         return latents.float()
 
     def look(
-        self, latents: Tensor, texts: Sequence[Prompt], weights: Tensor, settings: AttentionSettings
+        self,
+        latents: Tensor,
+        texts: Sequence[HostTokens],
+        weights: Tensor,
+        settings: AttentionSettings,
     ) -> Tensor:
         """At the noise that the weights were trained with, whatever samplers are told."""
         check_stopped()
-        told = self._encode_text(texts, latents)
+        height, width = (8 * side for side in latents.shape[-2:])
+        lines = [each.said for each in texts]
+        with devices.autocast():
+            told = self.model.get_learned_conditioning(
+                prompt_parser.SdConditioning(lines, width=width, height=height)
+            )
         timestep = noise_timestep(self.family, settings)
         noisy = add_noise(latents, timestep, settings.seed)
         plain = latents / self.family.vae["scaling_factor"]
         seen = with_picture(noisy, latents, plain, self.unet.input_blocks[0][0].in_channels)
         seen = seen.expand(len(texts), -1, -1, -1)
-        layers = cross_attention_on(self.unet, self.family.grid_factor)
-        capture = Capture(layers, weights, propagation=settings.propagation)
+        layers = layers_read(self.unet, self.family, even=settings.even)
+        capture = Capture(layers, weights, propagation=settings.propagation, even=settings.even)
+        told = told if isinstance(told, dict) else {"crossattn": told}
         with capturing(self.unet, capture):
             (run_in_forge if self.forge else run_in_webui)(self.model, seen, timestep, told)
         return capture.word_maps()
-
-    def _encode_text(self, texts: Sequence[Prompt], latents: Tensor) -> dict[str, Tensor]:
-        height, width = (8 * side for side in latents.shape[-2:])
-        lines = [each.text for each in texts]
-        with devices.autocast():
-            told = self.model.get_learned_conditioning(
-                prompt_parser.SdConditioning(lines, width=width, height=height)
-            )
-        return told if isinstance(told, dict) else {"crossattn": told}
 
 
 def unet_of(model: Any) -> Any:

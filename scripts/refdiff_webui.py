@@ -16,7 +16,7 @@ from refdiff_core.errors import RefDiffError
 from refdiff_core.pictures.images import to_pil
 from refdiff_core.pictures.previews import overlay
 from refdiff_core.settings import Settings
-from refdiff_webui.finding import DEMO_NAME, NONE, files, find
+from refdiff_webui.finding import SHELF, find
 from refdiff_webui.host import explain, run_from_button
 
 JS = "_js" if gr.__version__.startswith("3.") else "js"
@@ -110,9 +110,9 @@ def lay_out(paintable):
         least, label = Settings().min_present, "Presence: none where CLIP sees less"
         at.presence = make(gr.Slider, "presence", 0, 1, least, step=0.01, label=label)
     with gr.Row():
-        sams, clips = ([NONE, DEMO_NAME, *files(kind)] for kind in ("sams", "clip"))
-        at.sam = make(gr.Dropdown, "sam", sams, value=NONE, label="Masks from")
-        at.clip = make(gr.Dropdown, "clip", clips, value=NONE, label="CLIP")
+        sams, clips = SHELF.names("sams"), SHELF.names("clip")
+        at.sam = make(gr.Dropdown, "sam", sams, value=sams[0], label="Masks from")
+        at.clip = make(gr.Dropdown, "clip", clips, value=clips[0], label="CLIP")
     label = "Find when generating, in every picture anew: the best candidate"
     at.enabled = make(gr.Checkbox, "enabled", False, label=label)
     return at

@@ -24,7 +24,7 @@ from .reading import Positions, read_in_batches
 from .tiny_autoencoder import load_tiny_autoencoder
 from .tokens import Tokens, stack_layouts, tokenize, with_sinks
 from .transformer_families import Transformer
-from .unet_layers import capturing, layers_on
+from .unet_layers import capturing, layers_read
 
 
 class DiffusersAttention:
@@ -46,7 +46,7 @@ class DiffusersAttention:
     ) -> None:
         self.model = model
         self.settings = settings
-        self.layers = layers_on(model.unet, model.family.grid_factor)
+        self.layers = layers_read(model.unet, model.family, even=settings.even)
         self.cache = PictureCache(32 * 2**20)  # a picture of 512 x 512 pixels takes 64 KiB
 
     @classmethod
@@ -122,7 +122,8 @@ class DiffusersAttention:
         """The words' maps of some expressions, float32 (E, G, h, w), from one pass."""
         text, pooled = encode_text(self.model, tokens)
         weights = word_weights(positions, text.shape[1])
-        capture = Capture(self.layers, weights, propagation=self.settings.propagation)
+        look = self.settings
+        capture = Capture(self.layers, weights, propagation=look.propagation, even=look.even)
         with capturing(self.model.unet, capture):
             self._denoise(latents, text, pooled)
         return capture.word_maps()

@@ -76,12 +76,13 @@ class HostTokens:
 
     places: for each of our own tokens, the positions that stand for it among the chunks * 77
         tokens that the denoiser reads. spans: the same tokens' characters.
-    chunks: that the text fills.
+    chunks: that the text fills. said: the text as the host is told it, where that is not the same.
     """
 
     places: tuple[tuple[int, ...], ...]
     spans: tuple[tuple[int, int], ...]
     chunks: int
+    said: str = ""
 
     def positions(self, word: Word) -> tuple[int, ...]:
         """Where a word's pieces stand; the whole embedding where its name is the word."""

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..grid import bring, fit, working_grid
+from ..grid import box_sum, bring, fit, working_grid
 from ..pictures.images import scale_to
 from ..values import AttentionMap, Expression, Image, Word
 
@@ -108,14 +108,55 @@ def resize(maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
     return resized.reshape(*lead, *size_hw)
 
 
-def merge_layers(layers: Sequence[Tensor]) -> Tensor:
-    """Mean of layers (G, h_i, w_i), each brought to the finest grid among them first.
+def even(maps: Tensor) -> Tensor:
+    """Bring maps (..., h, w) to one scale: the mean of each is 1.
+
+    So every layer counts for what it is given, and every word for how much it lights a place up,
+    however much attention it has in all. iSeg divides by the sum, too; DiffSegmenter and the
+    published code stretch to [0, 1], which makes of a word that hardly varies as much as of one
+    that does: docs/maps.md has what that costs. A cell that alone is hotter than all others counts
+    for `HOTTEST` times what they reach.
+    """
+    cells = maps.flatten(-2)
+    low = cells.amin(-1, keepdim=True)
+    rank = min(1 + cells.shape[-1] // 200, cells.shape[-1] - 1)
+    reached = cells.topk(rank + 1, -1).values[..., -1:]
+    capped = cells.minimum(low + HOTTEST * (reached - low)) if rank else cells
+    return (capped / capped.mean(-1, keepdim=True).clamp(min=1e-12)).view_as(maps)
+
+
+HOTTEST = 2.0
+"""How far above the rest of a map its hottest two hundredth, one cell at least, may rise."""
+
+
+def merge_layers(layers: Sequence[Tensor], shares: Sequence[float] | None = None) -> Tensor:
+    """Mean of layers (..., h_i, w_i), brought to the grid that counts most, of those the finest.
+
+    Args:
+        layers: the words' maps.
+        shares: what each layer counts for; None for all alike.
 
     Returns:
-        float32 (G, h, w).
+        float32 (..., h, w).
     """
-    size_hw = max((layer.shape[-2:] for layer in layers), key=lambda size: size[0] * size[1])
-    return torch.stack([resize(layer, (size_hw[0], size_hw[1])) for layer in layers]).mean(0)
+    counts = [1.0] * len(layers) if shares is None else shares
+    grids: dict[tuple[int, int], float] = {}
+    for layer, share in zip(layers, counts, strict=True):
+        grid_hw = (layer.shape[-2], layer.shape[-1])
+        grids[grid_hw] = grids.get(grid_hw, 0.0) + share
+    # equal but for rounding
+    main_hw = max(grids, key=lambda grid: (round(grids[grid], 6), grid[0] * grid[1]))
+    total = sum(counts)
+    parts = zip(layers, counts, strict=True)
+    return torch.stack([_brought(each, main_hw) * (share / total) for each, share in parts]).sum(0)
+
+
+def _brought(layer: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """A finer layer by the mean over each of the new cells, a coarser one bilinearly."""
+    if layer.shape[-2] <= size_hw[0] or layer.shape[-1] <= size_hw[1]:
+        return resize(layer, size_hw)
+    flat = layer.reshape(1, -1, *layer.shape[-2:])
+    return F.adaptive_avg_pool2d(flat, size_hw).view(*layer.shape[:-2], *size_hw)
 
 
 def min_max(values: Tensor) -> Tensor:
@@ -145,12 +186,31 @@ def heat_map(word_maps: Tensor, size_hw: tuple[int, int], rivals: Tensor | None 
     Returns:
         float32 (H, W) in [0, 1]; all zero for G = 0.
     """
+    return resize(min_max(thing_map(word_maps, rivals)), size_hw)
+
+
+def thing_map(word_maps: Tensor, rivals: Tensor | None = None) -> Tensor:
+    """`heat_map` before it is stretched: float32 (h, w)."""
     if not len(word_maps):
-        return torch.zeros(size_hw, device=word_maps.device)
+        return torch.zeros(word_maps.shape[-2:], device=word_maps.device)
     mean = word_maps.mean(0)
     if rivals is not None and len(rivals):
         mean = mean * mean / (mean + rivals.mean(0)).clamp(min=1e-12)
-    return resize(min_max(mean), size_hw)
+    return mean
+
+
+def ground_of(values: Tensor) -> Tensor:
+    """How high a map (h, w) is where it is lowest, in units of its range: what `min_max` forgets.
+
+    A word that lights nothing up has a high one; float32 (), at most `FLAT`.
+    """
+    low, high = values.amin(), values.amax()
+    ground = low / (high - low).clamp(min=1e-12)
+    return ground.where(high > low, torch.full_like(ground, FLAT)).clamp(0, FLAT)
+
+
+FLAT = 1e3
+"""Ground of a map without contrast."""
 
 
 def attention_map(
@@ -188,8 +248,9 @@ def map_of(attention: AttentionMap, words: Collection[Word]) -> AttentionMap:
     chosen = [index for index, word in enumerate(attention.words) if word in words]
     others = [index for index, word in enumerate(attention.words) if word not in words]
     rivals = _rows(attention.word_maps, others) if attention.competing else None
-    heat = heat_map(_rows(attention.word_maps, chosen), attention.grid_hw, rivals)
-    return replace(attention, heat=heat)
+    values = thing_map(_rows(attention.word_maps, chosen), rivals)
+    heat = resize(min_max(values), attention.grid_hw)
+    return replace(attention, heat=heat, ground=ground_of(values))
 
 
 def _rows(maps: Tensor, indices: Sequence[int]) -> Tensor:
@@ -288,10 +349,4 @@ def _local_fit(guide: Tensor, values: Tensor, radius: int) -> tuple[Tensor, Tens
 
 def _box_mean(planes: Tensor, radius: int) -> Tensor:
     """Mean over (2 radius + 1)^2 pixels of planes (C, h, w), edges repeated."""
-    padded = F.pad(planes[None], [radius] * 4, mode="replicate")[0].double()
-    side = 2 * radius + 1
-    # by running sums, so that a pixel costs the same whatever the window
-    rows = F.pad(padded, (1, 0)).cumsum(-1)
-    rows = rows[..., side:] - rows[..., :-side]
-    sums = F.pad(rows, (0, 0, 1, 0)).cumsum(-2)
-    return ((sums[..., side:, :] - sums[..., :-side, :]) / side**2).float()
+    return (box_sum(planes, radius) / (2 * radius + 1) ** 2).float()

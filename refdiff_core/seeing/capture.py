@@ -9,11 +9,11 @@ computed. Patching the host, and undoing it, is the adapter's work.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from torch import Tensor
 
-from .attention import merge_layers, spread, word_attention
+from .attention import even, merge_layers, spread, word_attention
 
 
 class PassComplete(Exception):  # noqa: N818 - a signal, not an error
@@ -33,24 +33,29 @@ class Capture:
     """The words' attention at chosen layers of one forward pass, for B expressions at once.
 
     Args:
-        layers: names of the layers to record, as the host adapter calls them.
+        layers: names of the layers to record, as the host adapter calls them; with what each
+            counts for, or else all alike.
         weights: float32 (B, L, G) from `refdiff_core.seeing.attention.word_weights`.
         logits: record logits instead of probabilities.
         stop: end the pass with `PassComplete` after the last layer.
         propagation: how many times a layer's maps are spread along its self-attention, which the
             adapter then hands to `record_self` as well.
+        even: bring every layer and every word to the same scale before the mean.
     """
 
     def __init__(
         self,
-        layers: Collection[str],
+        layers: Mapping[str, float] | Collection[str],
         weights: Tensor,
         *,
         logits: bool = False,
         stop: bool = True,
         propagation: int = 0,
+        even: bool = False,
     ) -> None:
         self.pending = set(layers)
+        self._shares = dict(layers) if isinstance(layers, Mapping) else dict.fromkeys(layers, 1.0)
+        self._even = even
         self.propagation = propagation
         self._self: dict[str, tuple[Tensor, Tensor]] = {}
         self._weights = weights
@@ -114,14 +119,15 @@ class Capture:
             raise PassComplete
 
     def word_maps(self) -> Tensor:
-        """The mean over the recorded layers, on the finest grid among them.
+        """The mean over the recorded layers, on the grid of those that count most.
 
         Returns:
             float32 (B, G, h, w), where the model is.
         """
         if self.pending:
             raise RuntimeError(f"layers never seen in the forward pass: {sorted(self.pending)}")
-        return merge_layers(list(self._maps.values()))
+        maps = [even(each) if self._even else each for each in self._maps.values()]
+        return merge_layers(maps, [self._shares[layer] for layer in self._maps])
 
     @property
     def layer_maps(self) -> dict[str, Tensor]:

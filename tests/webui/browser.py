@@ -19,6 +19,7 @@ PICKS = "#refdiff_picks textarea, #refdiff_picks input"
 MESSAGE = "#refdiff_message .prose, #refdiff_message.prose"
 """Beside the host's own progress, which lies over it."""
 TILES = "#refdiff_gallery .thumbnail-item"
+RESULTS = "#img2img_gallery img"
 
 
 def find_browser() -> str | None:
@@ -45,13 +46,20 @@ class Page:
         self.page.evaluate("switch_to_inpaint()")
         self.page.locator("#refdiff >> text=Ref-Diff: mask by words").first.click()
 
-    def put(self, picture: Image.Image) -> None:
-        """A picture into the tab Inpaint."""
-        buffer = BytesIO()
-        picture.save(buffer, "PNG")
-        file = {"name": "scene.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
-        self.page.set_input_files("#img2maskimg input[type=file]", file)
+    def put(self, *pictures: Image.Image, into: str = "img2maskimg") -> None:
+        """Pictures into a component that takes files, such as the tab Inpaint's."""
+        files = []
+        for number, picture in enumerate(pictures):
+            buffer = BytesIO()
+            picture.save(buffer, "PNG")
+            name = f"scene-{number}.png"
+            files.append({"name": name, "mimeType": "image/png", "buffer": buffer.getvalue()})
+        self.page.set_input_files(f"#{into} input[type=file]", files)
         self.page.wait_for_timeout(4000)
+
+    def start_to_find(self, words: str) -> None:
+        self.page.fill("#refdiff_words textarea", words)
+        self.page.click("#refdiff_find")
 
     def find(self, words: str, sam: str | None = None) -> str:
         """Ask for candidates; gives the message, and waits for the gallery where there is none."""
@@ -63,14 +71,17 @@ class Page:
             self.page.locator(
                 f"#refdiff_sam li:has-text('{sam}'), ul.options li:has-text('{sam}')"
             ).first.click()
-        self.page.fill("#refdiff_words textarea", words)
-        self.page.click("#refdiff_find")
+        self.start_to_find(words)
         self.page.wait_for_function(
             "() => [...document.querySelectorAll('#refdiff_gallery img')]"
             ".some(each => each.src.length > 40)"
             f" || document.querySelector('{MESSAGE}')?.innerText.trim()"
         )
         self.page.wait_for_timeout(3000)
+        return self.message()
+
+    def message(self) -> str:
+        """What the accordion says."""
         message = self.page.locator(MESSAGE).first
         return message.inner_text().strip() if message.count() else ""
 
@@ -81,14 +92,46 @@ class Page:
         self.page.wait_for_timeout(1500)
         return self.page.input_value(PICKS)
 
+    def set(self, **values: float) -> None:
+        """Numbers of the host's img2img tab by name, such as steps."""
+        for name, value in values.items():
+            field = self.page.locator(f"#img2img_{name} input[type=number]").first
+            field.fill(str(value))
+            field.press("Tab")
+
+    def generate(self) -> list[Image.Image]:
+        """Press Generate; gives the pictures that come."""
+        before = self._sources(RESULTS)
+        self.page.click("#img2img_generate")
+        self.page.wait_for_function(
+            f"before => [...document.querySelectorAll('{RESULTS}')]"
+            ".some(each => each.src && !before.includes(each.src))",
+            arg=before,
+        )
+        self.page.wait_for_timeout(2000)
+        return [self._fetch(each) for each in self._sources(RESULTS)]
+
     def uploaded(self, name: str) -> Image.Image:
         """The picture that a component of the host holds."""
-        source = self.page.locator(f"#{name} img").first.evaluate(
-            "async e => { const b = await (await fetch(e.src)).blob();"
+        return self._fetch(self._sources(f"#{name} img")[0])
+
+    def _sources(self, selector: str) -> list[str]:
+        found = self.page.locator(selector).evaluate_all("all => all.map(each => each.src)")
+        return list(dict.fromkeys(found))
+
+    def _fetch(self, source: str) -> Image.Image:
+        read = (
+            "async source => { const b = await (await fetch(source)).blob();"
             " return await new Promise(r => { const f = new FileReader();"
             " f.onload = () => r(f.result); f.readAsDataURL(b); }); }"
         )
-        return decoded(source)
+        return decoded(self.page.evaluate(read, source))
+
+    def shoot(self, name: str) -> None:
+        """A picture of all that is seen, for people, in the folder that REFDIFF_SHOTS names."""
+        if folder := os.environ.get("REFDIFF_SHOTS"):
+            path = Path(folder) / f"webui-{self.webui.root.name}-{name}.png"
+            self.page.screenshot(path=str(path), full_page=True)
 
     def picture(self, path: Path, selector: str = "#refdiff") -> None:
         self.page.locator(selector).screenshot(path=str(path))

@@ -22,12 +22,12 @@ def write_checkpoint(folder: Path, configs: Path) -> Path:
     path = folder / NAME
     path.unlink(missing_ok=True)
     path.symlink_to(DENOISER_FILE)
-    _write(configs / "text_encoder" / "config.json", text_config())
+    write_json(configs / "text_encoder" / "config.json", text_config())
     write_tokenizer(configs / "text_encoder")  # AUTOMATIC1111 looks for both in one folder
     write_tokenizer(configs / "tokenizer")
-    _write(path.with_suffix(".yaml"), ldm_config(configs / "text_encoder"))  # JSON is YAML
+    write_json(path.with_suffix(".yaml"), ldm_config(configs / "text_encoder"))  # JSON is YAML
     for name, value in diffusers_configs().items():
-        _write(configs / name, value)
+        write_json(configs / name, value)
     return path
 
 
@@ -45,7 +45,7 @@ def write_lora(folder: Path) -> None:
     save_file(state, folder / f"{LORA}.safetensors")
 
 
-def _write(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1))
 
@@ -55,17 +55,17 @@ def text_config() -> dict[str, Any]:
             **demo.TEXT_ENCODER_CONFIG}  # fmt: skip
 
 
-def write_tokenizer(folder: Path) -> None:
+def write_tokenizer(folder: Path, pad: str = "<|endoftext|>") -> None:
     """CLIP's own, in transformers' files."""
     vocabulary, merges = _vocabulary()
-    _write(folder / "vocab.json", vocabulary)
+    write_json(folder / "vocab.json", vocabulary)
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>",
-               "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}  # fmt: skip
-    _write(folder / "special_tokens_map.json", special)
+               "unk_token": "<|endoftext|>", "pad_token": pad}  # fmt: skip
+    write_json(folder / "special_tokens_map.json", special)
     config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True}
-    _write(folder / "tokenizer_config.json", {**config, **special})
+    write_json(folder / "tokenizer_config.json", {**config, **special})
 
 
 def ldm_config(text_encoder: Path) -> dict[str, Any]:

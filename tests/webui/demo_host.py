@@ -11,7 +11,7 @@ from modules import processing, script_callbacks, scripts, shared
 
 def fit(model):
     """Tell the host how much smaller latents are: the demo's autoencoder halves twice."""
-    processing.opt_f = 4 if "refdiff_demo" in model.sd_checkpoint_info.name else 8
+    processing.opt_f = 4 if "demo" in model.sd_checkpoint_info.name else 8
 
 
 script_callbacks.on_model_loaded(fit)
@@ -19,11 +19,15 @@ script_callbacks.on_model_loaded(fit)
 try:
     from huggingface_guess import model_list
 except ImportError:  # AUTOMATIC1111's goes by the configuration beside the file
-    pass
+    import open_clip
+
+    open_clip.add_model_config(os.path.join(os.environ["REFDIFF_DEMO_CONFIGS"], "open_clip"))
 else:
+    V_PREDICTION = model_list.ModelType.V_PREDICTION
+    configs = os.environ["REFDIFF_DEMO_CONFIGS"]
 
     class RefDiffDemo(model_list.SD15):
-        huggingface_repo = os.environ["REFDIFF_DEMO_CONFIGS"]
+        huggingface_repo = configs
         unet_config = {
             "context_dim": 64,
             "model_channels": 32,
@@ -32,9 +36,24 @@ else:
         unet_extra_config = {"num_heads": 4, "num_head_channels": -1}
 
         def model_type(self, *_args, **_kwargs):
-            return model_list.ModelType.V_PREDICTION
+            return V_PREDICTION
 
-    model_list.models.append(RefDiffDemo)
+    class RefDiffInpainting(RefDiffDemo):
+        unet_config = {**RefDiffDemo.unet_config, "in_channels": 9}
+
+    class SmallXL(model_list.SDXL):
+        huggingface_repo = os.path.join(configs, "small_xl")
+        unet_config = {
+            **model_list.SDXL.unet_config,
+            "transformer_depth": [0, 0, 1, 1, 2, 2],
+            "channel_mult": [1, 1, 1],
+        }
+
+    class SmallSD2(model_list.SD20):
+        huggingface_repo = os.path.join(configs, "small_sd2")
+        unet_config = {**model_list.SD20.unet_config, "channel_mult": [1, 1, 1, 1]}
+
+    model_list.models[:0] = [RefDiffInpainting, RefDiffDemo, SmallXL, SmallSD2]
 
 
 class Map(scripts.Script):

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "host")]
+sys.path += [str(Path(__file__).parents[1] / each) for each in ("webui", "host", "core")]
 
 from browser import opened
 from conftest import webui_roots

@@ -305,8 +305,8 @@ def test_models_of_other_extensions_and_of_the_host_are_offered(tmp_path, host):
     for place in ("models/sam/a.pth", "models/open_clip/ViT-B-16.x.safetensors"):
         (tmp_path / place).parent.mkdir(parents=True)
         (tmp_path / place).touch()
-    assert list(host.script.files("sams")) == ["a.pth"]
-    assert list(host.script.files("clip")) == ["ViT-B-16.x.safetensors"]
+    assert host.script.SHELF.names("sams") == ["None", "Ref-Diff demo", "a.pth"]
+    assert host.script.SHELF.names("clip")[2:] == ["ViT-B-16.x.safetensors"]
 
 
 def test_scripts_are_imported_whole_while_the_folder_is_on_the_path():

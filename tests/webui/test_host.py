@@ -28,6 +28,14 @@ def apart(a, b):
     return np.abs(np.asarray(a.convert("RGB")).astype(int) - np.asarray(b.convert("RGB")))
 
 
+def correlation(webui, words):
+    """Of the host's map of some words with the one through diffusers."""
+    answer = webui.paint(picture(), heat=words)
+    ours = torch.tensor(np.asarray(answer[-1].convert("L")), dtype=torch.float32) / 255
+    (theirs,) = DiffusersAttention(demo_checkpoint()).read(from_pil(picture()), [parse(words)])
+    return torch.corrcoef(torch.stack([ours.flatten(), theirs.heat.flatten()]))[0, 1]
+
+
 def test_the_red_circle_on_the_left_is_found_and_only_it_is_repainted(webui):
     painted, mask = webui.paint(picture(), True, RED_CIRCLE_LEFT)
     assert iou(mask, truth()) >= 0.7
@@ -49,11 +57,30 @@ def test_clip_helps_to_choose(webui):
 @pytest.mark.parametrize("words", [RED_CIRCLE_LEFT, "the blue square", "the yellow star"])
 def test_maps_are_those_through_diffusers(webui, words):
     """The test extension beside ours reads one map inside the host."""
-    answer = webui.paint(picture(), heat=words)
-    ours = torch.tensor(np.asarray(answer[-1].convert("L")), dtype=torch.float32) / 255
-    (theirs,) = DiffusersAttention(demo_checkpoint()).read(from_pil(picture()), [parse(words)])
-    both = torch.stack([ours.flatten(), theirs.heat.flatten()])
-    assert torch.corrcoef(both)[0, 1] >= 0.999
+    assert correlation(webui, words) >= 0.999
+
+
+@pytest.mark.parametrize(
+    "optimisation",
+    [
+        "Doggettx",
+        "sub-quadratic",
+        "InvokeAI",
+        "V1 - original v1",
+        "sdp - scaled dot product",
+        "sdp-no-mem - scaled dot product without memory efficient attention",
+        "None",
+    ],
+)
+def test_maps_are_the_same_whatever_computes_attention(webui, optimisation):
+    """AUTOMATIC1111's changes while it runs; Forge's are flags: WEBUI_FLAGS=--attention-quad."""
+    if webui.forge:
+        pytest.skip("only AUTOMATIC1111 changes it while it runs")
+    webui.post("/sdapi/v1/options", {"cross_attention_optimization": optimisation})
+    try:
+        assert correlation(webui, "the blue square") >= 0.999
+    finally:
+        webui.post("/sdapi/v1/options", {"cross_attention_optimization": "Automatic"})
 
 
 def test_loras_that_are_loaded_count(webui):

@@ -1,7 +1,11 @@
 """A real WebUI's page in a real browser: typed, found, clicked, handed on."""
 
+import time
+
 import numpy as np
 import pytest
+from browser import MESSAGE
+from PIL import ImageOps
 from scene import RED_CIRCLE_LEFT, picture, truth
 
 
@@ -11,6 +15,10 @@ def bits(mask):
 
 def iou(mask, true):
     return (bits(mask) & true).sum() / (bits(mask) | true).sum()
+
+
+def apart(a, b):
+    return np.abs(np.asarray(a.convert("RGB")).astype(int) - np.asarray(b)).max(-1)
 
 
 def test_typed_found_clicked_and_handed_to_inpaint_upload(page, webui):
@@ -33,6 +41,52 @@ def test_typed_found_clicked_and_handed_to_inpaint_upload(page, webui):
     after = webui.paint(picture()) and webui.paint(picture())
     assert (np.asarray(after[0]) == np.asarray(before[0])).all()
     assert page.errors == []
+
+
+def test_what_was_chosen_is_repainted_and_nothing_else(page):
+    """Find, click, Use as mask, Generate: as an artist presses them."""
+    page.page.evaluate("switch_to_inpaint()")
+    page.put(picture())
+    assert page.find(RED_CIRCLE_LEFT) == ""
+    assert page.click(1) == "1"
+    page.page.click("#refdiff_use")
+    page.page.wait_for_selector("#img_inpaint_mask img")
+    page.page.wait_for_timeout(2000)
+    page.set(width=192, height=128, steps=4, mask_blur=0, denoising_strength=0.9)
+    (painted,) = page.generate()
+    page.shoot("generated")
+    mask = bits(page.uploaded("img_inpaint_mask"))
+    changed = apart(painted, picture())
+    assert changed[~mask].max() == 0 and changed[mask].mean() > 5
+    assert iou(page.uploaded("img_inpaint_mask"), truth()) >= 0.7
+
+
+def test_in_the_batch_tab_every_picture_gets_its_own_mask(page):
+    pictures = [picture(), ImageOps.mirror(picture())]
+    page.page.evaluate("switch_to_img2img_tab(5)")
+    page.put(*pictures, into="img2img_batch_upload")
+    page.page.fill("#refdiff_words textarea", "the blue square")
+    page.page.check("#refdiff_enabled input")
+    page.set(width=192, height=128, steps=4, mask_blur=0, denoising_strength=0.9)
+    painted = page.generate()
+    page.shoot("batch")
+    page.page.uncheck("#refdiff_enabled input")
+    changed = [apart(*pair) > 0 for pair in zip(painted, pictures, strict=True)]
+    assert all(0 < each.mean() < 0.5 for each in changed)
+    left, right = (each.nonzero()[1].mean() for each in changed)
+    assert abs(left + right - picture().width) < 12 and abs(left - right) > 10
+
+
+def test_stop_ends_a_search_whose_progress_the_host_tells(page, webui):
+    page.page.evaluate("switch_to_inpaint()")
+    page.put(picture())
+    page.start_to_find("\n".join(f"the red circle on the left {n}" for n in range(200)))
+    deadline = time.monotonic() + 60
+    while webui.get("/sdapi/v1/progress")["state"]["job"] != "Ref-Diff":
+        assert time.monotonic() < deadline
+    page.page.click("#refdiff_stop")
+    page.page.wait_for_function(f"document.querySelector('{MESSAGE}')?.innerText.trim()")
+    assert page.message() == "Stopped."
 
 
 def test_a_message_stands_where_nothing_can_be_found(page):

@@ -16,9 +16,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from demo_files import NAME, write_checkpoint, write_lora
+from demo_files import NAME, write_checkpoint, write_json, write_lora
 from PIL import Image
 from process import HostProcess, python_of
+from small_files import open_clip_configs, write_inpainting
 
 PACK = Path(__file__).parents[2]
 RUN_SECONDS = 600
@@ -49,7 +50,11 @@ class Webui(HostProcess):
         (extensions / "demo-host" / "scripts").mkdir(parents=True, exist_ok=True)
         source = Path(__file__).with_name("demo_host.py")
         shutil.copy(source, extensions / "demo-host" / "scripts" / "demo_host.py")
-        write_checkpoint(self.base / "models" / "Stable-diffusion", self.base / "configs")
+        checkpoints, configs = self.base / "models" / "Stable-diffusion", self.base / "configs"
+        write_checkpoint(checkpoints, configs)
+        write_inpainting(checkpoints, configs)
+        for name, config in open_clip_configs().items():
+            write_json(configs / "open_clip" / f"{name}.json", config)
         write_lora(self.base / "models" / "Lora")
         (self.base / "config.json").write_text(json.dumps(SETTINGS))
 

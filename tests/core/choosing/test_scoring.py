@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from refdiff_core.choosing.contrast import Compared
-from refdiff_core.choosing.scoring import error_variance, generative_score, weigh
+from refdiff_core.choosing.scoring import error_variance, generative_score, lit_score, weigh
 from refdiff_core.errors import MaskError
 from refdiff_core.settings import Calibration, Settings
 from refdiff_core.values import Likeness
@@ -66,6 +66,28 @@ def test_order_of_proposals_does_not_matter(heat):
     masks = torch.stack([mask((0, 0)), mask((0, 3), (1, 4)), mask((2, 1))])
     shuffled = generative_score(heat, masks[[2, 0, 1]])
     assert torch.equal(generative_score(heat, masks)[[2, 0, 1]], shuffled)
+
+
+def test_attention_is_told_by_how_many_times_the_mean_it_is(heat):
+    masks = torch.stack([mask((0, 3), (1, 4)), mask((0, 0)), mask((1, 0)), mask()])
+    ground = torch.tensor(0.2)
+    lit = lit_score(heat, masks, ground)
+    expected = torch.log((torch.tensor([1.0, 0.5, 0.0]) + 0.2) / (heat.mean() + 0.2))
+    assert torch.allclose(lit[:3], expected)
+    assert lit[3] == -3, "an empty mask has least"
+
+
+def test_a_map_that_lights_nothing_up_says_nothing_though_it_is_stretched(heat):
+    masks = torch.stack([mask((0, 3), (1, 4)), mask((1, 0))])
+    clear, dull = (lit_score(heat, masks, torch.tensor(each)) for each in (0.1, 50.0))
+    assert clear[0] - clear[1] > 2 and (dull[0] - dull[1]).abs() < 0.05
+    assert not lit_score(torch.zeros(3, 5), masks, torch.tensor(1000.0)).any()
+
+
+def test_two_of_a_kind_are_each_as_lit_as_both_together(heat):
+    both, one = mask((0, 3), (2, 4)), mask((0, 3))
+    scores = lit_score(heat, torch.stack([both, one]), torch.tensor(0.1))
+    assert scores[0] == scores[1]
 
 
 def test_masks_of_another_size_are_told_with_both_sizes(heat):

@@ -6,6 +6,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from refdiff_core.seeing import attention
 from refdiff_core.seeing.attention import (
+    even,
+    ground_of,
     heat_map,
     merge_layers,
     min_max,
@@ -116,6 +118,41 @@ def test_layers_are_averaged_on_the_finest_grid():
     merged = merge_layers([coarse, fine])
     assert merged.shape == (1, 4, 6)
     assert torch.allclose(merged, torch.tensor(0.5))
+
+
+def test_layers_count_for_their_shares_on_the_grid_that_counts_most():
+    coarse, fine = torch.full((1, 2, 3), 8.0), torch.zeros(1, 4, 6)
+    fine[0, :2, :2] = 4
+    merged = merge_layers([fine, coarse, coarse], [0.2, 0.4, 0.4])
+    assert merged.shape == (1, 2, 3)
+    assert torch.allclose(merged[0, 0, 0], torch.tensor(0.2 * 4 + 0.8 * 8))
+    assert torch.allclose(merged[0, 1, 2], torch.tensor(0.8 * 8))
+    assert merge_layers([fine, coarse], [0.5, 0.5]).shape == (1, 4, 6)
+
+
+def test_every_layer_and_word_has_one_scale_and_keeps_how_much_it_varies():
+    flat = torch.rand(20, 30, generator=torch.Generator().manual_seed(0)) * 0.01 + 1
+    lit = flat.clone()
+    lit[5:9, 5:9] *= 6
+    words = even(torch.stack([lit * 1e-4, flat * 50]))
+    assert torch.allclose(words.mean((1, 2)), torch.ones(2), atol=1e-4)
+    assert words[0].max() > 4 and words[1].max() < 1.01
+    assert not even(torch.zeros(2, 3, 5)).any()
+
+
+def test_one_hot_cell_does_not_set_the_scale():
+    calm = torch.rand(12, 20, generator=torch.Generator().manual_seed(0)) + 1
+    calm[3:6, 4:8] = 4
+    hot = calm.clone()
+    hot[9, 15] = 1000
+    assert (even(hot) - even(calm)).abs().max() < 2 * even(calm).max()
+    assert heat_map(even(hot)[None], (12, 20))[4, 5] > 0.4
+
+
+def test_a_map_that_says_little_has_a_high_ground():
+    lit, flat = torch.tensor([[0.5, 0.5, 4.0]]), torch.tensor([[0.99, 1.0, 1.01]])
+    assert ground_of(lit) == pytest.approx(0.5 / 3.5) and ground_of(flat) > 40
+    assert ground_of(torch.zeros(1, 3)) == ground_of(torch.ones(1, 3)) == 1000
 
 
 def test_resize_keeps_height_and_width_apart():

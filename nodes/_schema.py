@@ -60,6 +60,7 @@ def panel_input() -> io.Input:
 
 
 def each_input() -> io.Input:
+    """Whether every thing has a mask of its own."""
     return io.Boolean.Input(
         "each",
         optional=True,
@@ -80,6 +81,7 @@ def answer_inputs() -> list[io.Input]:
 
 
 def min_present_input() -> io.Input:
+    """The least presence."""
     return setting(
         io.Float,
         "min_present",
@@ -91,6 +93,7 @@ def min_present_input() -> io.Input:
 
 
 def threshold_input() -> io.Input:
+    """How much of the thing."""
     return io.Float.Input(
         "threshold",
         optional=True,
@@ -113,6 +116,7 @@ def one_mask_input() -> io.Input:
 
 
 def model_inputs() -> list[io.Input]:
+    """A checkpoint in its three parts."""
     return [
         io.Model.Input(
             "model",
@@ -128,11 +132,13 @@ def model_inputs() -> list[io.Input]:
 
 
 def image_input(optional: bool = False, note: str = "") -> io.Input:
+    """The picture."""
     tooltip = "The picture to look at; a batch gives masks for every picture." + note
     return io.Image.Input("image", optional=optional, tooltip=tooltip)
 
 
 def expressions_input() -> io.Input:
+    """What to find."""
     return io.String.Input(
         "expressions",
         multiline=True,
@@ -230,6 +236,7 @@ def transformer_inputs() -> list[io.Input]:
 
 
 def attention_inputs() -> list[io.Input]:
+    """How attention is read, of any model."""
     inputs = [
         io.Int.Input(
             "timestep",
@@ -285,6 +292,7 @@ def _range(least: float, most: float, step: float) -> dict[str, float]:
 
 
 def alpha_input() -> io.Input:
+    """Attention against CLIP."""
     widget = setting(
         io.Float,
         "alpha",
@@ -296,6 +304,7 @@ def alpha_input() -> io.Input:
 
 
 def shape_inputs(optional: bool = False) -> list[io.Input]:
+    """The shape of the mask."""
     grow = "Pixels to grow the mask by; negative values shrink it."
     feather = "Pixels over which the mask's edge fades out, to each side."
     few = {"optional": optional}
@@ -308,6 +317,7 @@ def shape_inputs(optional: bool = False) -> list[io.Input]:
 
 
 def mask_inputs() -> list[io.Input]:
+    """The shape of the mask, and how candidates are ranked."""
     return [*shape_inputs(), *(advanced(each) for each in _ranking_inputs())]
 
 
@@ -338,6 +348,7 @@ def _ranking_inputs() -> list[io.Input]:
 
 
 def result_outputs() -> list[io.Output]:
+    """What the nodes that answer hand on."""
     return [
         io.Mask.Output(
             "mask",

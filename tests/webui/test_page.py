@@ -22,7 +22,6 @@ def apart(a, b):
 
 
 def test_typed_found_clicked_and_handed_to_inpaint_upload(page, webui):
-    page.put(picture())
     before = webui.paint(picture()) and webui.paint(picture())
     assert page.find(RED_CIRCLE_LEFT) == ""
     assert page.click(2) == "2"
@@ -46,7 +45,6 @@ def test_typed_found_clicked_and_handed_to_inpaint_upload(page, webui):
 def test_what_was_chosen_is_repainted_and_nothing_else(page):
     """Find, click, Use as mask, Generate: as an artist presses them."""
     page.page.evaluate("switch_to_inpaint()")
-    page.put(picture())
     assert page.find(RED_CIRCLE_LEFT) == ""
     assert page.click(1) == "1"
     page.page.click("#refdiff_use")
@@ -79,7 +77,6 @@ def test_in_the_batch_tab_every_picture_gets_its_own_mask(page):
 
 def test_stop_ends_a_search_whose_progress_the_host_tells(page, webui):
     page.page.evaluate("switch_to_inpaint()")
-    page.put(picture())
     page.start_to_find("\n".join(f"the red circle on the left {n}" for n in range(200)))
     deadline = time.monotonic() + 60
     while webui.get("/sdapi/v1/progress")["state"]["job"] != "Ref-Diff":
@@ -98,7 +95,6 @@ def test_on_forges_canvas_the_mask_is_paint(page, webui):
     if not webui.forge:
         pytest.skip("only Forge's line has such a canvas")
     page.page.evaluate("switch_to_inpaint()")
-    page.put(picture())
     assert page.find(RED_CIRCLE_LEFT) == ""
     page.page.click("#refdiff_paint")
     page.page.wait_for_timeout(4000)

@@ -98,7 +98,7 @@ def measure(places: int, rounds: int) -> Iterator[Cost]:
         if reading is None:
             return call()
         reader = JointReader(Capture(["0"], weights, stop=False), layout, weights, said, reading)
-        with watching(reader):
+        with watching(reader, [block]):
             return call()
 
     names = (None, *READINGS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
 from typing import Protocol
 
 import folder_paths
@@ -13,9 +12,9 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
-from ..refdiff_core.choosing.fusion import finish
 from ..refdiff_core.choosing.scoring import generative_score
 from ..refdiff_core.errors import MaskError
+from ..refdiff_core.finishing import Finish
 from ..refdiff_core.grid import fit, working_grid
 from ..refdiff_core.pictures.images import scale_to, shrink
 from ..refdiff_core.settings import Settings
@@ -210,7 +209,7 @@ def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: floa
         strong, weak = _by_strength(result, threshold)
         shown, without = (shown, (*without, weak)) if told else (strong, without)
     order = list(dict.fromkeys([*winners, *ranked]))
-    drawing = Drawing(shown, without, partial(finish, settings=settings))
+    drawing = Drawing(shown, without, Finish(settings))
     chosen = torch.tensor(winners).long()
     return replace(
         result,

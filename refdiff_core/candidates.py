@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -16,12 +16,15 @@ from .grid import (
     GridMasks,
     JoinedMasks,
     PackedMasks,
+    Window,
     bring,
     count_cells,
+    everywhere,
     in_parts,
     pack,
     to_grid,
     unpack,
+    widen,
     working_grid,
 )
 
@@ -112,6 +115,14 @@ class Proposals:
         """The same proposals with their grid on the CPU, for whoever measures them."""
         return self if self.masks.device.type == "cpu" else self._on_cpu
 
+    def on(self, device: torch.device) -> Proposals:
+        """The same proposals with their grid on a device, of which none is ever read back."""
+        if self.masks.device == device:
+            return self
+        moved = replace(self, masks=bring(self.masks, device))
+        moved.__dict__["_bits"] = self._bits
+        return moved
+
     @cached_property
     def _on_cpu(self) -> Proposals:
         cells = self.masks[:1].numel()
@@ -142,18 +153,33 @@ class Proposals:
         """From 0 to N - 1."""
         return range(len(self))
 
-    def draw(self, index: int, size_hw: tuple[int, int] | None = None) -> Tensor:
-        """One mask at the picture's size, or another: bool (H, W) on the CPU."""
-        fine = self.fine or GridMasks(self.masks)
-        return fine.draw(index, size_hw or self.size_hw).cpu()
+    def draw(
+        self,
+        index: int,
+        size_hw: tuple[int, int] | None = None,
+        window: Window | None = None,
+    ) -> Tensor:
+        """One mask at the picture's size, or another: bool (H, W) on the CPU; of a window that."""
+        return self._fine.draw(index, size_hw or self.size_hw, window).cpu()
 
-    def union(self, indices: Sequence[int] | Tensor | None = None) -> Tensor:
+    def union(self, window: Window | None = None) -> Tensor:
         """What any of these masks covers at the picture's size: bool (H, W) on the CPU.
 
         Args:
-            indices: which; None for all.
+            window: of the picture; only that is drawn.
         """
-        drawn = torch.zeros(self.size_hw, dtype=torch.bool)
-        for index in self.indices if indices is None else indices:
-            drawn |= self.draw(int(index))
+        down, across = window or everywhere(self.size_hw)
+        high, wide = down.stop - down.start, across.stop - across.start
+        drawn = torch.zeros(high, wide, dtype=torch.bool)
+        for index in self.indices if drawn.numel() else ():
+            drawn |= self.draw(index, window=(down, across))
         return drawn
+
+    def window(self, reach: int = 0) -> Window:
+        """Of the picture, outside of which, but for so many pixels around, no mask has anything."""
+        windows = [self._fine.window(index, self.size_hw) for index in self.indices]
+        return widen(windows, reach, self.size_hw)
+
+    @property
+    def _fine(self) -> FineMasks:
+        return self.fine or GridMasks(self.masks)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .choosing.fusion import finish
 from .errors import RefDiffError
+from .finishing import finish
 from .pictures.images import scale_to, shrink
 from .pictures.previews import overlay
 from .settings import Settings

@@ -28,6 +28,9 @@ CELLS_AT_ONCE = 2**23
 
 Size = tuple[int, int]
 
+Window = tuple[slice, slice]
+"""A part of a picture: its rows and its columns."""
+
 
 def fit(size_hw: Size, longest: int) -> Size:
     """A size in the same proportions whose longer side is at most ``longest``."""
@@ -91,6 +94,17 @@ def resample(planes: Tensor, size_hw: Size, span_hw: tuple[float, float] | None 
     return _along(_along(planes, -1, size_hw[1], columns), -2, size_hw[0], rows)
 
 
+def box_sum(planes: Tensor, radius: int) -> Tensor:
+    """Sums over (2 radius + 1)^2 pixels of planes (C, h, w), edges repeated; in float64."""
+    padded = torch.nn.functional.pad(planes[None], [radius] * 4, mode="replicate")[0].double()
+    side = 2 * radius + 1
+    # by running sums, so that a pixel costs the same whatever the window
+    rows = torch.nn.functional.pad(padded, (1, 0)).cumsum(-1)
+    rows = rows[..., side:] - rows[..., :-side]
+    sums = torch.nn.functional.pad(rows, (0, 0, 1, 0)).cumsum(-2)
+    return sums[..., side:, :] - sums[..., :-side, :]
+
+
 def _along(planes: Tensor, axis: int, size: int, span: float, part: slice = slice(None)) -> Tensor:
     """`resample` along an axis; of the results only a part."""
     last = planes.shape[axis] - 1
@@ -104,27 +118,74 @@ def _along(planes: Tensor, axis: int, size: int, span: float, part: slice = slic
 
 
 def draw_above(
-    plane: Tensor, threshold: float, size_hw: Size, span_hw: tuple[float, float] | None = None
+    plane: Tensor,
+    threshold: float,
+    size_hw: Size,
+    span_hw: tuple[float, float] | None = None,
+    window: Window | None = None,
 ) -> Tensor:
     """Where a plane (h, w) is above a threshold, on a grid of any size: bool (H, W).
 
-    As `resample` and a comparison, a band of rows at a time.
+    As `resample` and a comparison, a band of rows at a time; of a window only that.
     """
     rows, columns = span_hw or plane.shape
-    wide = _along(plane, -1, size_hw[1], columns)
-    drawn = torch.empty(size_hw, dtype=torch.bool, device=plane.device)
-    band = max(1, CELLS_AT_ONCE // size_hw[1])
-    for top in range(0, size_hw[0], band):
-        part = slice(top, top + band)
-        drawn[part] = _along(wide, -2, size_hw[0], rows, part) > threshold
+    down, across = window or everywhere(size_hw)
+    wide = _along(plane, -1, size_hw[1], columns, across)
+    high, width = down.stop - down.start, across.stop - across.start
+    drawn = torch.empty(high, width, dtype=torch.bool, device=plane.device)
+    band = max(1, CELLS_AT_ONCE // max(1, width))
+    for top in range(0, high, band):
+        part = slice(down.start + top, min(down.start + top + band, down.stop))
+        drawn[top : top + band] = _along(wide, -2, size_hw[0], rows, part) > threshold
     return drawn
+
+
+def everywhere(size_hw: Size) -> Window:
+    """All of a picture."""
+    return slice(0, size_hw[0]), slice(0, size_hw[1])
+
+
+def window_of(mask: Tensor, size_hw: Size, span_hw: tuple[float, float] | None = None) -> Window:
+    """Outside of it a mask (h, w) has nothing, drawn on a grid (H, W) by interpolation."""
+    found = []
+    for axis, span in enumerate(span_hw or mask.shape):
+        cells = mask.any(1 - axis).nonzero()[:, 0].tolist()
+        if not cells:
+            return slice(0, 0), slice(0, 0)
+        # a cell reaches as far as the middles of those beside it
+        scale = size_hw[axis] / span
+        first, last = math.floor((cells[0] - 0.5) * scale), math.ceil((cells[-1] + 1.5) * scale)
+        # the outermost cells reach to the edge of the picture
+        first = 0 if cells[0] == 0 else max(0, first)
+        last = size_hw[axis] if cells[-1] == mask.shape[axis] - 1 else min(size_hw[axis], last)
+        found.append(slice(first, last))
+    return found[0], found[1]
+
+
+def widen(windows: Sequence[Window], reach: int, size_hw: Size) -> Window:
+    """The least window that holds some others and so many pixels around them."""
+    there = [each for each in windows if each[0].stop > each[0].start]
+    if not there:
+        return slice(0, 0), slice(0, 0)
+    sides = [
+        slice(
+            max(0, min(each[axis].start for each in there) - reach),
+            min(size_hw[axis], max(each[axis].stop for each in there) + reach),
+        )
+        for axis in range(2)
+    ]
+    return sides[0], sides[1]
 
 
 class FineMasks(Protocol):
     """What is known of N masks beyond the working grid."""
 
-    def draw(self, index: int, size_hw: Size) -> Tensor:
-        """One mask, bool (H, W), at any size."""
+    def draw(self, index: int, size_hw: Size, window: Window | None = None) -> Tensor:
+        """One mask, bool (H, W), at any size; of a window only that."""
+        ...
+
+    def window(self, index: int, size_hw: Size) -> Window:
+        """Outside of it one mask has nothing at that size."""
         ...
 
     def select(self, keep: Tensor) -> FineMasks:
@@ -138,10 +199,16 @@ class GridMasks:
 
     masks: Tensor
 
-    def draw(self, index: int, size_hw: Size) -> Tensor:
+    def draw(self, index: int, size_hw: Size, window: Window | None = None) -> Tensor:
         """See `FineMasks.draw`."""
         mask = self.masks[index]
-        return mask if tuple(mask.shape) == size_hw else draw_above(mask.float(), 0.5, size_hw)
+        if tuple(mask.shape) == size_hw:
+            return mask if window is None else mask[window]
+        return draw_above(mask.float(), 0.5, size_hw, window=window)
+
+    def window(self, index: int, size_hw: Size) -> Window:
+        """See `FineMasks.window`."""
+        return window_of(self.masks[index].cpu(), size_hw)
 
     def select(self, keep: Tensor) -> GridMasks:
         """See `FineMasks.select`."""
@@ -160,9 +227,13 @@ class LogitMasks:
     span_hw: tuple[float, float]
     threshold: float = 0.0
 
-    def draw(self, index: int, size_hw: Size) -> Tensor:
+    def draw(self, index: int, size_hw: Size, window: Window | None = None) -> Tensor:
         """See `FineMasks.draw`."""
-        return draw_above(self.logits[index], self.threshold, size_hw, self.span_hw)
+        return draw_above(self.logits[index], self.threshold, size_hw, self.span_hw, window)
+
+    def window(self, index: int, size_hw: Size) -> Window:
+        """See `FineMasks.window`."""
+        return window_of((self.logits[index] > self.threshold).cpu(), size_hw, self.span_hw)
 
     def on_grid(self, size_hw: Size) -> Tensor:
         """All masks, bool (N, H, W)."""
@@ -187,11 +258,19 @@ class PackedMasks:
     bits: Tensor
     size_hw: Size
 
-    def draw(self, index: int, size_hw: Size) -> Tensor:
+    def draw(self, index: int, size_hw: Size, window: Window | None = None) -> Tensor:
         """See `FineMasks.draw`."""
-        pixels = self.size_hw[0] * self.size_hw[1]
-        mask = unpack(self.bits[index])[:pixels].view(self.size_hw)
-        return mask if size_hw == self.size_hw else draw_above(mask.float(), 0.5, size_hw)
+        mask = self._unpack(index)
+        if size_hw == self.size_hw:
+            return mask if window is None else mask[window]
+        return draw_above(mask.float(), 0.5, size_hw, window=window)
+
+    def window(self, index: int, size_hw: Size) -> Window:
+        """See `FineMasks.window`."""
+        return window_of(self._unpack(index), size_hw)
+
+    def _unpack(self, index: int) -> Tensor:
+        return unpack(self.bits[index])[: self.size_hw[0] * self.size_hw[1]].view(self.size_hw)
 
     def select(self, keep: Tensor) -> PackedMasks:
         """See `FineMasks.select`."""
@@ -204,10 +283,15 @@ class JoinedMasks:
 
     places: tuple[tuple[FineMasks, int], ...]
 
-    def draw(self, index: int, size_hw: Size) -> Tensor:
+    def draw(self, index: int, size_hw: Size, window: Window | None = None) -> Tensor:
         """See `FineMasks.draw`."""
         source, at = self.places[index]
-        return source.draw(at, size_hw)
+        return source.draw(at, size_hw, window)
+
+    def window(self, index: int, size_hw: Size) -> Window:
+        """See `FineMasks.window`."""
+        source, at = self.places[index]
+        return source.window(at, size_hw)
 
     def select(self, keep: Tensor) -> JoinedMasks:
         """See `FineMasks.select`."""

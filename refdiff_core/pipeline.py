@@ -321,8 +321,10 @@ def _propose(
 
     Only where candidates are cut out of maps do other things need cuts of their own.
     """
-    found = propose_masks(seen, size_hw, attention[:count], proposer)
-    for phrase, map_ in zip(phrases[count:], attention[count:], strict=True):
-        cut = isinstance(proposer, AttentionProposer) and map_ is not None
-        found += propose_masks(seen, size_hw, [map_], proposer) if cut else [found[phrase.owner]]
-    return found
+    if not isinstance(proposer, AttentionProposer):
+        found = propose_masks(seen, size_hw, attention[:count], proposer)
+        return [*found, *(found[phrase.owner] for phrase in phrases[count:])]
+    maps = [each for each in attention if each is not None]
+    cut = iter(propose_masks(seen, size_hw, maps, proposer))
+    own = {index: next(cut) for index, each in enumerate(attention) if each is not None}
+    return [own.get(index, own[phrase.owner]) for index, phrase in enumerate(phrases)]

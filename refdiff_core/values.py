@@ -9,13 +9,15 @@ models are, figures about them on the CPU. Shapes are checked on construction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from .candidates import Proposals as Proposals
+from .finishing import Finish
+from .grid import everywhere
 from .words import Expression as Expression
 from .words import Order as Order
 from .words import Relation as Relation
@@ -150,7 +152,7 @@ class Drawing:
 
     winners: Proposals
     without: tuple[Proposals, ...] = ()
-    finish: Callable[[Tensor], Tensor] = Tensor.float
+    finish: Finish = Finish()
     whole: bool = False
 
     @property
@@ -163,10 +165,18 @@ class Drawing:
 
     def draw(self) -> Tensor:
         """The mask, float32 (H, W) in [0, 1]."""
-        mask = self.winners.union() | self.whole
+        size_hw = self.winners.size_hw
+        # elsewhere nothing can be, so that nothing has to be drawn
+        window = everywhere(size_hw) if self.whole else self.winners.window(self.finish.reach)
+        part = self.winners.union(window) | self.whole
         for each in self.without:
-            mask &= ~each.union()
-        return self.finish(mask)
+            part &= ~each.union(window)
+        if window == everywhere(size_hw):
+            return self.finish(part)
+        drawn = torch.ones(size_hw) if self.finish.outside else torch.zeros(size_hw)
+        if part.numel():
+            drawn[window] = self.finish(part)
+        return drawn
 
     def draw_each(self) -> Iterator[Tensor]:
         """The mask of each winner by itself, float32 (H, W); the whole one where there is none."""

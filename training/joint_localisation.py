@@ -98,7 +98,8 @@ def block_maps(
     draw = torch.Generator().manual_seed(0)
     noise = torch.randn(asked.latents[:1].shape, generator=draw).to(asked.latents)
     noisy = (1 - sigma) * asked.latents + sigma * noise
-    with watching(JointReader(capture, layout, weights, said, reading)):
+    reader = JointReader(capture, layout, weights, said, reading)
+    with watching(reader, model.transformer_blocks):
         time = torch.full((len(noisy),), sigma * 1000.0, device=noisy.device)
         model(noisy, asked.text, asked.text[:, 0], time, return_dict=False)
     return [capture.layer_maps[name].mean(1) for name in names]

@@ -35,11 +35,13 @@ class Pipeline:
     encoders: the pipeline's text encoders whose tokens make up the text, in this order.
     most: tokens that the pipeline fills texts up to or cuts them at, as near to ComfyUI's as it
         can be told.
+    unpadded: the denoiser leaves out what it is handed of padding.
     """
 
     family: Transformer
     encoders: tuple[str, ...] = ("text_encoder",)
     most: int = 512
+    unpadded: bool = False
 
 
 _STACK = "transformer_blocks"
@@ -55,7 +57,7 @@ PIPELINES = {
     "ChromaTransformer2DModel": Pipeline(replace(families.CHROMA, stack=_STACK)),
     "QwenImageTransformer2DModel": Pipeline(families.QWEN_IMAGE),
     "ZImageTransformer2DModel": Pipeline(replace(families.Z_IMAGE, image_first=True)),
-    "Lumina2Transformer2DModel": Pipeline(families.LUMINA2, most=256),
+    "Lumina2Transformer2DModel": Pipeline(families.LUMINA2, most=256, unpadded=True),
 }
 """By the class that a folder names. Of some the picture stands first here and not in ComfyUI."""
 
@@ -87,7 +89,7 @@ class PipelineModel:
         """The autoencoder's mean, brought to the scale that the denoiser knows."""
         vae = self.pipeline.vae
         seen = (pixels * 2 - 1).to(vae.device, vae.dtype)
-        if "latents_mean" in vae.config:  # made for video: one frame
+        if vae.config.get("latents_mean"):  # made for video: one frame
             mode = vae.encode(seen[:, :, None]).latent_dist.mode()
             mean, spread = (
                 torch.tensor(vae.config[name]).to(mode)[:, None, None, None]
@@ -103,7 +105,7 @@ class PipelineModel:
         """Found by letting the pipeline encode the text and looking at what its encoders read."""
         with _reading(self.pipeline, self.kind.encoders) as seen, _stopped(self.transformer) as at:
             self.call(text, self._nothing(), 0.5, self._smallest())
-        return _placed(self.pipeline, self.kind.encoders, seen, text, at[0])
+        return _placed(self.pipeline, self.kind, seen, text, at[0])
 
     def call(self, text: str, latents: Tensor, sigma: float, size_hw: tuple[int, int]) -> None:
         """See `TransformerModel`."""
@@ -184,7 +186,7 @@ def _stopped(transformer: nn.Module) -> Iterator[list[int]]:
 
 def _placed(
     pipeline: Any,
-    names: tuple[str, ...],
+    kind: Pipeline,
     seen: dict[str, tuple[Any, Any]],
     text: str,
     length: int,
@@ -192,12 +194,12 @@ def _placed(
     characters: list[set[int]] = [set() for _ in text]
     said: list[int] = []
     start = 0
-    for name in names:
-        if name not in seen:
-            continue
+    for name in (each for each in kind.encoders if each in seen):
         ids, mask = seen[name]
         tokenizer = getattr(pipeline, name.replace("text_encoder", "tokenizer"))
         kept = _kept(ids, mask, tokenizer)
+        if kind.unpadded:
+            length = len(kept)
         # some pipelines leave out the padding, and a template's first part
         alone = len(seen) == 1 and length <= len(kept)
         tokens = kept if alone else list(range(len(ids)))
@@ -255,7 +257,8 @@ def load_pipeline(
             f"'{path}' cannot be loaded ({reason}). Use a whole diffusers folder with safetensors."
         ) from error
     logger.info("Loaded '%s' (%s).", path, kind.family.name)
-    return PipelineModel(pipeline.to(device), kind)
+    # again: some of diffusers' classes are left in what their files hold
+    return PipelineModel(pipeline.to(device, dtype), kind)
 
 
 def _kind(path: Path) -> Pipeline:

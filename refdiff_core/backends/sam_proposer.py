@@ -182,7 +182,8 @@ class SamProposer:
     def embed(self, image: Image) -> Tensor:
         """The picture's embedding (1, C, h, w), which serves any number of prompts."""
         pixels = self._pixels(bring(image, self.device))
-        with autocast(next(self.sam.parameters()), self.dtype):
+        # in each layer the package makes a table of places where new tensors go by default
+        with autocast(next(self.sam.parameters()), self.dtype), torch.device(self.device):
             embedding: Tensor = self.sam.image_encoder(pixels)
         return embedding.float()
 

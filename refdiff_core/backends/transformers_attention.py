@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from threading import get_ident
 from typing import Any, Protocol
 
 import torch
@@ -112,16 +114,16 @@ class TransformersAttention:
         """The words' maps of one expression, float32 (1, G, h, w)."""
         family = self.model.family
         weights = word_weights(positions, placed.length)
-        depth = len(getattr(self.model.transformer, family.stack))
-        blocks = [str(block) for block in family.blocks_of(depth)]
-        look = self.settings
-        capture = Capture(blocks, weights, propagation=look.propagation, even=look.even)
+        stack, look = getattr(self.model.transformer, family.stack), self.settings
+        names = [str(block) for block in family.blocks_of(len(stack))]
+        capture = Capture(names, weights, propagation=look.propagation, even=look.even)
         grid_hw = (seen_hw[0] // family.cell, seen_hw[1] // family.cell)
         said = torch.zeros(1, placed.length, dtype=torch.bool)
         said[0, list(placed.said)] = True
         layout = lay_out(family, grid_hw, placed.length)
         sigma = noise_timestep(family, self.settings) / 1000
-        with watching(JointReader(capture, layout, weights, said, self.reading)):
+        reader = JointReader(capture, layout, weights, said, self.reading)
+        with watching(reader, stack):
             self.model.call(text, self._add_noise(latents, sigma), sigma, seen_hw)
         if capture.pending:
             raise UnavailableError(
@@ -168,24 +170,39 @@ def lay_out(
 
 
 @contextmanager
-def watching(reader: JointReader) -> Iterator[None]:
-    """Show a reader every attention call of the pass that runs inside; the pass may end early.
+def watching(reader: JointReader, blocks: Iterable[nn.Module]) -> Iterator[None]:
+    """Show a reader the attention calls of a transformer's blocks; the pass may end early.
 
     All of diffusers' transformers call `scaled_dot_product_attention`, when position and
-    normalisation are in queries and keys already; so no model is patched and nothing needs
-    undoing. Of this thread only.
+    normalisation are in queries and keys already; so no block is patched, each only says that it
+    begins, and calls of text encoders and refiners are not taken for a block's. Of this thread.
     """
+    watch = _Watch(reader)
+    handles = [
+        block.register_forward_pre_hook(partial(watch.begin, str(number)))
+        for number, block in enumerate(blocks)
+    ]
     try:
-        with _Watch(reader):
+        with watch:
             yield
     except PassComplete as done:
         done.release()
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 class _Watch(TorchFunctionMode):
     def __init__(self, reader: JointReader) -> None:
         super().__init__()
         self.reader = reader
+        self.thread = get_ident()
+        self.block: str | None = None
+
+    def begin(self, block: str, *_: Any) -> None:
+        """Note which block is at work, unless it is for another thread."""
+        if get_ident() == self.thread:
+            self.block = block
 
     def __torch_function__(
         self,
@@ -195,7 +212,7 @@ class _Watch(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         given = dict(kwargs or {})
-        if func is not F.scaled_dot_product_attention:
+        if self.block is None or func is not F.scaled_dot_product_attention:
             return func(*args, **given)
         named = dict(zip(("query", "key", "value", "attn_mask"), args, strict=False)) | given
 
@@ -204,4 +221,5 @@ class _Watch(TorchFunctionMode):
             return result
 
         # what the reader itself calls is no part of the pass: torch handles one call at a time
-        return self.reader.see(named["query"], named["key"], attend, named.get("attn_mask"))
+        mask = named.get("attn_mask")
+        return self.reader.see(named["query"], named["key"], attend, mask, block=self.block)

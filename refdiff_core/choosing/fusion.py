@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ..finishing import Finish
 from ..seeing.proposals import within_limits
 from ..settings import Settings
 from ..values import AttentionMap, Drawing, Expression, Proposals, Scores, Segmentation
@@ -180,8 +179,8 @@ def _draw(
     result: Segmentation, settings: Settings, without: Sequence[Proposals], *, whole: bool = False
 ) -> Segmentation:
     winners = result.proposals.select(result.winners)
-    finishing = partial(finish, settings=settings)
-    return replace(result, drawing=Drawing(winners, tuple(without), finishing, whole))
+    drawing = Drawing(winners, tuple(without), Finish(settings), whole)
+    return replace(result, drawing=drawing)
 
 
 def _chance(result: Segmentation, settings: Settings) -> Tensor:
@@ -292,50 +291,3 @@ def _excluded(proposals: Proposals, negative: Segmentation, settings: Settings) 
     chance = _placed(negative.scores, settings)[best]
     covered = covered_share(Layout.of(proposals), Layout.of(negative.proposals.select(best)))
     return (covered * chance).amax(1)
-
-
-def finish(mask: Tensor, settings: Settings) -> Tensor:
-    """Fill, grow, feather and invert a mask, in this order.
-
-    Args:
-        mask: bool (H, W).
-        settings: its last four fields.
-
-    Returns:
-        float32 (H, W) in [0, 1]. An empty mask stays empty (all one when inverted).
-    """
-    if settings.fill:
-        mask = _fill_holes(mask)
-    soft = grow(mask.float(), settings.grow)
-    soft = feather(soft, settings.feather)
-    return 1 - soft if settings.invert else soft
-
-
-def grow(mask: Tensor, pixels: int) -> Tensor:
-    """Grow a mask (H, W) by a disc of that radius; negative values shrink it."""
-    if not pixels or not mask.any():
-        return mask
-    if pixels < 0:
-        return 1 - grow(1 - mask, -pixels)
-    from scipy.ndimage import distance_transform_edt
-
-    distance = torch.from_numpy(distance_transform_edt((mask < 0.5).numpy()))
-    return (distance <= pixels).float()
-
-
-def feather(mask: Tensor, pixels: int) -> Tensor:
-    """Fade a mask's edge out over ``pixels`` to each side: two box blurs, a triangular ramp."""
-    if pixels <= 0:
-        return mask
-    side = pixels + 1 - pixels % 2  # odd, so that the blur is centred
-    soft = mask[None, None]
-    for _ in range(2):
-        padded = F.pad(soft, [side // 2] * 4, mode="replicate")
-        soft = F.avg_pool2d(padded, side, stride=1)
-    return soft[0, 0].clamp(0, 1)
-
-
-def _fill_holes(mask: Tensor) -> Tensor:
-    from scipy.ndimage import binary_fill_holes
-
-    return torch.from_numpy(binary_fill_holes(mask.numpy()))

@@ -155,9 +155,27 @@ def shrink(image: Image, longer_side: int = WORKING_SIDE) -> Image:
 
 def _average(image: Image, times: int) -> Image:
     """Means of squares of so many pixels a side; those at the far edges may be narrower."""
-    bands = image.split(64 * times)
-    shown = [F.avg_pool2d(each.movedim(-1, 0), times, ceil_mode=True) for each in bands]
-    return torch.cat(shown, 1).movedim(0, -1)
+    high, wide = (side // times * times for side in image.shape[:2])
+    if not high or not wide:
+        return _pool(image, times)
+    bands = image[:high, :wide].split(16 * times)
+    shown = torch.cat([_average_band(each, times) for each in bands])
+    if wide < image.shape[1]:
+        shown = torch.cat([shown, _pool(image[:high, wide:], times)], 1)
+    return shown if high == image.shape[0] else torch.cat([shown, _pool(image[high:], times)])
+
+
+def _average_band(band: Image, times: int) -> Image:
+    """As `_pool` to the bit where the sides divide, in half its time: sums of every n-th pixel."""
+    total, *places = (band[at // times :: times, at % times :: times] for at in range(times**2))
+    total = total.clone()
+    for each in places:
+        total += each
+    return total.div_(times**2)
+
+
+def _pool(image: Image, times: int) -> Image:
+    return F.avg_pool2d(image.movedim(-1, 0), times, ceil_mode=True).movedim(0, -1)
 
 
 def scale_to(picture: Tensor, size_hw: tuple[int, int]) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..grid import bring, fit, working_grid
+from ..grid import box_sum, bring, fit, working_grid
 from ..pictures.images import scale_to
 from ..values import AttentionMap, Expression, Image, Word
 
@@ -349,10 +349,4 @@ def _local_fit(guide: Tensor, values: Tensor, radius: int) -> tuple[Tensor, Tens
 
 def _box_mean(planes: Tensor, radius: int) -> Tensor:
     """Mean over (2 radius + 1)^2 pixels of planes (C, h, w), edges repeated."""
-    padded = F.pad(planes[None], [radius] * 4, mode="replicate")[0].double()
-    side = 2 * radius + 1
-    # by running sums, so that a pixel costs the same whatever the window
-    rows = F.pad(padded, (1, 0)).cumsum(-1)
-    rows = rows[..., side:] - rows[..., :-side]
-    sums = F.pad(rows, (0, 0, 1, 0)).cumsum(-2)
-    return ((sums[..., side:, :] - sums[..., :-side, :]) / side**2).float()
+    return (box_sum(planes, radius) / (2 * radius + 1) ** 2).float()

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..grid import fit
+from ..grid import fetch, fit
 from ..values import AttentionMap, Image, Proposals
 
 THRESHOLDS = tuple(step / 20 for step in range(1, 20))
@@ -142,8 +142,8 @@ def propose_from_attention(
         for mask in _cut(heat >= level, least, components):
             found.setdefault(np.packbits(mask).tobytes(), mask)
     grid = np.stack(list(found.values())) if found else np.zeros((0, *heat.shape), bool)
-    masks = torch.from_numpy(grid).to(attention.heat.device)
-    return Proposals(masks, torch.ones(len(masks)), attention.size_hw)
+    found_masks = Proposals(torch.from_numpy(grid), torch.ones(len(grid)), attention.size_hw)
+    return found_masks.on(attention.heat.device)
 
 
 def off_ground(attention: AttentionMap) -> AttentionMap:
@@ -239,15 +239,17 @@ class AttentionProposer:
 
     def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
         """See `MaskProposer.propose`; every expression needs its map."""
+        maps = [each for each in attention if each is not None]
+        # cut by the processor, to which they come together
+        heats = fetch([each.heat for each in maps]) if maps else []
         return [
             propose_from_attention(
-                each,
+                replace(map_, heat=heat),
                 components=self.components,
                 percentiles=self.percentiles,
                 smallest=self.smallest,
-            )
-            for each in attention
-            if each is not None
+            ).on(map_.heat.device)
+            for map_, heat in zip(maps, heats, strict=True)
         ]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refdiff_core.choosing.contrast import Compared
-from refdiff_core.choosing.fusion import feather, finish, fuse, grow, trust_edges
+from refdiff_core.choosing.fusion import fuse, trust_edges
 from refdiff_core.settings import Settings
 from refdiff_core.values import Expression, Likeness, Proposals
 
@@ -82,44 +82,6 @@ def test_nothing_admissible_is_an_empty_mask(count):
 def test_the_mask_may_be_the_union_of_the_best():
     result = fuse_with([0.5, 0.7, 0.3], union=2)
     assert torch.equal(result.mask > 0, result.proposals.masks[:2].any(0))
-
-
-def test_fill_closes_holes():
-    ring = torch.ones(5, 7, dtype=torch.bool)
-    ring[2, 3] = False
-    assert finish(ring, Settings(fill=True)).all()
-    assert not finish(ring, Settings())[2, 3]
-
-
-def test_grow_and_shrink():
-    mask = torch.zeros(9, 11)
-    mask[4, 5] = 1
-    grown = grow(mask, 2)
-    assert grown.sum() == 13  # a disc of radius 2
-    assert torch.equal(grow(grown, -2), mask)
-    assert torch.equal(grow(mask, 0), mask)
-
-
-@pytest.mark.parametrize("pixels", [-3, 3])
-def test_growing_keeps_empty_empty_and_full_full(pixels):
-    assert not grow(torch.zeros(4, 6), pixels).any()
-    assert grow(torch.ones(4, 6), pixels).all()
-
-
-def test_feather_fades_the_edge_and_keeps_the_middle():
-    mask = torch.zeros(40, 60)
-    mask[10:30, 20:50] = 1
-    soft = feather(mask, 4)
-    assert soft[20, 35] == 1 and soft[0, 0] == 0
-    assert 0 < soft[20, 20] < 1
-    assert soft.sum() == pytest.approx(float(mask.sum()), rel=0.01)
-
-
-@pytest.mark.parametrize("empty", [True, False])
-def test_invert_hands_back_everything_else(empty):
-    mask = torch.zeros(4, 6, dtype=torch.bool)
-    mask[1, 1] = not empty
-    assert torch.equal(finish(mask, Settings(invert=True)), 1 - mask.float())
 
 
 def test_of_one_things_masks_the_one_that_the_proposer_trusts_most_wins():

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from refdiff_core.errors import ImageError, OutputError
+from refdiff_core.pictures import images
 from refdiff_core.pictures.images import check_image, load_image, save_image, scale_to, shrink
 
 
@@ -177,3 +178,13 @@ def test_a_place_that_cannot_be_written_to(tmp_path, name):
     (tmp_path / "file.png").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         save_image(torch.zeros(2, 2), tmp_path / name)
+
+
+@pytest.mark.parametrize("size_hw", [(12, 21), (13, 20), (2, 25), (14, 1)])
+def test_squares_of_pixels_are_averaged_and_those_at_the_edges_are_narrower(size_hw):
+    image = torch.rand(*size_hw, 3, generator=torch.Generator().manual_seed(0))
+    small = images._average(image, 3)
+    assert small.shape == (-(-size_hw[0] // 3), -(-size_hw[1] // 3), 3)
+    for row, column in ((0, 0), (small.shape[0] - 1, small.shape[1] - 1)):
+        square = image[3 * row : 3 * row + 3, 3 * column : 3 * column + 3]
+        assert torch.allclose(small[row, column], square.mean((0, 1)))

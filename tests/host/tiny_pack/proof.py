@@ -76,14 +76,14 @@ def prove(family, checkpoint, image, attention):
     found = {"maps": {}, "grid": list(attention.maps[0][0].word_maps.shape[-2:])}
     plain = [plain_maps(family, checkpoint, image, line, readings) for line in lines]
     for reading in readings:
-        own = replace(seen, reading=reading)
+        own = replace(seen, reading=reading, even=False)
         maps = read(checkpoint, image, lines, own, 0).maps[0]
         found["maps"][reading] = max(
             float((got.word_maps - wanted[reading]).abs().max())
             for wanted, got in zip(plain, maps, strict=True)
         )
     if family in REFERENCES:
-        clean = replace(seen, reading="all", reference=True)
+        clean = replace(seen, reading="all", reference=True, even=False)
         maps = read(checkpoint, image, lines, clean, 0).maps[0]
         found["maps"]["reference"] = max(
             float((got.word_maps - _clean_map(family, checkpoint, image, line)).abs().max())
@@ -134,7 +134,7 @@ def _as_many(family, checkpoint, image, settings):
         image, settings = image[:, :64, :128], replace(settings, resolution=384)
     size_hw = ours("nodes._transformers").working_size(image.shape[1:3], data, settings)
     places = size_hw[0] * size_hw[1] // data.cell**2
-    text = "the red circle"
+    settings, text = replace(settings, even=False), "the red circle"
     while family != "anima" and _lengths(family, clip, text)[0] < places:
         text = f"very {text}"
     line = ours("nodes._prompt").read_line(text)

@@ -84,6 +84,7 @@ class HostClip:
 
 
 def hold_clip(clip: ClipModel) -> HostClip:
+    """A CLIP and what brings it to the device."""
     return HostClip(clip, hold(clip.model))
 
 

@@ -58,6 +58,7 @@ def panel_input() -> io.Input:
 
 
 def each_input() -> io.Input:
+    """Whether every thing has a mask of its own."""
     return io.Boolean.Input(
         "each",
         optional=True,
@@ -78,6 +79,7 @@ def answer_inputs() -> list[io.Input]:
 
 
 def min_present_input() -> io.Input:
+    """The least presence."""
     return setting(
         io.Float,
         "min_present",
@@ -89,6 +91,7 @@ def min_present_input() -> io.Input:
 
 
 def threshold_input() -> io.Input:
+    """How much of the thing."""
     return io.Float.Input(
         "threshold",
         optional=True,
@@ -111,6 +114,7 @@ def one_mask_input() -> io.Input:
 
 
 def model_inputs() -> list[io.Input]:
+    """A checkpoint in its three parts."""
     return [
         io.Model.Input(
             "model",
@@ -126,11 +130,13 @@ def model_inputs() -> list[io.Input]:
 
 
 def image_input(optional: bool = False, note: str = "") -> io.Input:
+    """The picture."""
     tooltip = "The picture to look at; a batch gives masks for every picture." + note
     return io.Image.Input("image", optional=optional, tooltip=tooltip)
 
 
 def expressions_input() -> io.Input:
+    """What to find."""
     return io.String.Input(
         "expressions",
         multiline=True,
@@ -159,12 +165,12 @@ def look_of(
 ) -> AttentionSettings:
     """The settings of the inputs below, whose -1, 0 and "by the model" leave the choice to it."""
     return AttentionSettings(
-        None if timestep < 0 else timestep,
-        resolution or None,
-        seed,
-        words,
-        READINGS[reading],
-        reference,
+        timestep=None if timestep < 0 else timestep,
+        resolution=resolution or None,
+        seed=seed,
+        words=words,
+        reading=READINGS[reading],
+        reference=reference,
     )
 
 
@@ -192,6 +198,7 @@ def transformer_inputs() -> list[io.Input]:
 
 
 def attention_inputs() -> list[io.Input]:
+    """How attention is read, of any model."""
     inputs = [
         io.Int.Input(
             "timestep",
@@ -247,6 +254,7 @@ def _range(least: float, most: float, step: float) -> dict[str, float]:
 
 
 def alpha_input() -> io.Input:
+    """Attention against CLIP."""
     widget = setting(
         io.Float,
         "alpha",
@@ -258,6 +266,7 @@ def alpha_input() -> io.Input:
 
 
 def shape_inputs(optional: bool = False) -> list[io.Input]:
+    """The shape of the mask."""
     grow = "Pixels to grow the mask by; negative values shrink it."
     feather = "Pixels over which the mask's edge fades out, to each side."
     few = {"optional": optional}
@@ -270,6 +279,7 @@ def shape_inputs(optional: bool = False) -> list[io.Input]:
 
 
 def mask_inputs() -> list[io.Input]:
+    """The shape of the mask, and how candidates are ranked."""
     return [*shape_inputs(), *(advanced(each) for each in _ranking_inputs())]
 
 
@@ -300,6 +310,7 @@ def _ranking_inputs() -> list[io.Input]:
 
 
 def result_outputs() -> list[io.Output]:
+    """What the nodes that answer hand on."""
     return [
         io.Mask.Output(
             "mask",

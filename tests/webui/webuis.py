@@ -38,6 +38,8 @@ SETTINGS = {
 class Webui(HostProcess):
     """A running WebUI."""
 
+    says = "Startup time"
+
     def __init__(self, root: Path, base: Path) -> None:
         super().__init__(root, base, "/sdapi/v1/options", RUN_SECONDS)
         self.forge = (root / "modules_forge").is_dir()

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..refdiff_core.errors import ImageError, MaskError
 from ..refdiff_core.grid import WORKING_SIDE, fits, in_parts
 from ..refdiff_core.pictures.images import check_image, scale_to, shrink
-from ..refdiff_core.pictures.previews import heat_picture, label, overlay
+from ..refdiff_core.pictures.previews import caption, heat_picture, label, overlay
 from ..refdiff_core.seeing.attention import resize
 from ..refdiff_core.seeing.proposals import mask_boxes
 from ..refdiff_core.values import Image, Proposals, Segmentation
@@ -249,8 +249,7 @@ def to_overlays(batch: ResultBatch, drawn: Tensor) -> Tensor:
         small = shrink(picture)
         for result in row:
             mask = scale_to(next(masks_left).cpu(), size_of(small))
-            score = "" if result.score is None else f"   {result.score:.2f}"
-            shown.append(label(overlay(small, mask), mask, result.expression.text + score))
+            shown.append(label(overlay(small, mask), mask, caption(result)))
     return to_host(shown)
 
 

@@ -19,7 +19,7 @@ from refdiff_core.backends.official import TIMESTEPS
 from refdiff_core.backends.precision import autocast
 from refdiff_core.backends.sam_proposer import SamProposer
 from refdiff_core.backends.tokens import tokenize
-from refdiff_core.backends.unet_layers import capturing, layers_on
+from refdiff_core.backends.unet_layers import capturing, layers_read
 from refdiff_core.seeing.capture import Capture, PassComplete
 from refdiff_core.settings import AUTOMATIC, OFFICIAL, ClipSettings, SamSettings
 
@@ -73,7 +73,7 @@ class Ends(Capture):
 def diffusion_floor(model: StableDiffusion, side: int, expressions: int) -> list[Part]:
     """One encode of a square picture, one pass up to the last layer that is read."""
     texts = [tokenize("the red cup on the left")] * expressions
-    layers = layers_on(model.unet, model.family.grid_factor)
+    layers = layers_read(model.unet, model.family)
 
     def denoise() -> None:
         with capturing(model.unet, Ends(layers, torch.zeros(0))):

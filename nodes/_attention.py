@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import comfy.model_management
@@ -14,7 +15,7 @@ from torch import Tensor
 from ..refdiff_core.backends.diffusers_attention import noise_timestep
 from ..refdiff_core.backends.families import Family, family_of, trained_at
 from ..refdiff_core.backends.host_attention import HostAttention
-from ..refdiff_core.backends.original_layout import transformers_on
+from ..refdiff_core.backends.original_layout import Place, transformers_in, transformers_on
 from ..refdiff_core.errors import ModelError, UnavailableError
 from ..refdiff_core.protocols import AttentionSource
 from ..refdiff_core.seeing.capture import Capture
@@ -80,11 +81,12 @@ class ComfyHost:
         comfy.model_management.throw_exception_if_processing_interrupted()
         text, extra = self._encode_text(texts)
         unet = self.model.get_model_object("diffusion_model")
-        layers = transformers_on(unet, self.family.grid_factor)
-        names = [str(layer) for layer in layers]
-        capture = Capture(names, weights, propagation=settings.propagation, even=settings.even)
-        height, width = (side // self.family.grid_factor for side in latents.shape[-2:])
-        asked = Asked(len(weights), weights.shape[1], (height, width))
+        every, family = transformers_in(unet), self.family
+        shares = family.shares(partial(transformers_on, unet), _is_up, even=settings.even)
+        named = {str(place): share for place, share in shares.items()}
+        capture = Capture(named, weights, propagation=settings.propagation, even=settings.even)
+        asked = Asked(len(weights), weights.shape[1], (latents.shape[-2], latents.shape[-1]))
+        layers = {place: every[place] for place in shares}
         model = recording_clone(self.model, layers, capture, asked)
         sampling = trained_sampling(self.model)
         model.add_object_patch("model_sampling", sampling)
@@ -117,6 +119,10 @@ class ComfyHost:
         pooled = [extra["pooled_output"] for extra in extras]
         joined = None if any(each is None for each in pooled) else torch.cat(pooled)
         return torch.cat(states), {**extras[0], "pooled_output": joined}
+
+
+def _is_up(place: Place) -> bool:
+    return place[0] == "output"
 
 
 def model_family(model: Any) -> Family:

@@ -37,8 +37,7 @@ def read_lines(text: str) -> tuple[PromptedExpression, ...]:
     lines = [line for line in _NO_WORDS.sub(" ", whole_letters(text)).splitlines() if line.strip()]
     if not lines:
         raise ExpressionError(
-            "There is no expression. Write at least one line that says what to find, "
-            "such as 'the red cup on the left'."
+            "There is no expression. Write what to find, such as 'the red cup on the left'."
         )
     return tuple(read_line(line) for line in lines)
 

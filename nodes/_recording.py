@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from comfy.ldm.modules.attention import optimized_attention
@@ -18,12 +18,17 @@ from ..refdiff_core.seeing.capture import Capture
 class Asked:
     """What the layers are handed before any other pack has changed it.
 
-    rows: expressions in the pass. tokens: of each text. grid_hw: places of the layers.
+    rows: expressions in the pass. tokens: of each text. grid_hw: places of the layers; of the
+    latents, until it is known which layer is meant.
     """
 
     rows: int
     tokens: int
     grid_hw: tuple[int, int]
+
+    def on(self, factor: int) -> Asked:
+        """The same where the latent grid is divided by ``factor``."""
+        return replace(self, grid_hw=(self.grid_hw[0] // factor, self.grid_hw[1] // factor))
 
     def fits(self, query: Tensor, key: Tensor) -> bool:
         """Whether queries and keys are the text's own: a row per expression, a key per token."""
@@ -32,7 +37,7 @@ class Asked:
 
 
 def recording_clone(
-    model: Any, layers: dict[Place, nn.Module], capture: Capture, asked: Asked
+    model: Any, layers: dict[Place, tuple[nn.Module, int]], capture: Capture, asked: Asked
 ) -> Any:
     """A clone of the model whose cross-attention at these layers is recorded.
 
@@ -52,10 +57,10 @@ def recording_clone(
         patches = clone.model_options["transformer_options"]["patches"]["attn2_patch"]
         patches.insert(0, patches.pop())
     for kind in kinds:
-        for layer, block in layers.items():
+        for layer, (block, factor) in layers.items():
             # ComfyUI looks for a patch of the very layer first, then for one of its whole block
             inner = there[kind].get(layer, there[kind].get(layer[:2], _attend))
-            patch = _Recorder(kind, layer, block, capture, asked, before, inner)
+            patch = _Recorder(kind, layer, block, capture, asked.on(factor), before, inner)
             clone.set_model_patch_replace(patch, kind, *layer)
     return clone
 

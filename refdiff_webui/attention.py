@@ -18,7 +18,7 @@ from refdiff_core.backends.diffusers_attention import (
     with_picture,
 )
 from refdiff_core.backends.families import Family, family_of, trained_at
-from refdiff_core.backends.original_layout import cross_attention_on, widths_of, without_spread
+from refdiff_core.backends.original_layout import layers_read, widths_of, without_spread
 from refdiff_core.backends.tokens import END, START, HostTokens, match, tokenize, with_sinks
 from refdiff_core.backends.unet_layers import capturing
 from refdiff_core.errors import UnavailableError
@@ -85,7 +85,7 @@ class Webui:
         plain = latents / self.family.vae["scaling_factor"]
         seen = with_picture(noisy, latents, plain, self.unet.input_blocks[0][0].in_channels)
         seen = seen.expand(len(texts), -1, -1, -1)
-        layers = cross_attention_on(self.unet, self.family.grid_factor)
+        layers = layers_read(self.unet, self.family, even=settings.even)
         capture = Capture(layers, weights, propagation=settings.propagation, even=settings.even)
         told = told if isinstance(told, dict) else {"crossattn": told}
         with capturing(self.unet, capture):

@@ -24,7 +24,7 @@ from .reading import Positions, read_in_batches
 from .tiny_autoencoder import load_tiny_autoencoder
 from .tokens import Tokens, stack_layouts, tokenize, with_sinks
 from .transformer_families import Transformer
-from .unet_layers import capturing, layers_on
+from .unet_layers import capturing, layers_read
 
 
 class DiffusersAttention:
@@ -46,7 +46,7 @@ class DiffusersAttention:
     ) -> None:
         self.model = model
         self.settings = settings
-        self.layers = layers_on(model.unet, model.family.grid_factor)
+        self.layers = layers_read(model.unet, model.family, even=settings.even)
         self.cache = PictureCache(32 * 2**20)  # a picture of 512 x 512 pixels takes 64 KiB
 
     @classmethod

@@ -5,15 +5,16 @@ Configurations travel with the package, so that nothing is ever looked up on a h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from ..demo import architectures as demo
 from ..errors import ModelError
 from .weights import StateDict, described
 
 Config = Mapping[str, Any]
+Layer = TypeVar("Layer")
 
 UNET = "model.diffusion_model."
 
@@ -41,6 +42,20 @@ class TextEncoder:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Cross-attention layers that see a picture in cells of one size.
+
+    factor: their grid is the latent grid divided by this.
+    share: what they count for together, however many they are.
+    way_up: those on the way up are read, too; else a pass need not go that far.
+    """
+
+    factor: int
+    share: float
+    way_up: bool = True
+
+
+@dataclass(frozen=True)
 class Family:
     """What all checkpoints of one kind share.
 
@@ -50,9 +65,11 @@ class Family:
         level of autoencoder and denoiser halves evenly.
     timestep: where attention is read. 100 is the paper's t = 2 of 20 steps (METHOD.md 1b: 101);
         the demo's is among those that choose best (docs/demo-models.md).
-    grid_factor: the layers read lie on the latent grid divided by this. 4 is the published
+    grid_factor: the paper's layers lie on the latent grid divided by this. 4 is the published
         code's choice for SD 1.x (METHOD.md 1b: "ds=4"), and the one that carries most meaning
         (METHOD.md 3c, idea 7).
+    grids: what is read where every layer is brought to one scale; of those of `grid_factor` alone
+        where there are none.
     longest: of a picture's sides in pixels, where the model has no places for more.
     """
 
@@ -68,6 +85,27 @@ class Family:
     timestep: int = 100
     size_conditioning: bool = field(default=False)
     longest: int | None = None
+    grids: tuple[Grid, ...] = ()
+
+    def shares(
+        self,
+        layers_on: Callable[[int], Iterable[Layer]],
+        is_up: Callable[[Layer], bool],
+        *,
+        even: bool = True,
+    ) -> dict[Layer, float]:
+        """The layers to read, and what each counts for.
+
+        Args:
+            layers_on: a model's layers whose grid is the latent grid divided by a factor.
+            is_up: whether a layer is on the way up.
+            even: all of `grids`; else the layers of the main one, all alike, as in the paper.
+        """
+        found: dict[Layer, float] = {}
+        for grid in (even and self.grids) or (Grid(self.grid_factor, 1.0),):
+            own = [each for each in layers_on(grid.factor) if grid.way_up or not is_up(each)]
+            found |= dict.fromkeys(own, grid.share / max(1, len(own)))
+        return found
 
 
 _VAE: Config = {
@@ -111,6 +149,16 @@ _OPEN_CLIP_G: Config = {
     "hidden_act": "gelu",
 }
 
+_DIFF_SEGMENTER = (
+    Grid(8, 0.3),
+    Grid(4, 0.5),
+    Grid(2, 0.1, way_up=False),
+    Grid(1, 0.1, way_up=False),
+)
+"""DiffSegmenter's shares (arXiv 2309.02773: .3 / .5 / .1 / .1 for 8 / 16 / 32 / 64 cells at 512
+pixels). The fine grids' way up would make the pass about twice as long for a tenth each, of layers
+that others leave out (iSeg reads 16 and 32; arXiv 2608.26624 is best with 8 and 16): left out."""
+
 SD1 = Family(
     name="Stable Diffusion 1.x",
     channels=320,
@@ -121,6 +169,7 @@ SD1 = Family(
     resolution=512,
     multiple=64,
     grid_factor=4,
+    grids=_DIFF_SEGMENTER,
 )
 SD2 = Family(
     name="Stable Diffusion 2.x",
@@ -139,6 +188,7 @@ SD2 = Family(
     resolution=768,
     multiple=64,
     grid_factor=4,
+    grids=_DIFF_SEGMENTER,
 )
 SDXL = Family(
     name="Stable Diffusion XL",
@@ -173,6 +223,9 @@ SDXL = Family(
     resolution=1024,
     multiple=32,
     grid_factor=4,
+    # 60 layers on the one and 10 on the other count alike: GoCA (arXiv 2603.06178) reads both and
+    # weighs them by heads, and nobody has published fixed shares
+    grids=(Grid(4, 0.5), Grid(2, 0.5)),
     size_conditioning=True,
 )
 DEMO = Family(

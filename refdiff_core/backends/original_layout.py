@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .families import Family
+
 Place = tuple[str, int, int]
 """A transformer's block as hosts number it: side, block, depth, such as ("input", 7, 0)."""
 
 
-def transformers_on(unet: Any, factor: int) -> dict[Place, nn.Module]:
-    """The transformers' blocks whose grid is the latent grid divided by ``factor``."""
-    found: dict[Place, nn.Module] = {}
+def transformers_in(unet: Any) -> dict[Place, tuple[nn.Module, int]]:
+    """All transformers' blocks, and what the latent grid is divided by where they are."""
+    found: dict[Place, tuple[nn.Module, int]] = {}
     scale = 1
     for side, number, part in _parts(unet):
         kind = type(part).__name__
-        if hasattr(part, "transformer_blocks") and scale == factor:
+        if hasattr(part, "transformer_blocks"):
             blocks = enumerate(part.transformer_blocks)
-            found |= {(side, number, depth): block for depth, block in blocks}
+            found |= {(side, number, depth): (block, scale) for depth, block in blocks}
         elif kind == "Downsample":
             scale *= 2
         elif kind == "Upsample":
@@ -32,10 +35,22 @@ def transformers_on(unet: Any, factor: int) -> dict[Place, nn.Module]:
     return found
 
 
+def transformers_on(unet: Any, factor: int) -> dict[Place, nn.Module]:
+    """The transformers' blocks whose grid is the latent grid divided by ``factor``."""
+    every = transformers_in(unet).items()
+    return {place: block for place, (block, own) in every if own == factor}
+
+
 def cross_attention_on(unet: Any, factor: int) -> list[str]:
     """Names in the U-Net of the cross-attention layers on that grid."""
     blocks = {id(block) for block in transformers_on(unet, factor).values()}
     return [f"{name}.attn2" for name, module in unet.named_modules() if id(module) in blocks]
+
+
+def layers_read(unet: Any, family: Family, *, even: bool = True) -> dict[str, float]:
+    """The layers whose attention is read, and what each counts for; see `Family.shares`."""
+    on_grid = partial(cross_attention_on, unet)
+    return family.shares(on_grid, lambda name: name.startswith("output_blocks"), even=even)
 
 
 def widths_of(unet: Any) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from threading import Lock, RLock
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,6 +12,7 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 
 from ..seeing.capture import Capture, PassComplete
+from .families import Family
 
 
 def layers_on(unet: nn.Module, factor: int) -> list[str]:
@@ -18,6 +20,12 @@ def layers_on(unet: nn.Module, factor: int) -> list[str]:
     levels = len(unet.config["block_out_channels"])  # type: ignore[index]
     names = [name for name, _ in unet.named_modules() if name.endswith(".attn2")]
     return [name for name in names if _factor(name, levels) == factor]
+
+
+def layers_read(unet: nn.Module, family: Family, *, even: bool = True) -> dict[str, float]:
+    """The layers whose attention is read, and what each counts for; see `Family.shares`."""
+    on_grid = partial(layers_on, unet)
+    return family.shares(on_grid, lambda name: name.startswith("up_blocks"), even=even)
 
 
 def _factor(layer: str, levels: int) -> int:

@@ -142,7 +142,7 @@ def over_noise(scenes: Sequence[Scene]) -> dict[str, list[list[Record]]]:
     for timestep in TIMESTEPS:
         source = DiffusersAttention(first.model, AttentionSettings(timestep=timestep))
         for name, chosen in layers.items():
-            source.layers = chosen
+            source.layers = dict.fromkeys(chosen, 1.0)
             found[name].append(measure(source, scenes, ATTRIBUTES))
     return found
 

@@ -11,26 +11,26 @@ from gestures import Panel
 from panels import shoot, started
 from PIL import Image
 
-MOVES = """id => {
+MOVES = """async id => {
   const panel = window.app.graph.getNodeById(id).refdiffPanel;
-  const place = panel.view.top.getBoundingClientRect();
-  const own = [], drawn = [];
-  for (let at = 0; at < 400; at++) {
+  const top = panel.view.top;
+  const times = [];
+  for (let at = 0; at < 200; at++) {
+    await new Promise(requestAnimationFrame);  // a browser sends one move a frame
+    const place = top.getBoundingClientRect();
     const event = new PointerEvent("pointermove", {
       bubbles: true, pointerId: 1, pointerType: "mouse",
       clientX: place.left + place.width * ((at * 37) % 100) / 100,
       clientY: place.top + place.height * ((at * 61) % 100) / 100,
     });
     const start = performance.now();
-    panel.view.top.dispatchEvent(event);
-    own.push(performance.now() - start);
-    panel.view.top.getContext("2d").getImageData(0, 0, 1, 1);  // until it is drawn
-    drawn.push(performance.now() - start);
+    top.dispatchEvent(event);
+    top.getBoundingClientRect();  // until it is laid out
+    top.getContext("2d").getImageData(0, 0, 1, 1);  // and drawn
+    times.push(performance.now() - start);
   }
-  return [own, drawn].flatMap(each => {
-    each.sort((a, b) => a - b);
-    return [each[200], each[380]];
-  });
+  times.sort((a, b) => a - b);
+  return [times[100], times[190]];
 }"""
 RUNS = """async ([id, first, times]) => {
   const {app} = window;
@@ -40,7 +40,10 @@ RUNS = """async ([id, first, times]) => {
     const before = panel.image;
     scene.value = at;
     await app.queuePrompt(0, 1);
-    while (panel.image === before) await new Promise(done => setTimeout(done, 50));
+    for (const end = Date.now() + 120_000; panel.image === before;) {
+      if (Date.now() > end) throw new Error(`no end of run ${at}`);
+      await new Promise(done => setTimeout(done, 50));
+    }
   }
 }"""
 
@@ -114,14 +117,11 @@ def test_a_pointer_that_moves_over_forty_candidates_costs_little(forty):
     panel, _ = forty
     page = panel.page.page
     page.evaluate(MOVES, panel.name)  # outlines are made when they are first shown
-    # what else the machine does only adds to it: the quietest of some rounds is the panel's own
-    rounds = [page.evaluate(MOVES, panel.name) for _ in range(12)]
-    own, own_most, drawn, drawn_most = (min(column) for column in zip(*rounds, strict=True))
-    print(  # noqa: T201
-        f"{panel.page.server.version}: median {own:.2f} ms, 95 % below {own_most:.2f} ms; "
-        f"with the drawing of software {drawn:.2f} and {drawn_most:.2f} ms"
-    )
-    assert own_most < 8 and drawn < 8
+    # what else the machine does only adds to it: the quietest round is the panel's own
+    rounds = [page.evaluate(MOVES, panel.name) for _ in range(4)]
+    median, most = (min(column) for column in zip(*rounds, strict=True))
+    print(f"{panel.page.server.version}: {median:.2f} ms, 95 % below {most:.2f} ms")  # noqa: T201
+    assert most < 8
 
 
 def kept(page):

@@ -142,6 +142,33 @@ def test_other_words_neither_encode_nor_propose_again(server):
     assert names == {"RefDiffAttention", "RefDiffFuseMasks", "MaskToImage", "PreviewImage"}
 
 
+def test_another_shape_or_choice_asks_no_model_again(server):
+    """A model moves the node's bar with every step that it takes."""
+    case = known(server, 1, first=50)[0]
+    graph, *_, segment, _ = segment_graph(case.name, case.text)
+    first = server.run(graph.nodes)
+    assert first.progress
+    (sent,) = first.outputs[segment.name]["refdiff_panel"]
+    picture = sent["pictures"][0]
+    other = picture["answers"][0]["candidates"][1]["id"]
+    choice = {picture["id"]: {"picks": {case.text: [other]}}}
+    changes = [{"grow": 3}, {"feather": 2}, {"fill": True}, {"invert": True}, {"union": 2}]
+    took = []
+    for change in [*changes, {"threshold": 0.4}, {"panel": json.dumps(choice)}]:
+        segment.set(**change)
+        run = server.run(graph.nodes)
+        assert segment.name in run.executed and run.progress == [], change
+        took.append(duration(server))
+    print(f"{server.version}: {min(took)} to {max(took)} ms")  # noqa: T201
+
+
+def duration(server):
+    """Milliseconds of the last run, by the host's own clock."""
+    last = list(server.get("/history", max_items=1).values())[-1]
+    times = [each["timestamp"] for _, each in last["status"]["messages"]]
+    return times[-1] - times[0]
+
+
 def test_the_bar_moves_and_ends_full(server):
     case = known(server, 1, first=51)[0]
     graph, nodes = split_graph(case.name, case.text)
@@ -276,6 +303,20 @@ def test_an_empty_text_is_refused_with_an_example(server):
     case = known(server, 1)[0]
     graph, *_ = segment_graph(case.name, "  \n ")
     with pytest.raises(GraphError, match="the red cup on the left"):
+        server.run(graph.nodes)
+
+
+@pytest.mark.parametrize(
+    "loader, wanted", [("RefDiffLoadSAM", "sam_model"), ("RefDiffLoadCLIP", "refdiff_clip")]
+)
+def test_what_stands_in_an_empty_list_of_models_is_no_model(server, loader, wanted):
+    case = known(server, 1)[0]
+    graph, *_, segment, _ = segment_graph(case.name, case.text)
+    kind, *about = server.get("/object_info")[loader]["input"]["required"]["file"]
+    (only,) = kind if isinstance(kind, list) else about[0]["options"]
+    rest = {"architecture": "from the file's name"} if loader == "RefDiffLoadCLIP" else {}
+    segment.set(**{wanted: graph.add(loader, file=only, **rest)[0]})
+    with pytest.raises(GraphError, match="No model is chosen: none lies in models"):
         server.run(graph.nodes)
 
 

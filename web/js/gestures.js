@@ -28,7 +28,7 @@ export function listenTo(panel) {
     const here = panel.mode === "point" ? [] : panel.under(at);
     const index = cycle && same(cycle.at, event) ? cycle.index : (here[0] ?? null);
     surface.style.cursor = index === null ? "crosshair" : "pointer";
-    panel.hover(index, tipPlace(panel, event), here);
+    panel.hover(index, isAbove(panel, event), here);
   });
 
   surface.addEventListener("pointerup", (event) => {
@@ -62,7 +62,7 @@ export function listenTo(panel) {
     const index = again ? here[(here.indexOf(cycle.index) + 1) % here.length] : here[0];
     cycle = { at: [event.clientX, event.clientY], index };
     panel.choose(index, event);
-    panel.hover(index, tipPlace(panel, event), here);
+    panel.hover(index, isAbove(panel, event), here);
   }
 
   for (const each of ["click", "dblclick", "contextmenu"])
@@ -79,10 +79,10 @@ export function listenTo(panel) {
 
 const same = ([x, y], event) => Math.hypot(event.clientX - x, event.clientY - y) < 3;
 
-function tipPlace(panel, event) {
+// Whether the pointer is in the upper half, where the tip would be in its way.
+function isAbove(panel, event) {
   const rect = panel.view.element.getBoundingClientRect();
-  const scale = rect.width / panel.view.element.clientWidth || 1;
-  return [(event.clientX - rect.left) / scale, (event.clientY - rect.top) / scale];
+  return event.clientY - rect.top < rect.height / 2;
 }
 
 // Whether the key was meant for the panel.

@@ -43,6 +43,7 @@ export class Panel {
     this.tip = document.createElement("div");
     this.tip.className = "refdiff-tip";
     this.tip.hidden = true;
+    this.tip.append(" "); // changed in place: nodes that come and go cost the page more
     this.hint = document.createElement("div");
     this.hint.className = "refdiff-hint";
     this.status = document.createElement("div");
@@ -226,18 +227,19 @@ export class Panel {
     return this.chosen.some((each) => this.candidates[each].like === index);
   }
 
-  hover(index, place = null, here = []) {
+  // above: whether the pointer is in the upper half; null where none is. here: all that lies there
+  hover(index, above = null, here = []) {
     if (index !== this.hovered) {
       this.hovered = index;
       this.drawTop();
     }
-    this.tip.hidden = index === null || !place;
+    this.tip.hidden = index === null || above === null;
     if (this.tip.hidden) return;
     const twins = this.candidates.filter((each) => each.like === index).length;
     const more = here.length > 1
       ? " · " + say("under", { place: here.indexOf(index) + 1, count: here.length }) : "";
-    this.tip.textContent = describe(this.candidates[index], twins) + more;
-    this.tip.classList.toggle("refdiff-below", place[1] < this.view.element.clientHeight / 2);
+    this.tip.firstChild.data = describe(this.candidates[index], twins) + more;
+    this.tip.classList.toggle("refdiff-below", above);
   }
 
   choose(index, { shiftKey = false, altKey = false } = {}) {

@@ -7,8 +7,8 @@ import { Panel } from "./panel.js";
 import { loadTexts } from "./texts.js";
 
 const NODES = ["RefDiffSegment", "RefDiffFuseMasks", "RefDiffPick"];
-const LEAST_HEIGHT = 300; // of the panel, in pixels
-const SIZE = [400, 640]; // of a new node
+const LEAST_HEIGHT = 360; // of the panel, in pixels
+const SIZE = [400, 700]; // of a new node
 const MOST_TEXT = 90; // pixels that the expressions take of the node's height
 
 function addPanel(node) {

@@ -36,14 +36,16 @@ def read_clauses(line: Line) -> None:
             line.values[at] = "with"
     for match in line.find(_HAS):
         at = match.start("has")
-        if line.words[at].text in ("has", "have", "had"):
+        if line.words[at].text in ("has", "have", "had", "whose"):
             line.retag(at, at + 1, "r")
             line.values[at] = "with"
     for match in line.find(_PARTICLE):
         if line.words[match.start()].text in _PARTICLES:
             line.retag(*match.span(), "x")
     for match in line.find(_TOWARDS):
-        if line.words[match.start("to")].text in ("to", "up to", "toward", "towards", "into"):
+        said = line.words[match.start("to")].text
+        bare = line.tags[match.end("to")] != "d"  # "trying to reach"
+        if said in ("toward", "towards", "into") or (said in ("to", "up to") and not bare):
             line.retag(*match.span("to"), "r")
             line.values[match.start("to")] = "near"
     for match in line.find(_PRONOUN):

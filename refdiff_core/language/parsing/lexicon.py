@@ -82,7 +82,7 @@ _NUMERALS = "one two three four five six seven eight nine ten eleven twelve"
 
 _PLAIN = {
     "d": "the a an this that these those his her its their my your our other another any either "
-    "thier th teh da",
+    "thier th teh tge hte da",
     "A": "all both every each several some few many multiple various",
     "k": "itself himself herself themselves one ones he she him it they them someone somebody "
     "something anything "
@@ -125,7 +125,7 @@ _PLAIN = {
     "different single double main visable seated bent parked turned crouched kneeled "
     "raised folded crossed covered stacked tilted upright sideways upside blank lit unlit "
     "curly friendly lovely lonely smelly wrinkly cuddly prickly early ugly silly woolly wooly "
-    "own actual real fake tallish biggish good bad best nice sat stood lying laid hatless",
+    "own actual real fake tallish biggish good bad best nice sat stood lying laid hatless spread",
 }
 
 KNOWN_NOUNS = PERSONS | GARMENTS | BODY_PARTS | THINGS | NOUNS
@@ -292,6 +292,11 @@ def closed_words() -> frozenset[str]:
     """The words that decide how a line is read, and colours and the like."""
     pronouns = {"everything", "everyone", "everybody", "anything"}
     return frozenset(word for word, (tag, _) in _TABLE.items() if tag in "srietoAadg") | pronouns
+
+
+def is_listed(word: str) -> bool:
+    """Whether a list has the word as it stands, or as a plural."""
+    return word in _TABLE or word in KNOWN_NOUNS or word.removesuffix("s") in KNOWN_NOUNS
 
 
 def look_up(word: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ _MORE = re.compile(rf",?(?P<and>c?)[dx]*(?P<thing>[asoety#vd]*(?:n+|k)(?:{_PLACE
 _NEGATED = re.compile(
     r"r?(?P<at>g)(?P<lead>[dxpw]*)(?:"
     r"[irv][irvpdxy]*(?:[asoe#]*(?:n+|k)|[a#](?:c?a)*|s+h?|q)"  # not on the couch, not in red
-    rf"|[asoety#vd]*(?:n+|k)(?P<place>{_PLACE})?"  # not the red one
+    rf"|[asoety#vd]*(?:w[dx]*[as#]*)?(?:n+|k|q)(?P<place>{_PLACE})?"  # not the red one
     rf"|[asoety#vd]*[#d]{_PLACE}"  # except the two on the left, except those in the vase
     r"|[asoety#v]+)"  # not blue
 )
@@ -81,7 +81,8 @@ def _exclude(line: Line, at: int, start: int, end: int, has: bool = False) -> No
 def excluded_line(line: Line, said: Negation) -> Line:
     """What is excluded as a line about the same thing: "cup with handle", "red cup"."""
     found = Line(line.text)
-    has = said.has and line.root is not None
+    anything = any(word.text in ("one", "ones") for word in line.words[: said.at])
+    has = said.has and (line.root is not None or anything)
     follows = has or (said.tags[0] in "irv" and "k" not in said.tags)
     if follows:
         _add_root(line, found)

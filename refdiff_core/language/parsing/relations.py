@@ -48,9 +48,14 @@ def read_owner(line: Line) -> None:
 
 def settle_pronouns(line: Line) -> None:
     """Of "the dog behind the white one" the other thing is a dog, too."""
-    for i, each in enumerate(line.relations):
-        if line.root and each.noun.text in ("one", "ones"):
+    for i, each in reversed([*enumerate(line.relations)]):
+        if each.noun.text not in ("one", "ones"):
+            continue
+        if line.root:
             line.relations[i] = replace(each, noun=line.root)
+        else:
+            line.notes.append(f"'{each.noun.text}' names no other thing; it is not used.")
+            del line.relations[i]
 
 
 def _follows_owner(line: Line, at: int) -> bool:

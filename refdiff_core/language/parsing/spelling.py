@@ -7,14 +7,17 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from .lexicon import COLOURS, KNOWN_NOUNS, PHRASES, closed_words, look_up
+from .lexicon import COLOURS, KNOWN_NOUNS, PHRASES, closed_words, is_listed, look_up
 
 _NOT_MEANT = frozenset("font brow hearth scone stoat let lets".split())
+_DOUBLED = re.compile(r"(.)\1+")
 LEAST, MOST = 4, 15
+_LIKE = {"v": "k", "a": "et"}
 _WORD = re.compile(r"\[[^\]]*\]?|[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 _FORM = re.compile(
     r"\bform(?=\s+(?:the\s+)?(?:far\s+)?(?:left|right|top|bottom|front|back)\b)", re.I
 )
+_GLUED = re.compile(r"\b(on|in|of|to|at|by|with|from)the\b", re.I)
 _VOCABULARY = Path(__file__).parents[2] / "backends" / "bpe_simple_vocab_16e6.txt.gz"
 MERGES = 49152 - 256 - 2
 """Of the file's merges those that make CLIP's vocabulary; they follow a line of its own."""
@@ -41,17 +44,20 @@ def correct(text: str) -> tuple[str, tuple[str, ...]]:
         notes[f"'{said.lower()}' was read as '{meant}'."] = None
         return meant
 
-    return _WORD.sub(right, _FORM.sub("from", text)), tuple(notes)
+    apart = _GLUED.sub(r"\1 the", _FORM.sub("from", text))
+    return _WORD.sub(right, apart), tuple(notes)
 
 
 def _corrected(word: str, last: bool) -> str | None:
     """What a word was meant to be; None where it is one as it stands."""
     if word in _often_misspelt():
         return _often_misspelt()[word]
-    if look_up(word)[0] not in "nv" or is_known(word) and look_up(word)[0] == "n":
+    tag = look_up(word)[0]
+    if is_listed(word) or tag not in "nva" or (tag == "n" and is_known(word)):
         return None
     meant = meant_by(word)
-    if look_up(word)[0] == "v" and meant not in ("everything", "anything"):
+    # what ends as verbs and adjectives do is mostly one
+    if tag != "n" and (meant not in closed_words() or look_up(meant)[0] not in _LIKE[tag]):
         return None
     # an adjective at the end would leave no noun: "elefant" is not elegant
     if not meant or (last and look_up(meant)[0] == "a"):
@@ -114,8 +120,9 @@ def _shortened() -> dict[str, list[str]]:
 def meant_by(word: str) -> str | None:
     """The known word that is one slip away and begins with the same letter; None where none is.
 
-    Swapped letters come before others, words that decide how a line is read before nouns. In words
-    of four letters no letter is exchanged for another: "lift" is no "left".
+    Letters swapped or doubled come before one left out or too much, and that before another one;
+    words that decide how a line is read before nouns. In words of four letters no letter is
+    exchanged for another: "lift" is no "left". An f may be a ph.
     """
     if not LEAST <= len(word) <= MOST or not word.isalpha() or word in _NOT_MEANT:
         return None
@@ -131,8 +138,12 @@ def meant_by(word: str) -> str | None:
             if len(each) == len(word) and each[0] == word[0] and (_is_swap(each, word) or changed):
                 found.append(each)
 
-    def rank(each: str) -> tuple[bool, bool, int, str]:
-        return not _is_swap(each, word), each not in known, abs(len(each) - len(word)), each
+    found += [each for each in (word.replace("f", "ph"),) if each in KNOWN_NOUNS]
+
+    def rank(each: str) -> tuple[int, bool, bool, str]:
+        single = _DOUBLED.sub(r"\1", each) == _DOUBLED.sub(r"\1", word)
+        slip = 0 if single or _is_swap(each, word) else 1 + (len(each) == len(word))
+        return slip, each not in known, len(each) < len(word), each
 
     return min(found, key=rank, default=None)
 

@@ -41,8 +41,8 @@ def read_homographs(line: Line) -> None:
             line.retag(i, i + 1, "v")
         elif line.tags[i] == "v" and re.search(r"r$", before) and re.match(r"$|i", after):
             line.retag(i, i + 1, "n")  # "with writing on the side"
-        elif line.tags[i] == "h" and re.search(r"r[dx]*a*$", before):
-            line.retag(i, i + 1, "n")  # "with a line across it"
+        elif line.tags[i] == "h" and _is_mark(word.text, before):
+            line.retag(i, i + 1, "n")  # "with a line across it", "the power line"
         elif word.text == "can" and re.search(r"[an]$", before) and not after.startswith("k"):
             line.retag(i, i + 1, "n")  # "the trash can"
         elif line.tags[i] == "n" and _describes_one(line, i):
@@ -67,6 +67,12 @@ def _is_unknown_adjective(line: Line, at: int) -> bool:
     known = text in KNOWN_NOUNS or text.removesuffix("s") in KNOWN_NOUNS
     person = text.endswith(("er", "or", "ist", "man", "woman", "'s", "\u2019s"))
     return bool(described) and not person and (not known or text in ADJECTIVES)
+
+
+def _is_mark(text: str, before: str) -> bool:
+    """Whether a word for a part of the picture is a thing: after "with", and "power line"."""
+    compound = before.endswith("n") and text in ("line", "lines", "area", "section", "spot")
+    return compound or bool(re.search(r"r[dx]*a*$", before))
 
 
 def _is_doing(before: str, after: str) -> bool:

@@ -17,7 +17,11 @@ PERSONS = frozenset(
     "student teacher worker driver passenger coach fan fans spectator everyone everybody crowd "
     "audience adult teen teenager human ppl peeps persn womn womam wman gurl grl fielder runner "
     "hitter singer dancer musician model tourist pedestrian customer businessman cowboy clown "
-    "santa photographer vendor farmer fisherman jockey performer prsn preson".split()
+    "santa photographer vendor farmer fisherman jockey performer prsn preson "
+    "baker barista butcher carpenter painter plumber mechanic engineer scientist doctor nurse "
+    "dentist surgeon lawyer judge priest monk nun king queen prince princess knight warrior wizard "
+    "pilot sailor pirate captain firefighter fireman guard athlete gymnast swimmer diver boxer "
+    "wrestler golfer archer actor actress magician juggler hostess friend neighbor".split()
 )
 GARMENTS = frozenset(
     "shirt shirts tshirt tee t-shirt jacket coat coats sweater sweatshirt hoodie vest blouse "
@@ -278,6 +282,7 @@ SUPPORTS = frozenset(
 VERBS = frozenset(
     "carries carry drives feeds pets chases follows pulls lifts opens closes enters wants needs "
     "has owns cooks washes writes crosses kicks jumps touches watches pours cuts climbs sells buys "
+    "reach grab feed touch hit hold "
     "sits stands eats rides walks runs plays look looks lays lies sleeps drinks throws catches "
     "swings jumps faces talks smiles uses sit stand ride walk eat sleep made held worn shown seen "
     "throw catch kick bitten fallen led driven written drawn says read worn hung torn "

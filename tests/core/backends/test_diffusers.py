@@ -254,7 +254,7 @@ def test_every_way_of_reading_finds_the_thing_and_leaves_the_model_alone(
 
 def test_spreading_once_is_the_layers_own_self_attention(source, image):
     """Against attention computed by the library's own function from the layer's own input."""
-    name = source.layers[0].removesuffix(".attn2")
+    name = next(iter(source.layers)).removesuffix(".attn2")
     block, seen = source.model.unet.get_submodule(name), {}
     handle = block.attn1.register_forward_pre_hook(
         lambda _m, args, kwargs: seen.update(x=args[0] if args else kwargs["hidden_states"]),
@@ -265,7 +265,7 @@ def test_spreading_once_is_the_layers_own_self_attention(source, image):
         for times in (0, 1)
     ]
     for each in readers:
-        each.layers = source.layers[:1]
+        each.layers = dict(list(source.layers.items())[:1])
     try:
         plain, spread = (each.read(image, [parse("circle")])[0].word_maps for each in readers)
     finally:

@@ -17,7 +17,7 @@ from refdiff_core.settings import AttentionSettings
 
 pytestmark = pytest.mark.slow
 
-EXPECTED_LAYERS = {"SD1": 5, "SD2": 5, "SDXL": 60}
+EXPECTED_LAYERS = {"SD1": 10, "SD2": 10, "SDXL": 70}
 CASES = [("SD1", 4), ("SD1", 9), ("SD2", 4), ("SDXL", 4)]
 DTYPES = [torch.bfloat16, torch.float16]
 # pictures in the precision that many processors only emulate are small
@@ -65,7 +65,8 @@ def test_layers_and_grids_of_square_and_other_pictures(checkpoint, square):
     image = torch.rand(*size_hw, 3, generator=torch.Generator().manual_seed(1))
     found = source.read(image, [parse("the red cup"), parse("dog")])
     height, width = size_hw if square else other.get(name, size_hw)
-    h, w = height // 8 // 4, width // 8 // 4
+    cell = 8 * (2 if name == "SDXL" else 4)
+    h, w = height // cell, width // cell
     assert len(source.layers) == EXPECTED_LAYERS[name]
     assert [each.word_maps.shape for each in found] == [(2, h, w), (1, h, w)]
     assert all(each.heat.shape == size_hw for each in found)

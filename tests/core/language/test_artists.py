@@ -7,10 +7,11 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from readings import is_right, labelled
+from readings import DATA, FOREIGN, is_right, labelled
 
 from refdiff_core.errors import ExpressionError
 from refdiff_core.language.expression import parse
+from refdiff_core.language.foreign import foreign_language
 from refdiff_core.language.parsing.tagging import MOST_WORDS
 
 ROWS = labelled("artists")
@@ -19,6 +20,7 @@ TABLES = {
     "held back": ROWS[2::3],
     "left to do": labelled("left"),
     "fresh": labelled("fresh"),
+    "fresh again": labelled("fresh2"),
 }
 
 
@@ -36,6 +38,29 @@ def test_every_kind_of_line_has_a_table_and_is_mostly_read():
         rows = [row for row in every if row[0] == kind]
         right = sum(is_right(text, reading) for _, text, reading in rows)
         assert len(rows) >= 8 and right >= 0.9 * len(rows), kind
+
+
+LANGUAGES = [
+    row.split("\t")
+    for row in (DATA / "languages.tsv").read_text(encoding="utf-8").splitlines()
+    if not row.startswith("#")
+][1:]
+
+
+def test_short_lines_in_other_languages_are_told_and_english_ones_never():
+    known = [(name, text) for name, text in LANGUAGES if name not in ("", "another")]
+    assert len({name for name, _ in known}) >= 12
+    assert [text for _, text in known if not foreign_language(text)] == []
+    unknown = [text for name, text in LANGUAGES if name == "another"]
+    assert sum(foreign_language(text) is not None for text in unknown) >= 0.8 * len(unknown)
+    english = [text for name, text in LANGUAGES if not name]
+    for table in ("artists", "left", "fresh", "fresh2"):
+        english += [text for _, text, reading in labelled(table) if reading != FOREIGN]
+    for table in ("", "_kinds", "_wider"):
+        lines = (DATA / f"expressions{table}.tsv").read_text(encoding="utf-8").splitlines()
+        english += [line.split("\t")[0] for line in lines if not line.startswith("#")][1:]
+    assert len(english) > 1900
+    assert [text for text in english if foreign_language(text)] == []
 
 
 def notes(text: str) -> str:

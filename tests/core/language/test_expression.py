@@ -432,7 +432,7 @@ def check_invariants(found: Expression) -> None:
         check_invariants(each)
     assert set(found.position) <= SIDES and len(set(found.position)) == len(found.position)
     assert found.order is None or (
-        found.order.index >= 1 and found.order.side in SIDES - {"middle"}
+        found.order.index >= 1 and found.order.side in {*SIDES - {"middle"}, found.extreme}
     )
     assert found.extreme in EXTREMES
 

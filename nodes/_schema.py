@@ -159,12 +159,12 @@ def look_of(
 ) -> AttentionSettings:
     """The settings of the inputs below, whose -1, 0 and "by the model" leave the choice to it."""
     return AttentionSettings(
-        None if timestep < 0 else timestep,
-        resolution or None,
-        seed,
-        words,
-        READINGS[reading],
-        reference,
+        timestep=None if timestep < 0 else timestep,
+        resolution=resolution or None,
+        seed=seed,
+        words=words,
+        reading=READINGS[reading],
+        reference=reference,
     )
 
 

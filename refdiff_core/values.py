@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .candidates import Proposals as Proposals
 from .finishing import Finish
-from .grid import everywhere
+from .windows import everywhere
 from .words import Expression as Expression
 from .words import Order as Order
 from .words import Relation as Relation

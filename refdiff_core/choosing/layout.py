@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -59,6 +60,20 @@ class Layout:
         """float32 (N, 2): width and height of the boxes."""
         return self.boxes[:, 2:] - self.boxes[:, :2]
 
+    @cached_property
+    def areas(self) -> Tensor:
+        """float32 (N,): each mask's cells."""
+        return self.cells.sum(1)
+
+    @cached_property
+    def shared(self) -> Tensor:
+        """float32 (N, N): the cells that each two masks share, counted once for all who ask."""
+        return self.cells @ self.cells.T
+
+    def shared_with(self, other: Layout) -> Tensor:
+        """float32 (N, M): the cells shared with each mask of another layout, or of this one."""
+        return self.shared if other is self else self.cells @ other.cells.T
+
 
 def _centers(coarse: Tensor, step: int, boxes: Tensor) -> Tensor:
     """XY of the centres of gravity in pixels; of a mask between the cells, its box's centre."""
@@ -74,19 +89,18 @@ def _centers(coarse: Tensor, step: int, boxes: Tensor) -> Tensor:
 
 def same_object(a: Layout, b: Layout) -> Tensor:
     """Which masks of ``a`` and ``b`` show one object, or one a part of the other; bool (N, M)."""
-    shared = a.cells @ b.cells.T
-    smaller = torch.minimum(a.cells.sum(1)[:, None], b.cells.sum(1)[None])
-    return shared > SAME * smaller.clamp(min=1)
+    smaller = torch.minimum(a.areas[:, None], b.areas[None])
+    return a.shared_with(b) > SAME * smaller.clamp(min=1)
 
 
 def covered_share(a: Layout, b: Layout) -> Tensor:
     """Share of each mask of ``a`` that each mask of ``b`` covers: float32 (N, M) in [0, 1]."""
-    return a.cells @ b.cells.T / a.cells.sum(1).clamp(min=1)[:, None]
+    return a.shared_with(b) / a.areas.clamp(min=1)[:, None]
 
 
 def mask_overlap(layout: Layout) -> Tensor:
     """IoU of each mask with every other: float32 (N, N) in [0, 1]."""
-    shared, area = layout.cells @ layout.cells.T, layout.cells.sum(1)
+    shared, area = layout.shared, layout.areas
     return shared / (area[:, None] + area[None] - shared).clamp(min=1)
 
 
@@ -119,9 +133,9 @@ def holds_several(layout: Layout, match: Tensor) -> Tensor:
         match: float32 (N,).
     """
     inside = covered_share(layout, layout).T > SAME  # (N, N): the first holds the second
-    area = layout.cells.sum(1)
+    area = layout.areas
     parts = inside & (match > 0.8 * match[:, None]) & (area < 0.6 * area[:, None])
-    apart = (layout.cells @ layout.cells.T == 0).float()
+    apart = (layout.shared == 0).float()
     pairs = (parts.float() @ apart * parts).sum(1)
     return pairs > 0
 

@@ -129,6 +129,7 @@ class Calibration:
         together; in variances.
     floor: deviation of CLIP's log-likelihood that is always there.
     steep: log-odds of a generative score of 1: of attention e times the picture's mean.
+    cuts: the same for cuts of a map, whose score is the paper's difference.
     border: how far behind the best region, in gaps, others begin to be something else.
     match: of the chance to be what is named: how its log-odds go with those of the ranking, from
         that border on, with CLIP's contrast, and with the generative score, which is the
@@ -142,6 +143,7 @@ class Calibration:
     shared: float = 1.5
     floor: float = 0.4
     steep: float = 2.5
+    cuts: float = 4.0
     border: float = 0.25
     match: tuple[float, float, float, float] = (0.47, 0.41, 0.88, 0.22)
     plain: tuple[float, float] = (0.15, 2.5)

@@ -41,10 +41,14 @@ script_callbacks.on_after_component(note)
 
 
 class RefDiff(scripts.Script):
+    """The accordion, and the script that runs when pictures are generated."""
+
     def title(self):
+        """What the host calls it."""
         return "Ref-Diff"
 
     def show(self, is_img2img):
+        """Always there, in img2img alone."""
         return scripts.AlwaysVisible if is_img2img else False
 
     def ui(self, is_img2img):
@@ -57,6 +61,7 @@ class RefDiff(scripts.Script):
         return [at.enabled, at.words, *at.shape, at.presence, at.sam, at.clip]
 
     def process(self, p, enabled, words, *options):
+        """Find the mask before a picture is generated, where that is asked for."""
         if not enabled or not getattr(p, "init_images", None):
             return
         # a batch asks again and again with the same p
@@ -168,6 +173,7 @@ def show_candidates(tab, image, canvas, upload, words, *models):
 
 
 def show_mask(found, *chosen):
+    """The picture with the mask over it."""
     return draw_mask(found, *chosen) if found else (None, gr.update())
 
 

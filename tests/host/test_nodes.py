@@ -105,6 +105,21 @@ def test_what_is_not_there_gives_an_empty_mask_and_says_so(server):
     assert other["found"] is True and other["present"] > 0.25 and other["missing"] == ""
 
 
+def test_a_preset_file_is_listed_and_its_settings_count_unless_an_input_says_otherwise(server):
+    folder = server.base / "models" / "refdiff"
+    folder.mkdir(exist_ok=True)
+    told = {"base": "default", "fusion": {"min_present": 1.0}, "figures": {"mIoU": 0.5}}
+    (folder / "strict.json").write_text(json.dumps(told))
+    widget = server.get("/object_info")["RefDiffSegment"]["input"]["optional"]["preset"]
+    assert "strict.json" in json.dumps(widget) and widget[1]["default"] == "default"
+    case = known(server, 1)[0]
+    shares = []
+    for asked in ({}, {"preset": "strict.json"}, {"preset": "strict.json", "min_present": 0.01}):
+        graph, *_, shown = segment_graph(case.name, case.text, **asked)
+        shares.append(iou(server.mask(server.run(graph.nodes), shown.name), case.mask))
+    assert shares[0] > 0.5 and shares[1] == 0 and shares[2] == shares[0]
+
+
 def test_single_nodes_give_what_the_one_node_gives(server):
     case = known(server, 1, kind="relation")[0]
     text = f"{case.text}\n{case.scene.objects[0].name}"

@@ -49,6 +49,7 @@ from .questions import (
     questions,
 )
 from .simulated import SimulatedClip
+from .sweep import tuning_scenes
 
 LEVELS = (0.01, 0.02, 0.03)
 OWN = "demo's own"
@@ -288,10 +289,12 @@ def _together(figures: Sequence[Figures]) -> Figures:
     return together
 
 
-def report(scenes: int, masks: int, official: int, clip: Path = CLIP_FILE) -> str:
+def report(scenes: Sequence[Scene], masks: int, official: int, clip: Path = CLIP_FILE) -> str:
     """The page as markdown."""
-    found = measure(list(held_out_scenes(scenes)), masks, official, clip)
-    head = HEAD.format(scenes=scenes, masks=masks, official=official, seed=f"{HELD_OUT_SEED:,}")
+    found = measure(scenes, masks, official, clip)
+    head = HEAD.format(
+        scenes=len(scenes), masks=masks, official=official, seed=f"{HELD_OUT_SEED:,}"
+    )
     parts = [head, "## Choosing: the true masks are the proposals\n"]
     parts.append(to_markdown(list(_rows(found, lambda own, column: own.hits[column, "all"]))))
     if masks:
@@ -308,12 +311,18 @@ def report(scenes: int, masks: int, official: int, clip: Path = CLIP_FILE) -> st
 @click.command()
 @click.option("--scenes", default=100, show_default=True, help="Scenes to choose on.")
 @click.option("--masks", default=30, show_default=True, help="Scenes to segment; slower.")
-@click.option("--official", default=20, show_default=True, help="Scenes for `official`; slow.")
+@click.option(
+    "--official", default=20, type=click.IntRange(min=1), help="Scenes for `official`; slow."
+)
+@click.option("--tuning", is_flag=True, help="On the scenes that constants were fitted on.")
 @click.option("--clip", type=click.Path(path_type=Path), default=CLIP_FILE, help="A demo CLIP.")
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page here.")
-def main(scenes: int, masks: int, official: int, clip: Path, write: Path | None) -> None:
+def main(
+    scenes: int, masks: int, official: int, tuning: bool, clip: Path, write: Path | None
+) -> None:
     """Print what every rule is worth at every level of CLIP's error."""
-    publish(report(scenes, masks, official, clip), write)
+    chosen = tuning_scenes(scenes) if tuning else list(held_out_scenes(scenes))
+    publish(report(chosen, masks, official, clip), write)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .large import large
 from .optimisations import optimisations
 from .precision import precision
 from .sam_agreement import main as sam_agreement
@@ -17,6 +18,7 @@ def benchmarks() -> None:
 
 
 benchmarks.add_command(speed)
+benchmarks.add_command(large)
 benchmarks.add_command(optimisations)
 benchmarks.add_command(precision)
 benchmarks.add_command(trials)

@@ -15,9 +15,9 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..refdiff_core.errors import ImageError, MaskError
-from ..refdiff_core.grid import WORKING_SIDE, fits, in_parts
+from ..refdiff_core.grid import WORKING_SIDE, fit, fits, in_parts
 from ..refdiff_core.pictures.images import check_image, scale_to, shrink
-from ..refdiff_core.pictures.previews import heat_picture, label, overlay
+from ..refdiff_core.pictures.previews import caption, heat_picture, label, overlay
 from ..refdiff_core.seeing.attention import resize
 from ..refdiff_core.seeing.proposals import mask_boxes
 from ..refdiff_core.values import Image, Proposals, Segmentation
@@ -244,14 +244,23 @@ def _known(scores: dict[str, float]) -> dict[str, float]:
 
 def to_overlays(batch: ResultBatch, drawn: Tensor) -> Tensor:
     """IMAGE: each mask on its picture, or on a smaller copy of a large one."""
-    masks_left, shown = iter(drawn), []
+    places = iter(zip(drawn, shown := _many(len(drawn), 3, batch.images[0]), strict=True))
     for picture, row in batch.rows:
         small = shrink(picture)
         for result in row:
-            mask = scale_to(next(masks_left).cpu(), size_of(small))
-            score = "" if result.score is None else f"   {result.score:.2f}"
-            shown.append(label(overlay(small, mask), mask, result.expression.text + score))
-    return to_host(shown)
+            large, place = next(places)
+            mask = scale_to(large.cpu(), size_of(small))
+            place.copy_(label(overlay(small, mask), mask, caption(result)))
+    return shown
+
+
+def _many(count: int, channels: int, picture: Image) -> Tensor:
+    """Room for pictures of the size of a smaller copy, to be filled one by one: no list of them
+    has then to be held beside the batch.
+    """
+    size_hw = fit(size_of(picture), WORKING_SIDE)
+    device = comfy.model_management.intermediate_device()
+    return torch.empty(count, *size_hw, channels, device=device)
 
 
 def heats(batch: AttentionBatch) -> tuple[Tensor, Tensor]:
@@ -259,13 +268,16 @@ def heats(batch: AttentionBatch) -> tuple[Tensor, Tensor]:
 
     Both are of the size of a smaller copy where a picture is large.
     """
-    maps, shown = [], []
+    count = sum(len(row) for row in batch.maps)
+    maps, shown = (_many(count, channels, batch.images[0]) for channels in (1, 3))
+    places = iter(zip(maps[..., 0], shown, strict=True))
     for index, picture in enumerate(batch.images):
         small = shrink(picture)
         for each in batch.sharpened(index):
-            maps.append(resize(each.heat.cpu(), size_of(small)))
-            shown.append(heat_picture(small, maps[-1]))
-    return to_host(maps), to_host(shown)
+            heat, place = next(places)
+            heat.copy_(resize(each.heat.cpu(), size_of(small)))
+            place.copy_(heat_picture(small, heat.cpu()))
+    return maps[..., 0], shown
 
 
 def message(batch: ResultBatch) -> str:

@@ -16,17 +16,15 @@ from .grid import (
     GridMasks,
     JoinedMasks,
     PackedMasks,
-    Window,
     bring,
     count_cells,
-    everywhere,
     in_parts,
     pack,
     to_grid,
     unpack,
-    widen,
     working_grid,
 )
+from .windows import Window, everywhere, widen
 
 
 @dataclass(frozen=True)

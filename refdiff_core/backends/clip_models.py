@@ -116,7 +116,8 @@ def _built(name: str, config: dict[str, Any]) -> Any:
     if "multimodal_cfg" in config:
         raise ModelError(f"'{name}' is a CoCa. Use a CLIP, such as ViT-B-16.")
     try:
-        return (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**config)
+        with torch.device("meta"):  # weights that nobody would see need not be drawn, nor held
+            return (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**config)
     except Exception as error:  # whatever the library makes of a configuration
         raise ModelError(damaged(Path(name), error)) from error
 
@@ -129,7 +130,7 @@ def _fill(model: Any, weights: StateDict, name: str) -> None:
     own = model.state_dict()
     fitted = {key: _shaped(value, own.get(key)) for key, value in weights.items()}
     try:
-        model.load_state_dict(fitted, strict=True)
+        model.load_state_dict(fitted, strict=True, assign=True)
     except Exception as error:
         first = "".join(str(error).splitlines()[1:2]).strip() or str(error)
         raise ModelError(
@@ -137,9 +138,15 @@ def _fill(model: Any, weights: StateDict, name: str) -> None:
             "whole CLIP checkpoint in open_clip's layout, and the architecture it was made for."
         ) from error
     check_values(model, name)
+    for module in model.modules():
+        mask = getattr(module, "attn_mask", None)
+        if isinstance(mask, Tensor) and mask.is_meta:  # words see those before them; in no file
+            module.attn_mask = torch.full(mask.shape, -torch.inf).triu_(1)
 
 
 def _shaped(value: Tensor, wanted: Tensor | None) -> Tensor:
-    """A single number as the model has it: with a dimension of its own, or without."""
-    single = wanted is not None and wanted.numel() == value.numel() == 1
-    return value.reshape(wanted.shape) if single and wanted is not None else value
+    """Of the model's own type; a single number with a dimension of its own, or without."""
+    if wanted is None:
+        return value
+    value = value.to(wanted.dtype)
+    return value.reshape(wanted.shape) if wanted.numel() == value.numel() == 1 else value

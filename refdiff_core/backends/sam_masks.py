@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..seeing.proposals import mask_iou
 from ..values import Image
 
 
@@ -65,11 +66,23 @@ class LowMasks:
         """Some of them, by boolean mask or by indices."""
         return LowMasks(self.logits[keep], self.quality[keep])
 
-    def best(self, most: int) -> LowMasks:
-        """At most so many, in their order."""
+    def best(self, most: int, threshold: float, iou: float) -> LowMasks:
+        """At most so many, in their order: those that repeat a better one leave first.
+
+        One large thing may have more good masks than that, and the others but a few.
+
+        Args:
+            most: so many.
+            threshold: of the logits.
+            iou: from which on a mask repeats another.
+        """
         if len(self.quality) <= most:
             return self
-        return self.select(self.quality.argsort(descending=True, stable=True)[:most].sort().values)
+        order = self.quality.argsort(descending=True, stable=True)
+        inside = self.logits[order, ::4, ::4] > threshold
+        repeats = (mask_iou(inside, inside) > iou).triu(1).any(0)
+        last = repeats | (self.quality[order] == -torch.inf)
+        return self.select(order[last.byte().argsort(stable=True)[:most]].sort().values)
 
     def to(self, device: torch.device) -> LowMasks:
         """The same masks on a device."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..errors import ModelError
 from .weights import check_values, described, read_state_dict
 
 _WIDTHS = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
+
+_PIXELS = {"pixel_mean": (123.675, 116.28, 103.53), "pixel_std": (58.395, 57.12, 57.375)}
+"""What SAM subtracts from pixels in [0, 255] and divides them by, as its package builds it."""
 
 
 def load_sam(path: str | Path) -> Any:
@@ -29,10 +34,14 @@ def load_sam(path: str | Path) -> Any:
             "(.pth), or the same weights as .safetensors; masks of other kinds can stand in for it "
             "(--masks, or the proposals of Fuse Masks)."
         )
-    sam = sam_model_registry[kind]()
+    with torch.device("meta"):  # weights that nobody would see need not be drawn, nor held
+        sam = sam_model_registry[kind]()
+    weights = {key: value.float() for key, value in state.items()}
     try:
-        sam.load_state_dict(state, strict=True)
+        sam.load_state_dict(weights, strict=True, assign=True)
     except Exception as error:
         raise ModelError(f"'{path}' is not whole: it does not fit SAM's {kind}.") from error
     check_values(sam, path)
+    for name, values in _PIXELS.items():  # in no file
+        setattr(sam, name, torch.tensor(values).view(-1, 1, 1))
     return sam.eval().requires_grad_(False)

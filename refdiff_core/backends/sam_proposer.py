@@ -37,8 +37,8 @@ DEMO = SamSettings(min_predicted_iou=0.7, min_stability=0.8)
 
 
 MOST = 512
-"""Masks of a picture's grid that are compared with one another, the best by predicted IoU: more
-than pass the filters of 1,024 prompts on any photograph tried."""
+"""Masks of a picture's grid that are compared with one another: those that repeat a better one
+leave first, then those of the lowest predicted IoU."""
 
 SUITS_PROCESSOR = 32 * 2**20
 """Bytes of a layer: four of the real models' prompts. Sixty-four at once, which a GPU needs to be
@@ -206,10 +206,13 @@ class SamProposer:
         for batch in points_xy.split(self.prompts_at_once()) if len(points_xy) else ():
             found.append(self._decode_batch(embedding, frame, batch))
             if sum(len(each.quality) for each in found) > 2 * MOST:
-                found = [join(*found).best(MOST)]
+                found = [self._best(found)]
             step(len(batch))
-        masks = join(*found).best(MOST)
+        masks = self._best(found)
         return masks if asked is None else masks.only(asked.repeat_interleave(3))
+
+    def _best(self, found: Sequence[LowMasks]) -> LowMasks:
+        return join(*found).best(MOST, self.sam.mask_threshold, self.settings.duplicate_iou)
 
     def prompts_at_once(self) -> int:
         """How many prompts are decoded together: as set, but no more than suit a processor."""

@@ -150,6 +150,17 @@ def same(family):
     return found
 
 
+def weights(path):
+    """Write the tiny SD 3's denoiser as a file, such as ComfyUI's own loader takes."""
+    from safetensors.torch import save_file
+
+    whole = {**tiny.FAMILIES["sd3"].network, "depth": 2, "num_blocks": 2}
+    tiny.FAMILIES["sd3"] = dataclasses.replace(tiny.FAMILIES["sd3"], network=whole)
+    state = tiny.load("sd3")[0].model.diffusion_model.state_dict()
+    save_file({name: value.contiguous() for name, value in state.items()}, path)
+    return len(state)
+
+
 def _source(model, clip, vae):
     settings = ours("refdiff_core.settings").AttentionSettings()
     return ours("nodes._attention").attention_source(model, clip, vae, settings)

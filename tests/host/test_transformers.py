@@ -31,12 +31,14 @@ def tiny_server(comfy_root, tmp_path_factory):
         yield host
 
 
-def prove(server, family, size_hw=(96, 200)):
+def prove(server, family, size_hw=(96, 200), load=None):
+    """What `proof.prove` finds of a family, its MODEL loaded by another node if one is given."""
     pixels = np.random.default_rng(0).integers(0, 255, (*size_hw, 3), np.uint8)
     graph = Graph()
     image = graph.add("LoadImage", image=server.put_image("noise.png", pixels))
     tiny = graph.add("TinyCheckpoint", family=family)
-    models = {"model": tiny[0], "clip": tiny[1], "vae": tiny[2], "image": image[0]}
+    model = graph.add(*load[:1], **load[1])[0] if load else tiny[0]
+    models = {"model": model, "clip": tiny[1], "vae": tiny[2], "image": image[0]}
     asked = {**ATTENTION, "resolution": 256 if family == "pixart" else 128}
     read = graph.add("RefDiffAttention", **models, expressions=TEXT, **asked)
     proof = graph.add("TinyProof", **models, attention=read[0], family=family)
@@ -56,6 +58,18 @@ def test_the_words_maps_are_those_of_plain_full_attention(tiny_server, family):
     assert found["ended by"] == {"RuntimeError": True, "InterruptProcessingException": True}
     ended, whole = found["calls"]
     assert 0 < ended < whole
+
+
+@pytest.mark.parametrize("kind", ["default", "fp8_e4m3fn"])
+def test_weights_of_eight_bits_are_read_as_the_host_computes_with_them(tiny_server, ask, kind):
+    folder = tiny_server.base / "models" / "diffusion_models"
+    folder.mkdir(parents=True, exist_ok=True)
+    ask("weights", str(folder / "tiny.safetensors"), script="inside_transformers.py")
+    loader = ("UNETLoader", {"unet_name": "tiny.safetensors", "weight_dtype": kind})
+    found = prove(tiny_server, "sd3", load=loader)
+    assert max(found["maps"].values()) < 1e-4, found["maps"]
+    assert found["unchanged"]
+    assert ("float8_e4m3fn" in found["weights"]) == (kind != "default"), found["weights"]
 
 
 @pytest.mark.parametrize("family", ["sd3.5-medium", "flux", "z-image"])

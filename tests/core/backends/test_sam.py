@@ -1,5 +1,6 @@
 """Segment Anything as proposer, on the bundled model."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from segment_anything import SamAutomaticMaskGenerator
 
+from refdiff_core.backends.sam_masks import LowMasks
 from refdiff_core.backends.sam_proposer import DEMO, SamProposer, SamSettings, load_sam
 from refdiff_core.demo.models import load_sam as load_demo_sam
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
@@ -143,3 +145,30 @@ def test_full_size_checkpoints_are_told_apart_by_their_weights(kind, suffix, tmp
     loaded = load_sam(path).state_dict()
     assert loaded.keys() == state.keys()
     assert all(torch.equal(loaded[name], value) for name, value in state.items())
+
+
+def test_the_many_masks_of_one_thing_leave_the_few_of_another():
+    """More good masks of one thing than are compared; the other's are less sure of themselves."""
+    logits = torch.full((1200, 24, 32), -8.0)
+    logits[:, 2:14, 3:15] = 8.0
+    logits[700:, 2:14, 3:15] = -8.0
+    logits[700:702, 8:20, 20:30] = 8.0
+    quality = torch.linspace(0.99, 0.9, 1200)
+    quality[700:702] = 0.75
+    quality[702:] = -torch.inf
+    best = LowMasks(logits, quality).best(512, 0.0, 0.9)
+    assert len(best.quality) == 512 and best.quality.isfinite().all()
+    assert 0.75 in best.quality and best.quality.max() == quality.max()
+    few = LowMasks(logits[:3], quality[:3])
+    assert few.best(512, 0.0, 0.9) is few
+
+
+def test_every_thing_is_found_by_the_full_grid_of_prompts(demo_models):
+    """A thing that a thousand prompts agree on keeps none of the others from being found."""
+    scene = sample_scene(HELD_OUT_SEED + 3, size_hw=(128, 188))
+    picture = torch.from_numpy(scene.image).float() / 255
+    settings = replace(DEMO, points_per_side=32)
+    (found,) = SamProposer(demo_models.proposer.sam, settings).propose(picture, [None])
+    for mask in torch.from_numpy(scene.masks):
+        drawn = [found.draw(at) for at in range(len(found))]
+        assert max(float((mask & d).sum() / (mask | d).sum()) for d in drawn) > 0.7

@@ -73,7 +73,12 @@ def prove(family, checkpoint, image, attention):
     seen = settings(resolution=RESOLUTION.get(family, 128))
     readings = ["all", "text"] + ["output"] * (family not in (*CROSS, *UNTOLD))
     before = _output(model, clip, vae, image)
-    found = {"maps": {}, "grid": list(attention.maps[0][0].word_maps.shape[-2:])}
+    kinds = {str(each.dtype) for each in model.model.diffusion_model.parameters()}
+    found = {
+        "weights": " ".join(sorted(kinds)),
+        "maps": {},
+        "grid": list(attention.maps[0][0].word_maps.shape[-2:]),
+    }
     plain = [plain_maps(family, checkpoint, image, line, readings) for line in lines]
     for reading in readings:
         own = replace(seen, reading=reading, even=False)
@@ -187,7 +192,7 @@ def _output(model, clip, vae, image):
 
 
 def _pass(
-    model, clip, vae, image, text, override=None, size_hw=(192, 576), timestep=250, reference=False
+    model, clip, vae, image, text, override=None, size_hw=(192, 384), timestep=250, reference=False
 ):
     """One call of the model, as any sampler makes it; gives its answer."""
     clone = model.clone()

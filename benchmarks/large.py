@@ -1,0 +1,146 @@
+"""What grows with a picture, and with masks from outside: seconds and memory beside the models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import torch
+
+from refdiff_core import load_demo, segment
+from refdiff_core.evaluation.demo import publish, to_markdown
+from refdiff_core.finishing import Finish
+from refdiff_core.grid import LogitMasks, working_grid
+from refdiff_core.pictures.images import check_image, shrink
+from refdiff_core.pipeline import Models
+from refdiff_core.seeing.proposals import FixedProposals
+from refdiff_core.settings import Settings
+from refdiff_core.testing import FakeAttention
+from refdiff_core.values import Drawing, Proposals
+
+from .measure import machine, peak_memory
+from .ours import _discs
+from .whole import SIZES_HW, measure_sizes
+
+CPU = torch.device("cpu")
+SHAPES = {
+    "as it is": {},
+    "grown by 20 pixels": {"grow": 20},
+    "feathered by 20 pixels": {"feather": 20},
+    "filled": {"fill": True},
+    "inverted": {"invert": True},
+}
+OUTSIDE, SIDE = 500, 1024
+
+HEAD = """# Large pictures and many masks
+
+Made by `python -m benchmarks large --write docs/large-pictures.md` on {machine}, with torch
+{torch}, in one thread. A processor's seconds, which other work on the machine disturbs least.
+
+{sizes}
+
+Models see a copy of {side} pixels a side at most; what is beside them there is the same for every
+picture that large. Reading its pixels once is the least that anybody must do.
+
+{work}
+
+A mask is drawn where there is something of it. Here it is an ellipse over an eighth of the picture.
+
+{masks}
+
+MiB are what came on top of picture, masks and models."""
+
+
+def steps() -> list[list[str]]:
+    """What is done to a picture's pixels, and to those of its mask."""
+    rows: dict[str, list[str]] = {}
+    for size_hw in SIZES_HW.values():
+        picture = torch.rand(size_hw[0] // 10, size_hw[1] // 10, 3).repeat_interleave(10, 0)
+        picture = picture.repeat_interleave(10, 1)
+        works: dict[str, Callable[[], object]] = {
+            "reading the pixels": lambda picture=picture: torch.aminmax(picture),
+            "checking them": lambda picture=picture: check_image(picture),
+            "the models' copy": lambda picture=picture: shrink(picture),
+            "writing a mask": lambda size_hw=size_hw: torch.zeros(size_hw).fill_(1),
+        }
+        winner = _ellipse(size_hw)
+        for name, shape in SHAPES.items():
+            drawing = Drawing(winner, finish=Finish(Settings(**shape)))
+            works[f"a mask {name}"] = drawing.draw
+        for name, work in works.items():
+            rows.setdefault(name, [name]).append(f"{_seconds(work):.3f}")
+    return [["megapixels", *SIZES_HW], *rows.values()]
+
+
+def _ellipse(size_hw: tuple[int, int]) -> Proposals:
+    y, x = torch.linspace(-1, 1, 192)[:, None], torch.linspace(-1, 1, 256)
+    fine = LogitMasks((0.16 - x**2 - y**2)[None], (192.0, 256.0))
+    return Proposals(fine.on_grid(working_grid(size_hw)), torch.ones(1), size_hw, fine)
+
+
+def many() -> Iterator[list[str]]:
+    """Masks from outside, and noise that would fall into thousands of parts."""
+    yield ["", "seconds", "of them CLIP's", "MiB"]
+    masks, picture = _discs(torch.zeros(SIDE, SIDE, 3), OUTSIDE, 0), torch.rand(SIDE, SIDE, 3)
+    models = load_demo()
+    score, spent = models.scorer.score, list[float]()
+
+    def timed(*given: object) -> object:
+        start = time.process_time()
+        found = score(*given)
+        spent.append(time.process_time() - start)
+        return found
+
+    models.scorer.score = timed  # type: ignore[method-assign]
+
+    def ask() -> None:
+        for part in (models.attention, models.scorer):
+            part.cache.clear()
+        outside = FixedProposals(Proposals.of(masks))
+        segment(
+            picture, "the red circle on the left", Models(models.attention, outside, models.scorer)
+        )
+
+    seconds, memory = _measured(ask)
+    yield [f"{OUTSIDE} masks of {SIDE} x {SIDE}", f"{seconds:.2f}", f"{min(spent):.2f}", memory]
+    noise = torch.rand(512, 512)
+    alone = Models(FakeAttention(lambda *_: noise))
+    seconds, memory = _measured(lambda: segment(torch.rand(512, 512, 3), "the cup", alone))
+    yield ["512 x 512 noise, attention alone", f"{seconds:.2f}", "-", memory]
+
+
+def _measured(work: Callable[[], object]) -> tuple[float, str]:
+    seconds, found = [], dict[str, float]()
+    for _ in range(2):  # the first allocates what later ones use again
+        with peak_memory(found, "beside", CPU, beside=True):
+            seconds.append(_seconds(work, 1))
+    return min(seconds), f"{1024 * found['beside']:.0f}"
+
+
+def _seconds(work: Callable[[], object], rounds: int = 3) -> float:
+    found = []
+    for _ in range(rounds):
+        start = time.process_time()
+        work()
+        found.append(time.process_time() - start)
+    return min(found)
+
+
+@click.command()
+@click.option("--write", type=click.Path(path_type=Path), help="Also write the page.")
+def large(write: Path | None) -> None:
+    """Measure what large pictures and many masks cost beside the models; two minutes."""
+    torch.set_num_threads(1)
+    sizes = [["megapixels", "seconds", "beside the models", "MiB"]]
+    for name, size in measure_sizes(CPU).items():
+        sizes.append([name, f"{size.total:.2f}", f"{size.beside:.2f}", f"{size.memory:.0f}"])
+    tables = (to_markdown(each) for each in (sizes, steps(), list(many())))
+    text = HEAD.format(
+        machine=machine(CPU),
+        torch=torch.__version__,
+        side=2048,
+        **dict(zip(("sizes", "work", "masks"), tables, strict=True)),
+    )
+    publish(text, write)

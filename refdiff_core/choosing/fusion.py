@@ -243,7 +243,7 @@ def join(line: Expression, parts: Sequence[Segmentation], settings: Settings) ->
     joined = replace(parts[0], expression=line, proposals=proposals, scores=Scores(totals))
     joined = replace(joined, ranking=ranking, winners=chosen, excluded=())
     # a list is there as soon as one of its things is
-    best = max(parts, key=lambda part: (not part.missing, part.present))
+    best = max(parts, key=lambda part: (not part.missing, part.present or 0.0))
     joined = replace(joined, present=best.present, missing=best.missing)
     # what negative lines name is left out of all parts alike
     return _draw(joined, settings, () if parts[0].drawing.whole else parts[0].drawing.without)

@@ -118,12 +118,12 @@ class Evidence:
 
     odds: float32 (N,), log-odds against the others; the ranking's.
     match: float32 (N,) in [0, 1], the chance that it is a thing of that kind; several may be.
-    present: the chance that there is such a thing among them; 1 where nothing can tell.
+    present: the chance that there is such a thing among them; None where nothing can tell.
     """
 
     odds: Tensor
     match: Tensor
-    present: float
+    present: float | None
 
     @property
     def likely(self) -> Tensor:
@@ -182,7 +182,7 @@ def weigh(
     # a contrast has two errors, the phrase's and the rival's
     doubted = None if compared is None else compared.contrast(trust / 2)
     if doubted is None:
-        return Evidence(odds, match, 1.0)
+        return Evidence(odds, match, None)
     # of all candidates, scraps too, one would look like anything: the best thing alone tells
     best = int((things @ odds.clamp(min=-1e9)).argmax())
     slope, bias = known.present

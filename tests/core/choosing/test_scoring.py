@@ -180,8 +180,8 @@ def test_masks_of_one_thing_tell_of_it_by_how_good_they_are():
     assert torch.equal(rejected, torch.eye(3)), "what is not admissible tells of itself alone"
 
 
-def test_with_attention_alone_there_always_is_something():
-    assert evidence([0.1, 0.0, 0.0]).present == 1
+def test_attention_alone_does_not_judge_whether_there_is_such_a_thing():
+    assert evidence([0.1, 0.0, 0.0]).present is None
 
 
 def test_what_is_not_admissible_has_no_chance():

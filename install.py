@@ -69,7 +69,7 @@ MODELS = {
 }  # fmt: skip
 LEAST_PYTHON, LEAST_COMFYUI = "3.10", "0.3.64"
 PACKAGES = {
-    "torch": "2.1", "diffusers": "0.30", "transformers": "4.40", "open_clip_torch": "2.20",
+    "torch": "2.1", "diffusers": "0.31", "transformers": "4.40", "open_clip_torch": "2.20",
     "segment-anything": "1.0", "safetensors": "0.4.1", "scipy": "1.10",
 }  # fmt: skip
 BY_HAND = """\

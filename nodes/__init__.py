@@ -32,6 +32,8 @@ name_errors()
 
 
 class RefDiffExtension(ComfyExtension):
+    """All nodes, as ComfyUI asks for them."""
+
     async def on_load(self) -> None:
         register_folders()
 

@@ -65,6 +65,7 @@ class ComfyHost:
         self.family = model_family(model)
 
     def tokenize(self, expression: Expression, sinks: str) -> PromptTokens:
+        """See `Host.tokenize`."""
         return tokenize_prompt(self.clip, expression, sinks)
 
     def encode(self, image: Image, size_hw: tuple[int, int]) -> Tensor:
@@ -78,6 +79,7 @@ class ComfyHost:
         weights: Tensor,
         settings: AttentionSettings,
     ) -> Tensor:
+        """See `Host.look`."""
         comfy.model_management.throw_exception_if_processing_interrupted()
         text, extra = self._encode_text(texts)
         unet = self.model.get_model_object("diffusion_model")

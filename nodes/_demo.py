@@ -39,6 +39,7 @@ class DemoModel(comfy.supported_models.SD15):
                          "num_head_channels": -1}  # fmt: skip
 
     def model_type(self, state_dict: Any, prefix: str = "") -> comfy.model_base.ModelType:
+        """It was trained to predict the velocity."""
         return comfy.model_base.ModelType.V_PREDICTION
 
     def __init__(self, unet_config: dict[str, Any]) -> None:

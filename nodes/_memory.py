@@ -33,6 +33,7 @@ class Memory:
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
     def once(self, key: Hashable, compute: Callable[[], Answer]) -> Answer:
+        """What ``compute`` gives; it is called where nothing is kept by this name."""
         if key in self._kept:
             self._kept.move_to_end(key)
             answer: Answer = self._kept[key][0]
@@ -78,6 +79,7 @@ class RememberedAttention:
     settings: Hashable
 
     def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
+        """See `AttentionSource.read`."""
         model, clip, vae = self.checkpoint
         # a LoRA that is added in place changes the number of the patches
         patches = tuple(getattr(each, "patches_uuid", None) for each in (model, clip.patcher))
@@ -95,6 +97,7 @@ class RememberedProposer:
     settings: Hashable
 
     def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
+        """See `MaskProposer.propose`."""
         maps = tuple(None if each is None else fingerprint(each.heat) for each in attention)
         key = (fingerprint(image), maps, self.settings)
         return memory_of(self.model).once(key, lambda: self.proposer.propose(image, attention))
@@ -109,12 +112,14 @@ class RememberedScorer:
 
     @property
     def kinds(self) -> tuple[str, ...]:
+        """See `ImageTextScorer`."""
         kinds: tuple[str, ...] = self.scorer.kinds  # type: ignore[attr-defined]
         return kinds
 
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
     ) -> list[Any]:
+        """See `ImageTextScorer.score`."""
         masks = {id(each): fingerprint(each.masks) for each in proposals}
         texts = tuple(each.text for each in expressions)
         key = (fingerprint(image), texts, tuple(masks[id(each)] for each in proposals))

@@ -50,6 +50,7 @@ class HostProposer:
         self.settings = settings or own_settings(sam)
 
     def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
+        """See `MaskProposer.propose`."""
         with sam_on_device(self.sam) as model:
             proposer = SamProposer(model, self.settings, progress())
             proposer.cache = cache_of(model)
@@ -63,6 +64,7 @@ class HostAsker:
         self.sam = sam
 
     def ask(self, image: Image, made: Made) -> Proposals:
+        """See `SamProposer.ask`."""
         with sam_on_device(self.sam) as model:
             proposer = SamProposer(model, own_settings(self.sam))
             proposer.cache = cache_of(model)
@@ -105,6 +107,7 @@ class HostScorer:
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
     ) -> list[Likeness]:
+        """See `ImageTextScorer.score`."""
         scorer = ClipScorer(self.clip.on_device(), progress=progress())
         scorer.cache = cache_of(self.clip.clip.model)
         return scorer.score(image, expressions, proposals)

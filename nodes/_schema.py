@@ -1,11 +1,12 @@
 """What all nodes' schemas share, and the words that ComfyUI 0.3.64 does not know yet."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from comfy_api.latest import io
 
-from ..refdiff_core.settings import AttentionSettings, Settings
+from ..refdiff_core.settings import AttentionSettings, Settings, find_preset
+from ._models import NO_PRESET, PRESETS, find_file, list_presets
 
 CATEGORY = "Ref-Diff"
 LOADERS = "Ref-Diff/loaders"
@@ -20,6 +21,7 @@ Segs = io.Custom("SEGS")
 BoundingBox = io.Custom("BOUNDING_BOX")
 
 Widget = TypeVar("Widget", bound=io.Input)
+Kept = TypeVar("Kept", AttentionSettings, Settings)
 
 _KNOWN = {field.name for field in fields(io.Schema)}
 
@@ -58,6 +60,7 @@ def panel_input() -> io.Input:
 
 
 def each_input() -> io.Input:
+    """Whether every thing has a mask of its own."""
     return io.Boolean.Input(
         "each",
         optional=True,
@@ -78,6 +81,7 @@ def answer_inputs() -> list[io.Input]:
 
 
 def min_present_input() -> io.Input:
+    """The least presence."""
     return setting(
         io.Float,
         "min_present",
@@ -89,6 +93,7 @@ def min_present_input() -> io.Input:
 
 
 def threshold_input() -> io.Input:
+    """How much of the thing."""
     return io.Float.Input(
         "threshold",
         optional=True,
@@ -111,6 +116,7 @@ def one_mask_input() -> io.Input:
 
 
 def model_inputs() -> list[io.Input]:
+    """A checkpoint in its three parts."""
     return [
         io.Model.Input(
             "model",
@@ -126,11 +132,13 @@ def model_inputs() -> list[io.Input]:
 
 
 def image_input(optional: bool = False, note: str = "") -> io.Input:
+    """The picture."""
     tooltip = "The picture to look at; a batch gives masks for every picture." + note
     return io.Image.Input("image", optional=optional, tooltip=tooltip)
 
 
 def expressions_input() -> io.Input:
+    """What to find."""
     return io.String.Input(
         "expressions",
         multiline=True,
@@ -168,6 +176,42 @@ def look_of(
     )
 
 
+def preset_input() -> io.Input:
+    """Settings from a file; optional and last, as `panel_input` says."""
+    return advanced(
+        io.Combo.Input(
+            "preset",
+            options=list_presets(),
+            default=NO_PRESET,
+            optional=True,
+            tooltip="Settings that suit a checkpoint, from a file in models/refdiff as 'refdiff "
+            "tune' writes it. What an input says in place of its own default goes before it.",
+        )
+    )
+
+
+Parts = tuple[AttentionSettings, Settings]
+
+
+def with_preset(preset: str, look: AttentionSettings, shape: Settings) -> Parts:
+    """The inputs' settings on those of a preset file: what is no input's default wins.
+
+    Raises:
+        ModelError: there is no such file, or it holds no settings.
+    """
+    if preset == NO_PRESET:
+        return look, shape
+    told = find_preset(find_file(PRESETS, preset))
+    return _laid_on(told.attention, look), _laid_on(told.fusion, shape)
+
+
+def _laid_on(told: Kept, asked: Kept) -> Kept:
+    usual: Any = type(asked)()
+    names = [field.name for field in fields(asked)]  # type: ignore[arg-type]
+    own = {name: getattr(asked, name) for name in names}
+    return replace(told, **{n: v for n, v in own.items() if v != getattr(usual, n)})  # type: ignore[type-var]
+
+
 def transformer_inputs() -> list[io.Input]:
     """What is asked of transformers alone; optional, so that saved graphs keep their values."""
     inputs = [
@@ -192,6 +236,7 @@ def transformer_inputs() -> list[io.Input]:
 
 
 def attention_inputs() -> list[io.Input]:
+    """How attention is read, of any model."""
     inputs = [
         io.Int.Input(
             "timestep",
@@ -247,6 +292,7 @@ def _range(least: float, most: float, step: float) -> dict[str, float]:
 
 
 def alpha_input() -> io.Input:
+    """Attention against CLIP."""
     widget = setting(
         io.Float,
         "alpha",
@@ -258,6 +304,7 @@ def alpha_input() -> io.Input:
 
 
 def shape_inputs(optional: bool = False) -> list[io.Input]:
+    """The shape of the mask."""
     grow = "Pixels to grow the mask by; negative values shrink it."
     feather = "Pixels over which the mask's edge fades out, to each side."
     few = {"optional": optional}
@@ -270,6 +317,7 @@ def shape_inputs(optional: bool = False) -> list[io.Input]:
 
 
 def mask_inputs() -> list[io.Input]:
+    """The shape of the mask, and how candidates are ranked."""
     return [*shape_inputs(), *(advanced(each) for each in _ranking_inputs())]
 
 
@@ -300,6 +348,7 @@ def _ranking_inputs() -> list[io.Input]:
 
 
 def result_outputs() -> list[io.Output]:
+    """What the nodes that answer hand on."""
     return [
         io.Mask.Output(
             "mask",

@@ -151,6 +151,7 @@ class GivenAttention:
         self.maps = maps
 
     def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
+        """See `AttentionSource.read`."""
         return list(self.maps)
 
 
@@ -161,6 +162,7 @@ class GivenProposals:
         self.sets = sets
 
     def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
+        """See `MaskProposer.propose`."""
         return list(self.sets)
 
 
@@ -179,6 +181,7 @@ class GivenScores:
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
     ) -> list[Likeness]:
+        """See `ImageTextScorer.score`."""
         texts = tuple(each.text for each in expressions)
         found = next((each.scores for each in self.scores if each.texts == texts), None)
         counts = [len(each) for each in proposals]

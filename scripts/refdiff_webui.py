@@ -41,10 +41,14 @@ script_callbacks.on_after_component(note)
 
 
 class RefDiff(scripts.Script):
+    """The accordion, and the script that runs when pictures are generated."""
+
     def title(self):
+        """What the host calls it."""
         return "Ref-Diff"
 
     def show(self, is_img2img):
+        """Always there, in img2img alone."""
         return scripts.AlwaysVisible if is_img2img else False
 
     def ui(self, is_img2img):
@@ -57,6 +61,7 @@ class RefDiff(scripts.Script):
         return [at.enabled, at.words, *at.shape, at.presence, at.sam, at.clip]
 
     def process(self, p, enabled, words, *options):
+        """Find the mask before a picture is generated, where that is asked for."""
         if not enabled or not getattr(p, "init_images", None):
             return
         # a batch asks again and again with the same p
@@ -126,7 +131,7 @@ def connect(at, canvas):
         show_candidates,
         [at.tab, *sources, at.words, at.presence, at.sam, at.clip],
         [at.found, at.gallery, at.picks, at.message],
-        **{JS: "(_, ...rest) => [get_tab_index('mode_img2img'), ...rest]"},
+        **{JS: "refdiffSources"},
     ).then(show_mask, chosen, [at.preview, at.message])
     at.stop.click(shared.state.interrupt, queue=False)
     for each in (at.picks, *at.shape):
@@ -168,6 +173,7 @@ def show_candidates(tab, image, canvas, upload, words, *models):
 
 
 def show_mask(found, *chosen):
+    """The picture with the mask over it."""
     return draw_mask(found, *chosen) if found else (None, gr.update())
 
 

@@ -43,9 +43,8 @@ def load_demo(
         attention: noise level, resolution and seed, in place of the settings' own.
         device: where they run.
         proposer: stands in for the demo SAM, such as `FixedProposals`.
-        settings: "default", "paper", "official", or a preset of your own. The official ones see
-            the picture at the demo's own size and keep small masks: of its small scenes, 1,024
-            pixels a side and a floor of 10,000 pixels would leave nothing to see.
+        settings: as for `load_models`. The official ones see the demo's small scenes at their own
+            size and keep small masks.
         dtype: see `load_models`. Models as small as these gain nothing by another one.
         denoiser: "unet", or "transformer" for the one in Stable Diffusion 3's layout.
 

@@ -20,7 +20,6 @@ from ..values import AttentionMap, Expression, Image, Word
 SCORES_AT_ONCE = 2**23
 """Attention scores held at once, 32 MiB of them: a part of the places, all heads and tokens."""
 
-
 MAPS_AT_ONCE = 8
 """Maps that are brought to a picture's edges together: more would cost memory and save little."""
 
@@ -348,5 +347,4 @@ def _local_fit(guide: Tensor, values: Tensor, radius: int) -> tuple[Tensor, Tens
 
 
 def _box_mean(planes: Tensor, radius: int) -> Tensor:
-    """Mean over (2 radius + 1)^2 pixels of planes (C, h, w), edges repeated."""
     return (box_sum(planes, radius) / (2 * radius + 1) ** 2).float()

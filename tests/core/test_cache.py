@@ -95,7 +95,7 @@ def passes(fresh):
     count(sam.image_encoder, "SAM")
     count(sam.mask_decoder, "prompts", lambda out: len(out[0]))
     visual = fresh.scorer.clip.model.visual
-    count(visual.transformer, "soft passes", lambda out: len(out) == 1)
+    count(visual.transformer, "soft passes", lambda out: 1 in out.shape[:2])
     count(visual.transformer, "crops", lambda out: 0 if len(out) == 1 else len(out))
     return seen
 

@@ -1,4 +1,4 @@
-// Fill, grow, feather and invert a mask, as refdiff_core/choosing/fusion.py does: what is seen on
+// Fill, grow, feather and invert a mask, as refdiff_core/finishing.py does: what is seen on
 // the panel is what a run gives, but for the size of the picture.
 
 // mask: Uint8Array of 0 and 1. Lengths in pixels of the mask's own grid. Gives floats in [0, 1].

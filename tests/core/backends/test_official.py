@@ -11,6 +11,7 @@ from PIL import Image
 
 from refdiff_core import load_demo, segment
 from refdiff_core.backends.checkpoints import load_stable_diffusion
+from refdiff_core.backends.clip_scorer import attend
 from refdiff_core.backends.families import SD2, SDXL
 from refdiff_core.backends.official import (
     OfficialAttention,
@@ -207,7 +208,7 @@ def plain_vectors(clip, pixels, inside=None):
         for index, own in enumerate(inside):
             mask[index, index] = 0
             mask[index, [count + patch for patch in own]] = 0
-    out = visual.transformer(tokens[None], attn_mask=mask)[0, :count]
+    out = attend(visual.transformer, tokens[None], mask)[0, :count]
     return F.normalize(visual.ln_post(out) @ visual.proj, dim=-1)
 
 

@@ -13,6 +13,10 @@ from refdiff_core.backends.families import DEMO, SD1
 from refdiff_core.language.expression import parse
 from refdiff_core.settings import AttentionSettings
 
+pytestmark = pytest.mark.skipif(
+    not hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu"),
+    reason="before 2.2, torch cannot count what attention costs on a processor",
+)
 ROOT = Path(__file__).parents[3]
 MANY = 8
 

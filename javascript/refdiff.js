@@ -9,3 +9,9 @@ document.addEventListener("click", event => {
     box.value = (others.length < before.length ? others : [...before, number]).join(", ");
     updateInput(box);
 });
+
+// What Find is given: the open tab's number, and pictures; a canvas without paint must not lack it.
+function refdiffSources(_tab, ...values) {
+    const painted = each => each?.image && !each.mask ? { ...each, mask: each.image } : each;
+    return [get_tab_index("mode_img2img"), ...values.map(painted)];
+}

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..refdiff_core.errors import ImageError, MaskError
 from ..refdiff_core.grid import WORKING_SIDE, fit, fits, in_parts
 from ..refdiff_core.pictures.images import check_image, scale_to, shrink
-from ..refdiff_core.pictures.previews import heat_picture, label, overlay
+from ..refdiff_core.pictures.previews import caption, heat_picture, label, overlay
 from ..refdiff_core.seeing.attention import resize
 from ..refdiff_core.seeing.proposals import mask_boxes
 from ..refdiff_core.values import Image, Proposals, Segmentation
@@ -250,8 +250,7 @@ def to_overlays(batch: ResultBatch, drawn: Tensor) -> Tensor:
         for result in row:
             large, place = next(places)
             mask = scale_to(large.cpu(), size_of(small))
-            score = "" if result.score is None else f"   {result.score:.2f}"
-            place.copy_(label(overlay(small, mask), mask, result.expression.text + score))
+            place.copy_(label(overlay(small, mask), mask, caption(result)))
     return shown
 
 

@@ -18,7 +18,7 @@ from ..refdiff_core.backends.clip_scorer import ClipModel, load_clip
 from ..refdiff_core.backends.sam_proposer import load_sam
 from ..refdiff_core.errors import ModelError
 
-SAMS, CLIPS = "sams", "open_clip"
+SAMS, CLIPS, PRESETS = "sams", "open_clip", "refdiff"
 ARCHITECTURES = (
     "ViT-B-32", "ViT-B-32-quickgelu", "ViT-B-16", "ViT-B-16-quickgelu", "ViT-L-14",
     "ViT-L-14-quickgelu", "ViT-L-14-336-quickgelu", "ViT-H-14", "ViT-bigG-14",
@@ -28,13 +28,13 @@ DEMO_NAME = "refdiff_demo"
 
 
 def register_folders() -> None:
-    """Make models/sams and models/open_clip known; a folder that is known keeps its places."""
-    for name in (SAMS, CLIPS):
+    """Make the folders in models/ known; a folder that is known keeps its places."""
+    for name in (SAMS, CLIPS, PRESETS):
         place = str(Path(folder_paths.models_dir) / name)
         if name in folder_paths.folder_names_and_paths:
             folder_paths.add_model_folder_path(name, place)
         else:
-            known = set(folder_paths.supported_pt_extensions)
+            known = {".json"} if name == PRESETS else set(folder_paths.supported_pt_extensions)
             folder_paths.folder_names_and_paths[name] = ([place], known)
 
 
@@ -42,6 +42,12 @@ def list_files(name: str) -> list[str]:
     """Files of one kind; where there are none, the list says what to do."""
     register_folders()
     return folder_paths.get_filename_list(name) or [NO_FILE]
+
+
+def list_presets() -> list[str]:
+    """Preset files, as `refdiff tune` writes them, and the default that is always there."""
+    register_folders()
+    return [NO_PRESET, *folder_paths.get_filename_list(PRESETS)]
 
 
 def find_file(name: str, file: str) -> str:
@@ -65,6 +71,9 @@ def missing_file(name: str, file: str) -> str | None:
         "then press R to see it in the list."
     )
 
+
+NO_PRESET = "default"
+"""The settings without a preset file."""
 
 NO_FILE = "(none yet)"
 """In the list where there are no files; short, so that the page does not cut it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
@@ -11,6 +12,7 @@ from comfy.sd1_clip import escape_important, token_weights, unescape_important
 from ..refdiff_core.backends.tokens import HostTokens, match, tokenize, whole_letters, with_sinks
 from ..refdiff_core.errors import ExpressionError, UnavailableError
 from ..refdiff_core.language.expression import parse
+from ..refdiff_core.language.lines import everything_but
 from ..refdiff_core.values import Expression, Word
 
 Chunks = list[list[tuple[Any, float]]]
@@ -18,7 +20,10 @@ Chunks = list[list[tuple[Any, float]]]
 _NO_WORDS = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*|<\w+:[^<>\n]*>|\bBREAK\b", re.DOTALL)
 """What pasted prompts bring along and no text encoder is shown: comments, networks, breaks."""
 
-_NOT = re.compile(r"\s*not\b\s*:?\s*", re.IGNORECASE)
+_SIGNS = ",.;:!?[]"
+
+Marks = list[tuple[str, str]]
+"""A prompt's words, each as it is said and as it is written: ("red", "(red:1.2)")."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +44,25 @@ def read_lines(text: str) -> tuple[PromptedExpression, ...]:
         raise ExpressionError(
             "There is no expression. Write what to find, such as 'the red cup on the left'."
         )
-    return tuple(read_line(line) for line in lines)
+    found = tuple(read_line(line) for line in lines)
+    if all(each.negative for each in found):
+        # they are asked about in a text of their own, which has their words' weights, too
+        return (
+            _prompted(everything_but(found), [mark for line in lines for mark in _marks(line)]),
+        )
+    return found
 
 
 def read_line(line: str) -> PromptedExpression:
-    """One line: its plain words are parsed, its prompt is kept for the text encoder."""
-    plain = plain_text(line)
-    expression = parse(plain)
-    if plain == line:
-        return PromptedExpression(**vars(expression))
-    prompt = _NOT.sub("", line, count=1) if expression.negative else line
-    prompt = prompt.replace("[", "").replace("]", "")
-    return PromptedExpression(**vars(expression), prompt=prompt)
+    """One line: its plain words are parsed, how they are written is kept for the text encoder."""
+    return _prompted(parse(plain_text(line)), _marks(line))
+
+
+def _prompted(expression: Expression, marks: Marks) -> PromptedExpression:
+    things = tuple(_prompted(each, marks) for each in expression.things)
+    prompt = _as_written(expression.text, marks)
+    said = {**vars(expression), "things": things}
+    return PromptedExpression(**said, prompt=prompt if prompt != expression.text else "")
 
 
 def plain_text(prompt: str) -> str:
@@ -58,6 +70,46 @@ def plain_text(prompt: str) -> str:
     segments = token_weights(escape_important(prompt), 1.0)
     text = "".join(unescape_important(segment) for segment, _ in segments)
     return text.replace("embedding:", "")
+
+
+def prompt_of(expression: Expression) -> str:
+    """What the text encoder gets: the text as it was written, and what was said after it."""
+    prompt = getattr(expression, "prompt", "")
+    said = plain_text(prompt)
+    return prompt + expression.text[len(said) :] if prompt else expression.text
+
+
+def _marks(prompt: str) -> Marks:
+    words: list[list[str]] = []
+    for segment, weight in token_weights(escape_important(prompt), 1.0):
+        for at, piece in enumerate(re.split(r"\s+", unescape_important(segment))):
+            if at or not words:
+                words.append(["", ""])
+            plain = re.sub(r"([()])", r"\\\1", piece)
+            words[-1][0] += piece.replace("embedding:", "")
+            words[-1][1] += f"({plain}:{weight:g})" if piece and weight != 1 else plain
+    return [(said, written) for said, written in words if said]
+
+
+def _as_written(text: str, marks: Marks) -> str:
+    """The text with its words as the prompt has them; put right, or said again, they keep that."""
+    said, words = [_bare(word) for word, _ in marks], text.split()
+    every, found = dict(zip(said, marks, strict=True)), [_bare(word) for word in words]
+    chosen = [every.get(word) for word in found]
+    for _, i0, i1, j0, j1 in SequenceMatcher(None, said, found, autojunk=False).get_opcodes():
+        if i1 - i0 == j1 - j0:
+            chosen[j0:j1] = marks[i0:i1]
+    pairs = zip(words, chosen, strict=True)
+    return " ".join(_write(word, mark) if mark else word for word, mark in pairs)
+
+
+def _bare(word: str) -> str:
+    return word.strip(_SIGNS).lower()
+
+
+def _write(word: str, mark: tuple[str, str]) -> str:
+    said, written = mark
+    return written if word == said else written.replace(said.strip(_SIGNS), word.strip(_SIGNS))
 
 
 @dataclass(frozen=True)
@@ -87,8 +139,7 @@ def tokenize_prompt(clip: Any, expression: Expression, sinks: str = "") -> Promp
     Raises:
         UnavailableError: the text encoder is not a CLIP that reads chunks of 77 tokens.
     """
-    prompt = getattr(expression, "prompt", "") or expression.text
-    groups = clip.tokenize(with_sinks(prompt, sinks), return_word_ids=True)
+    groups = clip.tokenize(with_sinks(prompt_of(expression), sinks), return_word_ids=True)
     key = next((name for name in ("l", "h", "g") if name in groups), next(iter(groups)))
     if any(len(chunk) != 77 for chunk in groups[key]):
         raise UnavailableError(

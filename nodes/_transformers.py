@@ -24,6 +24,7 @@ from ..refdiff_core.settings import AttentionSettings
 from ..refdiff_core.values import AttentionMap, Expression, Image, Word
 from ._pass import call_model, encode_picture, noise_level, trained_sampling
 from ._patched import patched_clone
+from ._prompt import prompt_of
 from ._words import place_words, reads_literally
 
 ROWS = 8
@@ -107,7 +108,7 @@ class TransformerAttention:
         """Never padded: what a text encoder adds is part of how the model reads."""
         keys, sinks = self.family.tokens, self.settings.sinks
         said = with_sinks(expression.text, sinks)
-        prompt = with_sinks(getattr(expression, "prompt", "") or expression.text, sinks)
+        prompt = with_sinks(prompt_of(expression), sinks)
         groups = self.clip.tokenize(prompt)
         if prompt != said and reads_literally(self.clip, groups, prompt, keys):
             groups = self.clip.tokenize(said)

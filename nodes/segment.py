@@ -11,6 +11,7 @@ from ..refdiff_core.settings import Settings
 from ._choice import read_choices
 from ._hand import by_hand
 from ._host import answer, message
+from ._models import NO_PRESET
 from ._panel import panel_of
 from ._prompt import read_lines
 from ._run import asker_of, segment_batch
@@ -27,10 +28,12 @@ from ._schema import (
     look_of,
     mask_inputs,
     model_inputs,
+    preset_input,
     result_outputs,
     schema,
     shows_a_panel,
     transformer_inputs,
+    with_preset,
 )
 
 
@@ -70,6 +73,7 @@ class RefDiffSegment(io.ComfyNode):
                 *attention_inputs(),
                 *answer_inputs(),
                 *transformer_inputs(),
+                preset_input(),
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
@@ -95,10 +99,12 @@ class RefDiffSegment(io.ComfyNode):
         each: bool = False,
         reading: str = BY_MODEL,
         reference: bool = False,
+        preset: str = NO_PRESET,
         **settings: Any,
     ) -> io.NodeOutput:
         look = look_of(timestep, resolution, seed, words, reading, reference)
-        lines, checkpoint, shape = read_lines(expressions), (model, clip, vae), Settings(**settings)
+        look, shape = with_preset(preset, look, Settings(**settings))
+        lines, checkpoint = read_lines(expressions), (model, clip, vae)
         found = segment_batch(checkpoint, image, lines, sam_model, refdiff_clip, look, shape)
         asker = asker_of(sam_model)
         handled = by_hand(found, read_choices(panel), shape, threshold, asker)

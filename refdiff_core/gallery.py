@@ -23,7 +23,10 @@ TILE = 512
 
 @dataclass(frozen=True)
 class Candidate:
-    """A mask that may be chosen. caption: its score, and of several lines the words."""
+    """A mask that may be chosen.
+
+    caption: its score, the chance that there is such a thing, and of several lines the words.
+    """
 
     drawing: Drawing
     caption: str
@@ -85,7 +88,8 @@ class Gallery:
 
 def _candidates(result: Segmentation, several: bool) -> list[Candidate]:
     """What may be chosen for a line; of the rest of a picture, that alone."""
-    words = f"   {result.expression.text}" if several else ""
+    there = "" if result.present is None else f"   there {result.present:.2f}"
+    words = there + (f"   {result.expression.text}" if several else "")
     if result.drawing.whole:
         return [Candidate(result.drawing, words.strip(), result.found)]
     meant = result.winners.tolist() if result.found else []

@@ -56,6 +56,11 @@ class Models:
         return next((each for each in said if each is not None), torch.device("cpu"))
 
     @property
+    def cuts(self) -> bool:
+        """Whether candidates are cut out of the attention's maps."""
+        return self.proposer is None or isinstance(self.proposer, AttentionProposer)
+
+    @property
     def variant(self) -> str:
         """g, gs, ds or gsd."""
         if self.attention is None:
@@ -110,6 +115,9 @@ def segment_apart(
         For every question what `segment` gives for its lines.
     """
     image, settings = check_image(image), settings or models.settings
+    if models.cuts:
+        known = settings.calibration
+        settings = replace(settings, calibration=replace(known, steep=known.cuts))
     asked = [thing for lines in questions for thing in looked_for(lines)]
     if not asked:
         return [[] for _ in questions]
@@ -161,7 +169,7 @@ def _look(
     # 1. where the words are: the thing's own, and those of what it is related to
     maps = read_maps(seen, size_hw, asked, models.attention) if models.attention else None
     phrases = find_phrases(asked, maps or [None] * len(asked), spatial=settings.spatial_weight > 0)
-    cut = models.proposer is None or isinstance(models.proposer, AttentionProposer)
+    cut = models.cuts
     # masks from elsewhere have edges of their own
     radius = settings.sharpen if cut else 0
     attention = sharpen_maps([each.attention for each in phrases], seen, radius)

@@ -121,34 +121,34 @@ class Calibration:
     Everything was fitted on tuning scenes (seeds from 1,100,000 on) with CLIP's error simulated at
     .01 to .03, none of which docs/fusion.md reports on: `shared`, `floor` and `steep` are the
     likeliest of a grid for which object is meant, `match` is a logistic fit for which are of the
-    kind that is named (60 scenes, true masks); `present` and `seen` for whether there is one (100
-    and 40 scenes, the demo's own CLIP among the errors); `border`, `plain` and `alone` were chosen
-    among two to five values on 40 to 60 of them.
+    kind that is named (60 scenes, true masks), `present` for whether there is one (80 scenes, the
+    demo's own CLIP with SAM's masks, errors of .01 and .02 with SAM's and the true ones); `border`,
+    `plain` and `alone` were chosen among two to five values on 40 to 60 of them.
 
     shared: by how much CLIP's error is larger than its views' disagreement tells, because they err
         together; in variances.
     floor: deviation of CLIP's log-likelihood that is always there.
     steep: log-odds of a generative score of 1: of attention e times the picture's mean.
+    cuts: the same for cuts of a map, whose score is the paper's difference.
     border: how far behind the best region, in gaps, others begin to be something else.
     match: of the chance to be what is named: how its log-odds go with those of the ranking, from
         that border on, with CLIP's contrast, and with the generative score, which is the
         attention's own; and what they are where all are 0.
     plain: the same where words name no kind of thing, so that there is nothing to contrast.
     alone: the same where only attention looked.
-    present: of the chance that it is there at all: how its log-odds go with the best candidate's
+    present: of the chance that it is there at all: how its log-odds go with the best thing's
         contrast, and what they are where that is 0.
-    seen: how they go with that candidate's generative score, and the score that says nothing.
     """
 
     shared: float = 1.5
     floor: float = 0.4
     steep: float = 2.5
+    cuts: float = 4.0
     border: float = 0.25
     match: tuple[float, float, float, float] = (0.47, 0.41, 0.88, 0.22)
     plain: tuple[float, float] = (0.15, 2.5)
     alone: tuple[float, float] = (2.0, 3.0)
-    present: tuple[float, float] = (0.54, -0.49)
-    seen: tuple[float, float] = (0.5, 0.67)
+    present: tuple[float, float] = (1.26, -1.15)
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Settings:
     fusion: str = "agreement"
     alpha: float = 0.5
     calibration: Calibration = Calibration()
-    min_present: float = 0.15
+    min_present: float = 0.25
     sharpen: float = 1.5
     size_exponent: float = 0.25
     quality_exponent: float = 1.0

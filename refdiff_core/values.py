@@ -196,8 +196,8 @@ class Segmentation:
     winners: int64 (W,), those that are meant, as many distinct things as the words ask for. None of
         the rest of a picture.
     excluded: the answers to what the expression itself excludes.
-    present: the chance, in [0, 1], that there is such a thing at all; 1 where only attention
-        looked, which always sees something somewhere.
+    present: the chance, in [0, 1], that there is such a thing at all; None where nobody can tell:
+        attention alone always sees something somewhere.
     missing: why the thing is taken not to be there, in words for the user; the mask is empty
         then. "" where it is.
     """
@@ -210,7 +210,7 @@ class Segmentation:
     attention: AttentionMap | None = None
     winners: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
     excluded: tuple[Segmentation, ...] = ()
-    present: float = 1.0
+    present: float | None = None
     missing: str = ""
 
     @property

@@ -131,7 +131,7 @@ def connect(at, canvas):
         show_candidates,
         [at.tab, *sources, at.words, at.presence, at.sam, at.clip],
         [at.found, at.gallery, at.picks, at.message],
-        **{JS: "(_, ...rest) => [get_tab_index('mode_img2img'), ...rest]"},
+        **{JS: "refdiffSources"},
     ).then(show_mask, chosen, [at.preview, at.message])
     at.stop.click(shared.state.interrupt, queue=False)
     for each in (at.picks, *at.shape):

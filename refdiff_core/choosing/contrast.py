@@ -111,7 +111,7 @@ def gather(asked: Sequence[Question], answers: Sequence[Likeness]) -> list[Compa
     """What was said of each phrase, with what was said of its rivals.
 
     Args:
-        asked: from `questions`.
+        asked: from `questions`, the phrases first.
         answers: as many.
     """
     groups: dict[int, dict[str, list[Likeness]]] = {}
@@ -119,7 +119,8 @@ def gather(asked: Sequence[Question], answers: Sequence[Likeness]) -> list[Compa
     for question, answer in zip(asked, answers, strict=True):
         if question.rival is None:
             own[question.phrase] = answer
-        else:
+        elif not torch.equal(answer.views, own[question.phrase].views):
+            # what a model does not tell from the phrase, wherever it looks, says nothing
             of_phrase = groups.setdefault(question.phrase, {})
             of_phrase.setdefault(question.rival, []).append(answer)
     return [

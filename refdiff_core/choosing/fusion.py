@@ -14,14 +14,11 @@ from ..settings import Settings
 from ..values import AttentionMap, Drawing, Expression, Proposals, Scores, Segmentation
 from .contrast import Compared
 from .counting import pick_things, pick_winners
-from .layout import Layout, covered_share, holds_several, mask_overlap
+from .layout import ONE_THING, Layout, covered_share, holds_several, mask_overlap, thing_weights
 from .presence import judge_presence
 from .relations import OtherThing
 from .scoring import Evidence, base_score, weigh
 from .spatial import spatial_score
-
-ONE_THING = 0.5
-"""IoU beyond which masks are edges of one thing; of .5 to .8 the best on tuning scenes."""
 
 
 def fuse(
@@ -50,8 +47,7 @@ def fuse(
         settings: limits, weights and the shape of the mask.
         others: where the nouns of its relations may be; see `spatial.spatial_score`.
     """
-    admissible = within_limits(proposals, settings.smallest, settings.largest)
-    evidence = weigh(generative, compared, proposals.quality, admissible, settings)
+    admissible, evidence = _weigh_things(generative, compared, proposals, settings)
     scores = score_proposals(
         expression, proposals, generative, compared, evidence, settings, others=others
     )
@@ -64,6 +60,16 @@ def fuse(
     drawing = Drawing(proposals.select(nothing))
     ranked = Segmentation(expression, drawing, proposals, scores, nothing, attention)
     return _choose(replace(ranked, present=present, missing=missing), settings)
+
+
+def _weigh_things(
+    generative: Tensor | None, compared: Compared | None, proposals: Proposals, settings: Settings
+) -> tuple[Tensor, Evidence]:
+    """Which proposals are admissible, bool (N,), and what speaks for each of them."""
+    admissible = within_limits(proposals, settings.smallest, settings.largest)
+    things = None if compared is None else thing_weights(proposals, admissible)
+    quality = proposals.quality
+    return admissible, weigh(generative, compared, quality, admissible, settings, things)
 
 
 def score_proposals(
@@ -116,8 +122,7 @@ def locate(
     """Where a noun that a relation names may be; None where nothing was asked about it."""
     if generative is None and compared is None:
         return None
-    admissible = within_limits(proposals, settings.smallest, settings.largest)
-    evidence = weigh(generative, compared, proposals.quality, admissible, settings)
+    _, evidence = _weigh_things(generative, compared, proposals, settings)
     return OtherThing(proposals, evidence.match, phrase.text, evidence.present)
 
 
@@ -238,7 +243,7 @@ def join(line: Expression, parts: Sequence[Segmentation], settings: Settings) ->
     joined = replace(parts[0], expression=line, proposals=proposals, scores=Scores(totals))
     joined = replace(joined, ranking=ranking, winners=chosen, excluded=())
     # a list is there as soon as one of its things is
-    best = max(parts, key=lambda part: (not part.missing, part.present))
+    best = max(parts, key=lambda part: (not part.missing, part.present or 0.0))
     joined = replace(joined, present=best.present, missing=best.missing)
     # what negative lines name is left out of all parts alike
     return _draw(joined, settings, () if parts[0].drawing.whole else parts[0].drawing.without)

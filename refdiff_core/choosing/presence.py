@@ -28,7 +28,7 @@ def judge_presence(
     proposals: Proposals,
     others: Sequence[OtherThing | None],
     settings: Settings,
-) -> tuple[float, str]:
+) -> tuple[float | None, str]:
     """The chance that what the words mean is there, and why it is taken not to be.
 
     Args:
@@ -39,10 +39,11 @@ def judge_presence(
         settings: `min_present`.
 
     Returns:
-        The chance in [0, 1], and the reason in words, "" where it is there.
+        The chance in [0, 1], None where nothing can tell; and the reason in words, "" where it is
+        there.
     """
     if expression.region:
-        return 1.0, ""
+        return None, ""
     name = without_place(expression).text
     chances = [(evidence.present, f"nothing looks like '{name}'")]
     if settings.spatial_weight:
@@ -50,10 +51,12 @@ def judge_presence(
         chances += [(each.present, f"nothing looks like '{each.text}'") for each in known]
         needed = _needed(expression)
         if needed > 1 and len(proposals):
-            enough = evidence.present * enough_chance(needed, evidence.match, proposals)
+            one = 1.0 if evidence.present is None else evidence.present
+            enough = one * enough_chance(needed, evidence.match, proposals)
             chances.append((enough, f"fewer than {needed} look like '{name}'"))
-    present, reason = min(chances, key=lambda each: each[0])
-    if present >= settings.min_present:
+    told = [(chance, reason) for chance, reason in chances if chance is not None]
+    present, reason = min(told, default=(None, ""))
+    if present is None or present >= settings.min_present:
         return present, ""
     return present, f"{reason} ({present:.2f})".replace("(0.", "(.")
 

@@ -162,13 +162,14 @@ class OtherThing:
     """Where a noun that a relation names may be.
 
     proposals: M masks. match: float32 (M,), how well each fits the noun.
-    text: what it was looked for by. present: the chance that there is such a thing at all.
+    text: what it was looked for by. present: the chance that there is such a thing at all,
+    None where nothing can tell.
     """
 
     proposals: Proposals
     match: Tensor
     text: str = ""
-    present: float = 1.0
+    present: float | None = None
 
 
 def all_relations_chance(

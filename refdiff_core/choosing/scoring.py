@@ -118,12 +118,12 @@ class Evidence:
 
     odds: float32 (N,), log-odds against the others; the ranking's.
     match: float32 (N,) in [0, 1], the chance that it is a thing of that kind; several may be.
-    present: the chance that there is such a thing among them; 1 where nothing can tell.
+    present: the chance that there is such a thing among them; None where nothing can tell.
     """
 
     odds: Tensor
     match: Tensor
-    present: float
+    present: float | None
 
     @property
     def likely(self) -> Tensor:
@@ -140,14 +140,15 @@ def weigh(
     quality: Tensor,
     admissible: Tensor,
     settings: Settings,
+    things: Tensor | None = None,
 ) -> Evidence:
     """Weigh attention, CLIP and the proposer as witnesses, each by how far it can be trusted.
 
     CLIP says c, with an error of variance v. If the right region is a gap ahead of others, its
     log-odds are gap / v * c. How large v is shows in this very picture, in how much CLIP's views
     of the same regions and texts disagree; where they agree CLIP decides, where they do not the
-    attention does. The proposer's own estimate is one term more. What a region looks like instead
-    (`Compared.contrast`) says whether it matches, and whether there is such a thing at all.
+    attention does. The proposer's own estimate is one term more. What a region's thing looks like
+    instead (`Compared.contrast`) says whether it matches, and whether there is such a thing at all.
 
     Args:
         generative: float32 (N,) or None.
@@ -155,6 +156,8 @@ def weigh(
         quality: float32 (N,), the proposer's own estimate.
         admissible: bool (N,); what is not has no chance.
         settings: the weights.
+        things: float32 (N, N), `refdiff_core.choosing.layout.thing_weights`; None where each
+            candidate is a thing of its own.
 
     Source: ours; docs/fusion.md has what it is worth at which error.
     """
@@ -163,6 +166,7 @@ def weigh(
     if generative is not None:
         share = 1.0 if compared is None else min(1.0, 2 * alpha)
         odds = odds + share * known.steep * generative
+    things = torch.eye(len(quality)) if things is None else things
     contrast, trust = None, 0.0
     if compared is not None and admissible.any():
         trust = compared.own.gap / error_variance(compared, admissible, known)
@@ -173,12 +177,17 @@ def weigh(
     if not admissible.any():
         return Evidence(odds, torch.zeros_like(odds), 0.0)
     reach = None if compared is None else trust * compared.own.gap
-    match = _match(odds, reach, contrast, generative, settings) * admissible
-    if contrast is None:
-        return Evidence(odds, match, 1.0)
-    best = int(odds.argmax())
-    seen = None if generative is None else generative[best]
-    return Evidence(odds, match, _present(contrast[best], seen, known))
+    of_things = None if contrast is None else things @ contrast
+    match = _match(odds, reach, of_things, generative, settings) * admissible
+    # a contrast has two errors, the phrase's and the rival's
+    doubted = None if compared is None else compared.contrast(trust / 2)
+    if doubted is None:
+        return Evidence(odds, match, None)
+    # of all candidates, scraps too, one would look like anything: the best thing alone tells
+    best = int((things @ odds.clamp(min=-1e9)).argmax())
+    slope, bias = known.present
+    present = (slope * (things[best] @ doubted) + bias).sigmoid()
+    return Evidence(odds, match, float(present))
 
 
 def _match(
@@ -229,16 +238,3 @@ def error_variance(compared: Compared, admissible: Tensor, known: Calibration) -
     together = float(shares.square().sum())
     disagreement = together / (1 - together) * squares / (len(asked) * (regions - 1))
     return known.shared * disagreement + known.floor**2
-
-
-def _present(contrast: Tensor, seen: Tensor | None, known: Calibration) -> float:
-    """The chance that there is such a thing, told by the best candidate alone.
-
-    Of all of them, scraps too, one would look like anything; and what the words do not light up is
-    not what they name.
-    """
-    slope, bias = known.present
-    logit = slope * contrast + bias
-    if seen is not None:
-        logit = logit + known.seen[0] * (seen - known.seen[1])
-    return float(logit.sigmoid())

@@ -8,8 +8,9 @@ takes another CLIP in place of the demo's own, such as one whose training was st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,7 +20,6 @@ from tqdm import tqdm
 
 from ..backends.clip_scorer import ClipScorer
 from ..backends.official import OfficialAttention
-from ..cache import fingerprint
 from ..demo.models import CLIP_FILE, load_clip
 from ..demo.scenes import HELD_OUT_SEED, Scene
 from ..language.expression import parse
@@ -27,14 +27,15 @@ from ..language.lines import looked_for
 from ..language.parsing.counts import singular
 from ..models.loading import load_demo
 from ..pipeline import Models, segment_apart
-from ..protocols import AttentionSource, ImageTextScorer, MaskProposer
+from ..protocols import ImageTextScorer, MaskProposer
 from ..seeing.phrases import without_place
 from ..seeing.proposals import FixedProposals
 from ..settings import DEFAULT, OFFICIAL, PAPER, AttentionSettings, Settings
-from ..values import AttentionMap, Expression, Image, Proposals, Segmentation
+from ..values import Expression, Image, Proposals, Segmentation
 from .absent import ABSENCES, absent
 from .demo import publish, to_markdown
 from .metrics import mean_and_error, overlap
+from .once import AnsweredOnce, ProposedOnce, SeenOnce
 from .questions import (
     ATTRIBUTES,
     INLINE,
@@ -48,6 +49,7 @@ from .questions import (
     questions,
 )
 from .simulated import SimulatedClip
+from .sweep import tuning_scenes
 
 LEVELS = (0.01, 0.02, 0.03)
 OWN = "demo's own"
@@ -66,21 +68,25 @@ KINDS_OF_QUESTIONS = {
     "relation": (RELATION,),
     "negation": (NEGATION, INLINE),
 }
+PRESENT = "there"
+TRUE, SAM = "true", "SAM"
+"""Whose masks there were to choose from."""
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 HEAD = """# When CLIP errs as real ones do
 
-Made by `python -m refdiff_core.evaluation.regimes --scenes {scenes} --masks {masks} --write
-docs/fusion.md`, on the demo's held-out scenes (seeds from {seed} on), whose attention is the demo's
-own. CLIP is simulated (`refdiff_core/evaluation/simulated.py`): scale 100, the right object .03
-ahead of the others on average, an error for every region and text of .01, .02 or .03, half of its
-variance common to both views. It is asked through the same calls as a real one, contrast included.
-Last comes the demo's own CLIP, which is hardly ever wrong. Every question is asked alone.
+Made by `python -m refdiff_core.evaluation.regimes --scenes {scenes} --masks {masks} --official
+{official} --write docs/fusion.md`, on the demo's held-out scenes (seeds from {seed} on), whose
+attention is the demo's own. CLIP is simulated (`refdiff_core/evaluation/simulated.py`): scale 100,
+the right object .03 ahead of the others on average, an error for every region and text of .01, .02
+or .03, half of its variance common to both views. It is asked through the same calls as a real
+one, contrast included. Last comes the demo's own CLIP, which is hardly ever wrong. Every question
+is asked alone, `official` on the first {official} scenes only.
 
 Constants were fitted on tuning scenes (seeds from 1,100,000 on; `Calibration` in
 `refdiff_core/settings.py`), none of which is here. Behind every figure its standard error over
-scenes. **These are synthetic scenes**: they say how a rule does when CLIP is that good, not how
-good CLIP is on photographs.
+scenes; "default - D" is the difference question by question, with its own. **These are synthetic
+scenes**: they say how a rule does when CLIP is that good, not how good CLIP is on photographs.
 """
 
 Figures = dict[int, list[float]]
@@ -91,65 +97,49 @@ Figures = dict[int, list[float]]
 class Found:
     """What was measured of one regime.
 
-    hits, overlaps: by column and kind. matches: by right or wrong, chances to match. kept: by
-    "present" or the kind of absence, whether a mask was given.
+    hits, overlaps: by column and kind. matches: by right or wrong, chances to match. kept: by the
+    masks that there were to choose from, and `PRESENT` or the kind of absence, whether a mask was
+    given.
     """
 
     hits: dict[tuple[str, str], Figures] = field(default_factory=dict)
     overlaps: dict[str, Figures] = field(default_factory=dict)
     matches: dict[bool, list[Tensor]] = field(default_factory=lambda: {True: [], False: []})
-    kept: dict[str, Figures] = field(default_factory=dict)
+    kept: dict[tuple[str, str], Figures] = field(default_factory=dict)
 
-
-class SeenOnce:
-    """Reads maps and proposes masks for one picture once, however often it is asked."""
-
-    def __init__(
-        self, source: AttentionSource, image: Image, expressions: Sequence[Expression]
+    def note_kept(
+        self, number: int, oracle: bool, kinds: Iterable[str], answers: Sequence[Segmentation]
     ) -> None:
-        every = list(dict.fromkeys(expressions))
-        self.maps = dict(zip(every, source.read(image, every), strict=True))
-
-    def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
-        """See `AttentionSource.read`."""
-        return [self.maps[each] for each in expressions]
+        """Count which of a scene's questions got a mask; ``oracle``: from the true ones."""
+        for kind, result in zip(kinds, answers, strict=True):
+            key = (TRUE if oracle else SAM, kind)
+            _add(self.kept.setdefault(key, {}), number, float(not result.missing))
 
 
-class ProposedOnce:
-    """A `MaskProposer` that looks once for each set of maps."""
-
-    def __init__(self, proposer: MaskProposer) -> None:
-        self.proposer = proposer
-        self.kept: dict[bytes, Proposals] = {}
-
-    def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
-        """See `MaskProposer.propose`."""
-        keys = [b"" if each is None else fingerprint(each.heat) for each in attention]
-        for key, seen in zip(keys, attention, strict=True):
-            if key not in self.kept:
-                (self.kept[key],) = self.proposer.propose(image, [seen])
-        return [self.kept[key] for key in keys]
-
-
-def measure(scenes: Sequence[Scene], masks: int, clip: Path) -> dict[float | str, Found]:
+def measure(
+    scenes: Sequence[Scene], masks: int, official: int, clip: Path
+) -> dict[float | str, Found]:
     """Ask every scene everything, under every regime and by every column.
 
     Args:
         scenes: the benchmark's.
         masks: on the first so many, also segment with nothing given.
+        official: on the first so many, also read attention as the published code does.
         clip: weights of a demo CLIP.
     """
     demo, found = load_demo(), {regime: Found() for regime in REGIMES}
     assert demo.attention and demo.proposer and isinstance(demo.scorer, ClipScorer)
     loaded = load_clip(clip)
     scorer = ClipScorer(replace(demo.scorer.clip, model=loaded.model), demo.scorer.settings)
-    official = OfficialAttention(demo.attention.model, AttentionSettings())  # type: ignore[attr-defined]
+    published = OfficialAttention(demo.attention.model, AttentionSettings())  # type: ignore[attr-defined]
     for number, scene in enumerate(tqdm(scenes, disable=None, leave=False)):
         asked, image = questions(scene, number), torch.from_numpy(scene.image).float() / 255
         lines = [[parse(line) for line in each.lines] for each in asked]
         missing = [(parse(text), kind) for text, kind in absent(scene, number)]
         every = [*lines, *(each[:1] for each in lines), *([line] for line, _ in missing)]
-        seen = {"official": SeenOnce(official, image, [each[0] for each in lines])}
+        seen = {}
+        if number < official:
+            seen["official"] = SeenOnce(published, image, [each[0] for each in lines])
         things = [thing for each in every for thing in looked_for(each)]
         seen["default"] = SeenOnce(demo.attention, image, things)
         truth = FixedProposals(Proposals.of(torch.from_numpy(scene.masks)))
@@ -161,8 +151,11 @@ def measure(scenes: Sequence[Scene], masks: int, clip: Path) -> dict[float | str
             said: ImageTextScorer = scorer
             if isinstance(regime, float):
                 said = replace(simulated, noise=regime)
+            said = AnsweredOnce(said)
             for proposer in proposers:
                 for column, (variant, settings) in COLUMNS.items():
+                    if column == "official" and column not in seen:
+                        continue
                     maps = seen.get(column, seen["default"])
                     models = Models(
                         maps if "g" in variant else None,
@@ -172,8 +165,9 @@ def measure(scenes: Sequence[Scene], masks: int, clip: Path) -> dict[float | str
                     )
                     answers = _answer(image, lines, models)
                     _note(own, number, column, asked, answers, scene, proposer is truth)
-            models = Models(seen["default"], truth, said, DEFAULT.fusion)
-            _note_absent(own, number, image, missing, models)
+                models = Models(seen["default"], proposer, said, DEFAULT.fusion)
+                answers = _answer(image, [[line] for line, _ in missing], models)
+                own.note_kept(number, proposer is truth, [kind for _, kind in missing], answers)
     return found
 
 
@@ -196,6 +190,8 @@ def _note(
     oracle: bool,
 ) -> None:
     truth = torch.from_numpy(scene.masks)
+    if column == "default":
+        found.note_kept(number, oracle, [PRESENT] * len(asked), answers)
     for question, result in zip(asked, answers, strict=True):
         if not oracle:
             both = overlap(result.mask, truth[question.target])
@@ -206,23 +202,10 @@ def _note(
         for name in (kind, "all"):
             _add(found.hits.setdefault((column, name), {}), number, right)
         if column == "default":
-            _add(found.kept.setdefault("present", {}), number, float(not result.missing))
             fits = _fits(result.expression, scene)
             if result.scores.match is not None and fits.any() and result.expression.root:
                 for is_right in (True, False):
                     found.matches[is_right].append(result.scores.match[fits == is_right])
-
-
-def _note_absent(
-    found: Found,
-    number: int,
-    image: Image,
-    missing: Sequence[tuple[Expression, str]],
-    models: Models,
-) -> None:
-    answers = segment_apart(image, [[line] for line, _ in missing], models)
-    for (_, kind), (result,) in zip(missing, answers, strict=True):
-        _add(found.kept.setdefault(kind, {}), number, float(not result.missing))
 
 
 def _add(figures: Figures, number: int, value: float) -> None:
@@ -242,20 +225,37 @@ def _cell(figures: Figures) -> str:
     return f"{mean:.3f} ({error:.3f})"
 
 
+def _gain(default: Figures, alone: Figures) -> str:
+    """By how much the default is ahead, question by question, with its standard error."""
+    apart = {
+        number: [ours - theirs for ours, theirs in zip(values, alone[number], strict=True)]
+        for number, values in default.items()
+    }
+    mean, error = mean_and_error(apart)
+    return f"{mean:+.3f} ({error:.3f})"
+
+
+def _row(of: Callable[[str], Figures]) -> list[str]:
+    return [*(_cell(of(column)) for column in COLUMNS), _gain(of("default"), of("D alone"))]
+
+
+GAIN = "default - D"
+
+
 def _rows(
     found: Mapping[float | str, Found], of: Callable[[Found, str], Figures]
 ) -> Iterator[list[str]]:
-    yield ["noise", *COLUMNS]
+    yield ["noise", *COLUMNS, GAIN]
     for regime, own in found.items():
-        yield [str(regime), *(_cell(of(own, column)) for column in COLUMNS)]
+        yield [str(regime), *_row(partial(of, own))]
 
 
 def _by_kind(found: Mapping[float | str, Found]) -> Iterator[list[str]]:
-    yield ["noise", "kind", *COLUMNS]
+    yield ["noise", "kind", *COLUMNS, GAIN]
     for regime, own in found.items():
         for kind in KINDS_OF_QUESTIONS:
-            cells = [_cell(own.hits[column, kind]) for column in COLUMNS]
-            yield [str(regime), kind, *cells]
+            found_of = {column: own.hits[column, kind] for column in COLUMNS}
+            yield [str(regime), kind, *_row(found_of.__getitem__)]
 
 
 def _matches(found: Mapping[float | str, Found]) -> Iterator[list[str]]:
@@ -269,19 +269,32 @@ def _matches(found: Mapping[float | str, Found]) -> Iterator[list[str]]:
 
 
 def _presence(found: Mapping[float | str, Found]) -> Iterator[list[str]]:
-    kinds = ("present", *ABSENCES)
-    yield ["noise", "there: kept", *(f"{kind}: empty" for kind in ABSENCES), "all absent: empty"]
+    yield ["noise", "masks", "there: kept", *(f"{kind}: empty" for kind in ABSENCES), "all: empty"]
     for regime, own in found.items():
-        means = [mean_and_error(own.kept[kind])[0] for kind in kinds]
-        gone = [value for kind in ABSENCES for each in own.kept[kind].values() for value in each]
-        shares = [means[0], *(1 - mean for mean in means[1:]), 1 - sum(gone) / len(gone)]
-        yield [str(regime), *(f"{share:.3f}" for share in shares)]
+        for masks in dict.fromkeys(masks for masks, _ in own.kept):
+            empty = [_emptied(own.kept[masks, kind]) for kind in ABSENCES]
+            every = [_cell(each) for each in (*empty, _together(empty))]
+            yield [str(regime), masks, _cell(own.kept[masks, PRESENT]), *every]
 
 
-def report(scenes: int, masks: int, clip: Path = CLIP_FILE) -> str:
+def _emptied(kept: Figures) -> Figures:
+    return {number: [1 - value for value in each] for number, each in kept.items()}
+
+
+def _together(figures: Sequence[Figures]) -> Figures:
+    together: Figures = {}
+    for each in figures:
+        for number, values in each.items():
+            together.setdefault(number, []).extend(values)
+    return together
+
+
+def report(scenes: Sequence[Scene], masks: int, official: int, clip: Path = CLIP_FILE) -> str:
     """The page as markdown."""
-    found = measure(list(held_out_scenes(scenes)), masks, clip)
-    head = HEAD.format(scenes=scenes, masks=masks, seed=f"{HELD_OUT_SEED:,}")
+    found = measure(scenes, masks, official, clip)
+    head = HEAD.format(
+        scenes=len(scenes), masks=masks, official=official, seed=f"{HELD_OUT_SEED:,}"
+    )
     parts = [head, "## Choosing: the true masks are the proposals\n"]
     parts.append(to_markdown(list(_rows(found, lambda own, column: own.hits[column, "all"]))))
     if masks:
@@ -298,11 +311,18 @@ def report(scenes: int, masks: int, clip: Path = CLIP_FILE) -> str:
 @click.command()
 @click.option("--scenes", default=100, show_default=True, help="Scenes to choose on.")
 @click.option("--masks", default=30, show_default=True, help="Scenes to segment; slower.")
+@click.option(
+    "--official", default=20, type=click.IntRange(min=1), help="Scenes for `official`; slow."
+)
+@click.option("--tuning", is_flag=True, help="On the scenes that constants were fitted on.")
 @click.option("--clip", type=click.Path(path_type=Path), default=CLIP_FILE, help="A demo CLIP.")
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page here.")
-def main(scenes: int, masks: int, clip: Path, write: Path | None) -> None:
+def main(
+    scenes: int, masks: int, official: int, tuning: bool, clip: Path, write: Path | None
+) -> None:
     """Print what every rule is worth at every level of CLIP's error."""
-    publish(report(scenes, masks, clip), write)
+    chosen = tuning_scenes(scenes) if tuning else list(held_out_scenes(scenes))
+    publish(report(chosen, masks, official, clip), write)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ TUNING_SEED = HELD_OUT_SEED + 100_000
 
 WAYS = {
     "default": AttentionSettings(),
+    "layers and words as they are": AttentionSettings(even=False),
     "root word alone": AttentionSettings(words="root"),
     f'sinks: "{SINKS}"': AttentionSettings(sinks=SINKS),
     f'sinks: "{SINKS}" three times': AttentionSettings(sinks=" ".join([SINKS] * 3)),

@@ -48,24 +48,36 @@ def overlay(image: Image, mask: Tensor, color: Sequence[float] = ACCENT) -> Imag
 
 
 def label(picture: Image, mask: Tensor, text: str) -> Image:
-    """The picture with a text at the upper left of a mask; as it is where that would hide much.
+    """The picture with a text at the upper left of a mask, or its own where there is none.
+
+    It stays as it is where that would hide much.
 
     Args:
         picture: float32 (H, W, 3) in [0, 1].
         mask: bool or float (H, W).
-        text: short, such as a rank and a score.
+        text: short, such as a rank and a score; what is too long is cut.
     """
-    rows, columns = (mask >= 0.5).any(1).nonzero(), (mask >= 0.5).any(0).nonzero()
-    if not len(rows) or max(picture.shape[:2]) < _LABELLED:
+    if max(picture.shape[:2]) < _LABELLED:
         return picture
-    canvas = to_pil(picture)
+    inside, canvas = mask >= 0.5, to_pil(picture)
+    top, left = (int(inside.any(axis).int().argmax()) for axis in (1, 0))
     draw, font = ImageDraw.Draw(canvas), _font()
+    text = _fit(text, canvas.width - 8, font)
     width, height = font.getlength(text) + 8, _TEXT_SIZE + 6
-    x = max(0, min(int(columns[0]), canvas.width - int(width)))
-    y = max(0, int(rows[0]) - height - 4)
+    x = max(0, min(left, canvas.width - int(width)))
+    y = max(0, top - height - 4)
     draw.rectangle((x, y, x + width, y + height), tuple(round(255 * each) for each in DARK))
     draw.text((x + 4, y + 1), text, (255, 255, 255), font)
     return torch.from_numpy(np.asarray(canvas, dtype=np.float32) / 255)
+
+
+def caption(result: Segmentation) -> str:
+    """What a label says of an answer: the words, the score, and how likely it is there at all."""
+    if result.missing:
+        return f"not found: {result.missing}"
+    score = "" if result.score is None else f"   {result.score:.2f}"
+    there = "" if result.present is None else f"   there {result.present:.2f}"
+    return result.expression.text + score + there
 
 
 def outline(mask: Tensor, width: int) -> Tensor:
@@ -114,7 +126,7 @@ def candidates_sheet(image: Image, result: Segmentation, most: int = 12) -> Imag
 
     Returns:
         float32 (h, w, 3) in [0, 1]; the picture alone, and so labelled, when there are no
-        candidates. Its heading says what was asked for, or why that is none of them.
+        candidates. Its heading is the answer's `caption`.
     """
     best = result.ranking[:most].tolist()
     if not best:
@@ -124,10 +136,7 @@ def candidates_sheet(image: Image, result: Segmentation, most: int = 12) -> Imag
     tiles = [overlay(small, scale_to(mask, (small.shape[0], small.shape[1]))) for mask in masks]
     totals = [float(result.scores.total[index]) for index in best]
     captions = [f"{rank}   {total:.2f}" for rank, total in enumerate(totals, 1)]
-    heading = result.expression.text
-    if result.missing:
-        heading = f"not found: {result.missing}"
-    return sheet(tiles, captions, columns=3, heading=heading)
+    return sheet(tiles, captions, columns=3, heading=caption(result))
 
 
 def sheet(

@@ -15,7 +15,14 @@ from torch import Tensor
 from ..errors import OutputError
 from ..pictures.images import load_image, save_image, scale_to, shrink
 from ..pictures.masks import check_masks
-from ..pictures.previews import candidates_sheet, heat_picture, magnify, overlay
+from ..pictures.previews import (
+    candidates_sheet,
+    caption,
+    heat_picture,
+    label,
+    magnify,
+    overlay,
+)
 from ..pipeline import Models, segment_apart
 from ..seeing.attention import resize
 from ..seeing.proposals import FixedProposals, mask_boxes
@@ -134,7 +141,7 @@ def hand_out(
         "expression": line_of(result.expression),
         "mask": str(write_mask(mask, base)),
         "found": result.found,
-        "present": round(result.present, 4),
+        "present": None if result.present is None else round(result.present, 4),
         "missing": result.missing,
         "box_xywh": box_xywh(mask),
         "area": int(torch.count_nonzero(mask)),
@@ -182,7 +189,8 @@ def write_previews(picture: Image, result: Segmentation, base: str | Path) -> li
         base: the files' common path; ".overlay.png" and so on is appended.
     """
     large, size_hw = magnify(picture), (picture.shape[0], picture.shape[1])
-    shown = {"overlay": overlay(large, magnify(scale_to(result.mask, size_hw)))}
+    mask = magnify(scale_to(result.mask, size_hw))
+    shown = {"overlay": label(overlay(large, mask), mask, caption(result))}
     if result.attention is not None:
         heat = resize(result.attention.heat.cpu(), size_hw)
         shown["heat"] = heat_picture(large, magnify(heat))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -50,9 +51,10 @@ def place(number, name, largest=True):
     return (xs.mean() + 0.5) / mask.shape[1], (ys.mean() + 0.5) / mask.shape[0], mask
 
 
-def drawn(page, text=TEXT, number=SCENE, image=None, sam=True, name="panel test", **values):
+def drawn(page, text=TEXT, number=SCENE, image=None, sam=True, **values):
     """Demo models, Segment, its mask; gives the graph and the preview's id."""
-    found = Drawn(page.server.get("/object_info"), name)
+    # of a new name: the page shows what the last run of a graph of the same name found
+    found = Drawn(page.server.get("/object_info"), f"panel test {uuid.uuid4()}")
     demo = found.add("RefDiffLoadDemo", (20, 20), (300, 200), scene=number)
     picture = (demo, "IMAGE")
     if image is not None:

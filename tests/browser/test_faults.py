@@ -20,7 +20,7 @@ def test_a_note_goes_with_the_run_that_said_it(opened):
 
 def test_an_empty_text_is_answered_in_the_page_with_an_example_and_no_path(opened):
     renew(opened)  # with all that the page shows around the graph
-    found, _ = drawn(opened, " ", name="empty text")
+    found, _ = drawn(opened, " ")
     assert opened.load(found.graph()) == []
     with pytest.raises(GraphError):
         opened.run()

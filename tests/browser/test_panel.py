@@ -1,7 +1,5 @@
 """The panel in ComfyUI's own page, by mouse, in both renderers."""
 
-import uuid
-
 import pytest
 from gestures import Panel
 from graphs import iou
@@ -9,8 +7,7 @@ from panels import SCENE, TEXT, drawn, place, rerun, shoot, started
 
 
 def test_a_node_that_has_not_run_says_what_to_do(opened):
-    name = f"never run {uuid.uuid4()}"  # or the history has a run of it
-    found, _ = drawn(opened, name=name)
+    found, _ = drawn(opened)
     assert opened.load(found.graph()) == []
     panel = Panel(opened)
     assert "Press Run" in panel.look()["hint"]
@@ -82,7 +79,7 @@ def test_lines_have_tabs_and_pictures_have_pages(opened):
     assert opened.load(found.graph()) == []
     opened.run()
     panel = Panel(opened)
-    assert panel.wait()["tabs"] == ["the red circle", "the green square"]
+    panel.until(tabs=["the red circle", "the green square"])
     panel.press("ArrowDown")
     panel.until(tab=1)
     panel.press("PageDown")

@@ -2,6 +2,7 @@
 
 from hosted import load, ours, read  # isort: skip - finds ComfyUI
 
+import json
 from collections import namedtuple
 
 import comfy_extras.nodes_model_advanced as advanced
@@ -171,3 +172,24 @@ def pasted(_=None):
     ]  # fmt: skip
     read_lines = ours("nodes._prompt").read_lines
     return [[" ".join((each.prompt or each.text).split()) for each in read_lines(x)] for x in lines]
+
+
+def weighted(texts):
+    """How each thing of some texts is told to the text encoder, and the words that have weights."""
+    return {text: _weighted(text) for text in json.loads(texts)}
+
+
+def _weighted(text):
+    prompt = ours("nodes._prompt")
+    looked_for = ours("refdiff_core.language.lines").looked_for
+    as_read = ours("refdiff_core.seeing.phrases").as_read
+    clip = load("demo")[1]
+    found = []
+    for each in map(as_read, looked_for(prompt.read_lines(text))):
+        tokens = prompt.tokenize_prompt(clip, each)
+        vocabulary = clip.tokenizer.clip_l.inv_vocab
+        flat = [token for chunk in tokens.groups["l"] for token in chunk]
+        heavy = {vocabulary[at].removesuffix("</w>"): round(w, 2) for at, w in flat if w != 1}
+        assert all(tokens.positions(word) for word in each.target_words), each
+        found.append([prompt.prompt_of(each), heavy])
+    return found

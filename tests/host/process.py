@@ -32,6 +32,8 @@ class HostProcess:
     """
 
     refused: type[HostError] = HostError
+    says = ""
+    """What its log holds from when on it may be asked: a WebUI that is asked too early ends."""
 
     def __init__(self, root: Path, base: Path, ready: str, patience: int) -> None:
         self.root, self.base, self.ready, self.patience = root, base, ready, patience
@@ -54,10 +56,12 @@ class HostProcess:
             if self.process.poll() is not None:
                 break
             try:
-                self.get(self.ready)
-                return
+                if self.says in self.log.read_text(errors="replace"):
+                    self.get(self.ready)
+                    return
             except (urllib.error.URLError, ConnectionError, TimeoutError):
-                time.sleep(0.5)
+                pass
+            time.sleep(0.5)
         raise RuntimeError(f"{self.root} ended or was not ready:\n{self.log.read_text()[-4000:]}")
 
     def stop(self) -> None:

@@ -91,6 +91,35 @@ def test_the_left_one_and_the_right_one_are_told_apart(server):
     assert np.mean(found) >= 0.66, found
 
 
+def test_what_is_not_there_gives_an_empty_mask_and_says_so(server):
+    case = known(server, 1)[0]
+    graph, *_, segment, shown = segment_graph(case.name, f"the elephant\n{case.text}")
+    told = graph.add("PreviewAny", source=segment[2])
+    run = server.run(graph.nodes)
+    assert not server.mask(run, shown.name, 0).any()
+    assert iou(server.mask(run, shown.name, 1), case.mask) > 0.5
+    (text,) = run.outputs[told.name]["text"]
+    elephant, other = json.loads(text)
+    assert elephant["found"] is False and elephant["present"] < 0.25
+    assert re.fullmatch(r"nothing looks like 'the elephant' \(\.\d\d\)", elephant["missing"])
+    assert other["found"] is True and other["present"] > 0.25 and other["missing"] == ""
+
+
+def test_a_preset_file_is_listed_and_its_settings_count_unless_an_input_says_otherwise(server):
+    folder = server.base / "models" / "refdiff"
+    folder.mkdir(exist_ok=True)
+    told = {"base": "default", "fusion": {"min_present": 1.0}, "figures": {"mIoU": 0.5}}
+    (folder / "strict.json").write_text(json.dumps(told))
+    widget = server.get("/object_info")["RefDiffSegment"]["input"]["optional"]["preset"]
+    assert "strict.json" in json.dumps(widget) and widget[1]["default"] == "default"
+    case = known(server, 1)[0]
+    shares = []
+    for asked in ({}, {"preset": "strict.json"}, {"preset": "strict.json", "min_present": 0.01}):
+        graph, *_, shown = segment_graph(case.name, case.text, **asked)
+        shares.append(iou(server.mask(server.run(graph.nodes), shown.name), case.mask))
+    assert shares[0] > 0.5 and shares[1] == 0 and shares[2] == shares[0]
+
+
 def test_single_nodes_give_what_the_one_node_gives(server):
     case = known(server, 1, kind="relation")[0]
     text = f"{case.text}\n{case.scene.objects[0].name}"

@@ -41,12 +41,15 @@ def webui(request, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def page(webui):
-    """The host's page in a real browser."""
+    """The host's page in a real browser, the scene in its tab Inpaint."""
     if importlib.util.find_spec("playwright") is None:
         pytest.skip(NO_BROWSER.format("Playwright"))
     from browser import find_browser, opened
 
     if find_browser() is None:
         pytest.skip(NO_BROWSER.format("Chromium (on the PATH, or named by CHROMIUM)"))
+    from scene import picture
+
     with opened(webui) as found:
+        found.put(picture())
         yield found

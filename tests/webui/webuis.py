@@ -31,11 +31,14 @@ SETTINGS = {
     "sd_model_checkpoint": NAME, "live_previews_enable": False, "samples_save": False,
     "grid_save": False, "save_to_dirs": False, "show_progress_in_title": False,
     "img2img_extra_noise": 0, "hide_ldm_prints": True,
+    "return_mask": False,  # what is not said here, hosts do not put back after a call
 }  # fmt: skip
 
 
 class Webui(HostProcess):
     """A running WebUI."""
+
+    says = "Startup time"
 
     def __init__(self, root: Path, base: Path) -> None:
         super().__init__(root, base, "/sdapi/v1/options", RUN_SECONDS)

@@ -48,7 +48,7 @@ def _read_ordinals(line: Line) -> None:
     for match in line.find(_ORDINALS):
         at = [i for i in range(*match.span()) if line.tags[i] == "o"]
         counted = [line.values[i] for i in at]
-        if "last" in counted or line.count:
+        if line.count or not all(each.isdecimal() for each in counted):
             continue
         first = int(counted[0])
         if [*map(int, counted)] == list(range(first, first + len(at))):

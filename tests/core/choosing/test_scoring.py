@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from refdiff_core.choosing.contrast import Compared
+from refdiff_core.choosing.layout import thing_weights
 from refdiff_core.choosing.scoring import error_variance, generative_score, lit_score, weigh
 from refdiff_core.errors import MaskError
 from refdiff_core.settings import Calibration, Settings
-from refdiff_core.values import Likeness
+from refdiff_core.values import Likeness, Proposals
 
 
 @pytest.fixture
@@ -105,9 +106,16 @@ def said(*views, rivals=()):
     return Compared(Likeness(torch.tensor(views), shares), (others,) if others else ())
 
 
-def evidence(generative=None, compared=None, admissible=ALL, quality=(1.0, 1.0, 1.0), **settings):
+def evidence(
+    generative=None,
+    compared=None,
+    admissible=ALL,
+    quality=(1.0, 1.0, 1.0),
+    things=None,
+    **settings,
+):
     seen = None if generative is None else torch.tensor(generative)
-    return weigh(seen, compared, torch.tensor(quality), admissible, Settings(**settings))
+    return weigh(seen, compared, torch.tensor(quality), admissible, Settings(**settings), things)
 
 
 def test_where_views_agree_clip_decides_and_where_they_do_not_the_attention_does():
@@ -147,8 +155,33 @@ def test_where_everything_looks_more_like_something_else_there_is_no_such_thing(
     assert evidence(None, said(right, right, rivals=rivals)).present > 0.9
 
 
-def test_with_attention_alone_there_always_is_something():
-    assert evidence([0.1, 0.0, 0.0]).present == 1
+def test_a_bad_mask_is_no_elephant_where_the_good_one_of_the_same_thing_is_none():
+    own, rivals = [0.27, 0.20, 0.15], [[0.22, 0.27, 0.26]] * 3
+    alone = evidence(None, said(own, own, rivals=rivals))
+    one_thing = thing_weights(overlapping(0.8, 0.95), ALL)
+    together = evidence(None, said(own, own, rivals=rivals), things=one_thing)
+    assert alone.present > 0.9 and alone.match[0] > 0.9
+    assert together.present < 0.25 and together.match[0] < alone.match[0] - 0.2
+
+
+def overlapping(*quality):
+    """Two masks of one thing, which the proposer trusts so far, and one of another."""
+    masks = torch.zeros(3, 20, 50, dtype=torch.bool)
+    masks[0, 5:16, 5:17] = masks[1, 5:15, 5:15] = masks[2, 5:15, 30:40] = True
+    return Proposals.of(masks, torch.tensor([*quality, 1.0]))
+
+
+def test_masks_of_one_thing_tell_of_it_by_how_good_they_are():
+    weights = thing_weights(overlapping(0.8, 0.9), ALL)
+    assert torch.allclose(weights.sum(1), torch.ones(3))
+    assert torch.equal(weights[0], weights[1]) and weights[0, 1] > 2 * weights[0, 0] > 0
+    assert weights[2].tolist() == [0, 0, 1]
+    rejected = thing_weights(overlapping(0.8, 0.9), torch.tensor([True, False, True]))
+    assert torch.equal(rejected, torch.eye(3)), "what is not admissible tells of itself alone"
+
+
+def test_attention_alone_does_not_judge_whether_there_is_such_a_thing():
+    assert evidence([0.1, 0.0, 0.0]).present is None
 
 
 def test_what_is_not_admissible_has_no_chance():

@@ -14,6 +14,8 @@ import torch
 
 from refdiff_core import Models
 from refdiff_core.command.cli import run
+from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
+from refdiff_core.settings import Settings
 from refdiff_core.testing import FakeAttention, FakeScorer
 
 KEYS = "image expression mask found present missing box_xywh area score scores".split()
@@ -103,6 +105,28 @@ def test_nothing_found_is_an_empty_mask_and_no_error(fakes, scene, capsys):
     assert record["box_xywh"] is None and record["score"] is None and record["scores"] == {}
     assert record["area"] == 0 and record["candidates"] == 0
     assert not read_mask(record["mask"]).any()
+
+
+def test_the_elephant_is_not_found_and_the_command_line_says_why(tmp_path, capsys):
+    scene = sample_scene(HELD_OUT_SEED, count=4, size_hw=(96, 144))
+    PIL.Image.fromarray(scene.image).save(tmp_path / "shapes.png")
+    lines = f"the elephant\nthe {scene.objects[0].name}"
+    assert segment("shapes.png", "--expression", lines, "--json", "--previews") == 0
+    elephant, other = records(capsys)
+    assert elephant["found"] is False and not read_mask(elephant["mask"]).any()
+    assert elephant["present"] < Settings().min_present <= other["present"] <= 1
+    assert re.fullmatch(r"nothing looks like 'the elephant' \(\.\d\d\)", elephant["missing"])
+    assert other["found"] is True and other["missing"] == ""
+    assert segment("shapes.png", "--expression", "the elephant") == 0
+    assert f"not found: {elephant['missing']}, empty mask in" in capsys.readouterr().out
+    assert segment("shapes.png", "--expression", lines, "--json", "--min-present", "0") == 0
+    assert all(each["found"] for each in records(capsys)), "0 always gives the best there is"
+
+
+def test_attention_alone_says_that_it_cannot_tell_whether_it_is_there(fakes, scene, capsys):
+    assert segment(scene, "--expression", "the red square", "--json") == 0
+    (record,) = records(capsys)
+    assert record["present"] is None and record["found"] is True
 
 
 def test_plain_output_names_the_mask(fakes, scene, capsys):

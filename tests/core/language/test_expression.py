@@ -475,6 +475,10 @@ WORDS = [
 ]
 
 
+def test_places_counted_from_the_end_are_not_a_run_of_ordinals():
+    assert parse("the second to last and second to last cup").count == 1
+
+
 @settings(max_examples=500, deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=12))
 def test_any_order_of_known_words_is_read_or_refused(words):

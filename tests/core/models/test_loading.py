@@ -8,11 +8,25 @@ import torch
 from refdiff_core import AttentionSettings, load_demo, load_models, segment
 from refdiff_core.backends.official import OfficialAttention, OfficialProposer, OfficialScorer
 from refdiff_core.demo.models import CLIP_FILE, DENOISER_FILE, SAM_FILE, load_clip, load_sam
+from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 from refdiff_core.errors import ModelError
 from refdiff_core.models.choice import ModelChoice
 from refdiff_core.seeing.proposals import FixedProposals
 from refdiff_core.settings import PAPER, PRESETS, ClipSettings
 from refdiff_core.values import Proposals
+
+
+def test_the_elephant_is_not_among_the_demos_shapes():
+    scene = sample_scene(HELD_OUT_SEED, count=4, size_hw=(96, 144))
+    picture = torch.from_numpy(scene.image).float() / 255
+    texts = ["the elephant", f"the {scene.objects[0].name}"]
+    elephant, other = segment(picture, texts, load_demo())
+    assert not elephant.found and not elephant.mask.any() and elephant.winners.numel() == 0
+    assert elephant.missing.startswith("nothing looks like 'the elephant' (.")
+    assert elephant.present < 0.25 <= other.present
+    shown = other.mask.bool()
+    truth = torch.from_numpy(scene.masks[0])
+    assert (shown & truth).sum() > 0.7 * (shown | truth).sum()
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ def elsewhere(variant):
     parts += models.attention.model.text_encoders
     parts += [models.proposer.sam] if models.proposer else []
     parts += [models.scorer.clip.model] if models.scorer else []
+    if models.scorer:
+        assert models.scorer.scale > 0  # read once, when it is first asked
     for part in parts:
         on_device(part)
-    if models.scorer:
-        models.scorer.__dict__["scale"] = 100.0  # read once, when it is first asked
     return models
 
 

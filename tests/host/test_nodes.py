@@ -92,7 +92,8 @@ def test_the_left_one_and_the_right_one_are_told_apart(server):
 
 
 def test_what_is_not_there_gives_an_empty_mask_and_says_so(server):
-    case = known(server, 1)[0]
+    # the demo's CLIP sees an elephant in some scenes (docs/fusion.md), and not in this one
+    case = known(server, 1, first=1)[0]
     graph, *_, segment, shown = segment_graph(case.name, f"the elephant\n{case.text}")
     told = graph.add("PreviewAny", source=segment[2])
     run = server.run(graph.nodes)

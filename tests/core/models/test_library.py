@@ -58,3 +58,32 @@ def test_listing_shows_weights_and_model_folders_only(folders):
     (place / "diffusers" / "unet" / "config.json").touch()
     assert list_models("checkpoints") == [place / "a.safetensors", place / "diffusers"]
     assert list_models("sams") == []
+
+
+def test_comfyuis_own_folder_will_do(folders):
+    """CLIP for scoring lies in `open_clip` there; others in folders of the user's own."""
+    place = folders[0]
+    for file in ("open_clip/ViT-B-16.safetensors", "checkpoints/sd15/Photo/real.SAFETENSORS"):
+        (place / file).parent.mkdir(parents=True, exist_ok=True)
+        (place / file).touch()
+    assert Path(find_clip("ViT-B-16")) == place / "open_clip" / "ViT-B-16.safetensors"
+    real = place / "checkpoints" / "sd15" / "Photo" / "real.SAFETENSORS"
+    for name in ("sd15/Photo/real", "sd15\\Photo\\real.SAFETENSORS"):
+        assert find_model("checkpoints", name) == real
+    assert list_models("checkpoints") == [real]
+    assert list_models("clip") == [place / "open_clip" / "ViT-B-16.safetensors"]
+
+
+def test_links_that_lead_nowhere_or_back_are_no_models(folders):
+    place = folders[0] / "checkpoints"
+    try:
+        (place / "gone.safetensors").symlink_to(place / "not-there.safetensors")
+        (place / "round").symlink_to(place, target_is_directory=True)
+    except OSError:
+        pytest.skip("this system makes no links")
+    (place / "a.ckpt").touch()
+    found = list_models("checkpoints")
+    assert place / "a.ckpt" in found and len(found) < 20
+    assert all(each.name == "a.ckpt" for each in found)
+    with pytest.raises(ModelError, match="no model 'gone'"):
+        find_model("checkpoints", "gone")

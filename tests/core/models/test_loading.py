@@ -157,3 +157,10 @@ def test_a_choice_says_in_what_it_computes(half):
     assert told(checkpoint=str(DENOISER_FILE), dtype="float32") == "float32"
     chosen = ModelChoice(demo="unet", device="cpu", dtype="bfloat16").load()
     assert set(types(chosen)) == {torch.bfloat16}
+
+
+def test_proposals_and_clip_alone_are_variant_ds():
+    choice = ModelChoice(sam=str(SAM_FILE), clip=str(CLIP_FILE))
+    assert choice.describe()["variant"] == "ds"
+    with pytest.raises(ModelError, match="not a Segment Anything"):  # the demo's is of another size
+        load_models(sam=SAM_FILE, clip=str(CLIP_FILE))

@@ -155,3 +155,16 @@ def test_names_of_masks_never_meet():
     images = ["a.png", "a.jpg", "b/a.png", "b-a.png", "b a.png", "A.png", "../a.png", "/a.png"]
     assert len({mask_name(image) for image in images}) == len(images)
     assert all("/" not in mask_name(image) for image in images)
+
+
+def test_a_picture_whose_masks_were_deleted_is_done_again(capsys):
+    write("shots/list.jsonl", JSON)
+    command = ["batch", "shots/list.jsonl", "--demo", "--out", "out"]
+    assert run(command) == 0
+    masks = sorted(Path("out").rglob("*.png"))
+    before = {mask: mask.read_bytes() for mask in masks}
+    assert masks
+    for mask in masks:
+        mask.unlink()
+    assert run(command) == 0
+    assert {mask: mask.read_bytes() for mask in sorted(Path("out").rglob("*.png"))} == before

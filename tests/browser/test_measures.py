@@ -35,10 +35,12 @@ MOVES = """async id => {
 RUNS = """async ([id, first, times]) => {
   const {app} = window;
   const scene = app.graph.nodes.find(each => each.type === "RefDiffLoadDemo").widgets[0];
-  const panel = app.graph.getNodeById(id).refdiffPanel;
+  const node = app.graph.getNodeById(id);
+  const panel = node.refdiffPanel, grow = node.widgets.find(each => each.name === "grow");
   for (let at = first; at < first + times; at++) {
     const before = panel.image;
-    scene.value = 100 + at % 6;  // whose encodings are kept, so that fifty runs end
+    scene.value = 100 + Math.floor(at / 10);  // ten shapes of each picture
+    grow.value = at % 10;
     await app.queuePrompt(0, 1);
     for (const end = Date.now() + 120_000; panel.image === before;) {
       if (Date.now() > end) throw new Error(`no end of run ${at}`);
@@ -144,7 +146,7 @@ def resident(page):
     return sum(each.memory_info().rss for each in found) / 2**20
 
 
-@pytest.mark.slow  # a minute for each page: fifty runs of all models
+@pytest.mark.slow  # a minute for each page: fifty runs, five of all models
 def test_the_page_keeps_little_after_fifty_runs(opened):
     panel, _ = started(opened)
     page = opened.page

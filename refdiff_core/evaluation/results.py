@@ -25,8 +25,8 @@ SPEED = "\n## Speed\n"
 
 HEAD = """# Results on the demo scenes
 
-Made by `python -m refdiff_core.evaluation.results --write docs/results.md`, with the bundled demo
-models on the CPU in float32. These are synthetic scenes of coloured shapes: the figures say that
+Made by `python -m refdiff_core.evaluation.results --scenes {scenes} --write docs/results.md`, with
+the bundled demo models on the CPU in float32. These are synthetic scenes of coloured shapes: the figures say that
 the method works as it should, and what each part adds. They say nothing about photographs.
 
 The models saw none of these scenes in training. How long the denoiser and the CLIP were trained,
@@ -103,7 +103,7 @@ def results(scenes: int) -> str:
     count = sum(len(color_and_shape(scene)) for scene in drawn)
     return "\n".join(
         [
-            HEAD,
+            HEAD.format(scenes=scenes),
             FIRST.format(scenes=scenes, count=count, unique=UNIQUE, rival=RIVAL),
             "### Choosing: the true masks are the proposals\n",
             to_markdown(choosing(drawn)),

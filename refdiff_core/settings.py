@@ -184,7 +184,7 @@ class Settings:
     fusion: str = "agreement"
     alpha: float = 0.5
     calibration: Calibration = Calibration()
-    min_present: float = 0.25
+    min_present: float = 0.15
     sharpen: float = 1.5
     size_exponent: float = 0.25
     quality_exponent: float = 1.0

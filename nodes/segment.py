@@ -13,6 +13,7 @@ from ._hand import by_hand
 from ._host import answer, message
 from ._models import NO_PRESET
 from ._panel import panel_of
+from ._presets import preset_input, with_preset
 from ._prompt import read_lines
 from ._run import asker_of, segment_batch
 from ._schema import (
@@ -28,12 +29,10 @@ from ._schema import (
     look_of,
     mask_inputs,
     model_inputs,
-    preset_input,
     result_outputs,
     schema,
     shows_a_panel,
     transformer_inputs,
-    with_preset,
 )
 
 

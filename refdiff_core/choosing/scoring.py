@@ -161,33 +161,47 @@ def weigh(
 
     Source: ours; docs/fusion.md has what it is worth at which error.
     """
-    known, alpha = settings.calibration, settings.alpha
-    odds = settings.quality_exponent * quality.clamp(min=1e-3).log()
-    if generative is not None:
-        share = 1.0 if compared is None else min(1.0, 2 * alpha)
-        odds = odds + share * known.steep * generative
-    things = torch.eye(len(quality)) if things is None else things
-    contrast, trust = None, 0.0
+    known, trust = settings.calibration, 0.0
     if compared is not None and admissible.any():
         trust = compared.own.gap / error_variance(compared, admissible, known)
-        contrast = compared.contrast(trust)
-        said = trust * compared.own.logits
-        odds = odds + (1.0 if generative is None else min(1.0, 2 - 2 * alpha)) * said
+    odds = _odds(generative, compared, trust, quality, settings)
     odds = odds.masked_fill(~admissible, -torch.inf)
     if not admissible.any():
         return Evidence(odds, torch.zeros_like(odds), 0.0)
+    things = torch.eye(len(quality)) if things is None else things
+    contrast = None if compared is None else compared.contrast(trust)
     reach = None if compared is None else trust * compared.own.gap
     of_things = None if contrast is None else things @ contrast
     match = _match(odds, reach, of_things, generative, settings) * admissible
     # a contrast has two errors, the phrase's and the rival's
     doubted = None if compared is None else compared.contrast(trust / 2)
-    if doubted is None:
-        return Evidence(odds, match, None)
+    present = None if doubted is None else _presence(odds, doubted, things, known)
+    return Evidence(odds, match, present)
+
+
+def _odds(
+    generative: Tensor | None,
+    compared: Compared | None,
+    trust: float,
+    quality: Tensor,
+    settings: Settings,
+) -> Tensor:
+    """The witnesses together; ``trust``: in CLIP's cosines."""
+    odds, alpha = settings.quality_exponent * quality.clamp(min=1e-3).log(), settings.alpha
+    if generative is not None:
+        share = 1.0 if compared is None else min(1.0, 2 * alpha)
+        odds = odds + share * settings.calibration.steep * generative
+    if compared is not None:
+        share = 1.0 if generative is None else min(1.0, 2 - 2 * alpha)
+        odds = odds + share * (trust * compared.own.logits)
+    return odds
+
+
+def _presence(odds: Tensor, doubted: Tensor, things: Tensor, known: Calibration) -> float:
     # of all candidates, scraps too, one would look like anything: the best thing alone tells
     best = int((things @ odds.clamp(min=-1e9)).argmax())
     slope, bias = known.present
-    present = (slope * (things[best] @ doubted) + bias).sigmoid()
-    return Evidence(odds, match, float(present))
+    return float((slope * (things[best] @ doubted) + bias).sigmoid())
 
 
 def _match(

@@ -153,22 +153,23 @@ def measure(
                 said = replace(simulated, noise=regime)
             said = AnsweredOnce(said)
             for proposer in proposers:
-                for column, (variant, settings) in COLUMNS.items():
+                for column in COLUMNS:
                     if column == "official" and column not in seen:
                         continue
-                    maps = seen.get(column, seen["default"])
-                    models = Models(
-                        maps if "g" in variant else None,
-                        proposer,
-                        said if "d" in variant else None,
-                        settings,
-                    )
-                    answers = _answer(image, lines, models)
+                    answers = _answer(image, lines, _models(column, seen, proposer, said))
                     _note(own, number, column, asked, answers, scene, proposer is truth)
-                models = Models(seen["default"], proposer, said, DEFAULT.fusion)
+                models = _models("default", seen, proposer, said)
                 answers = _answer(image, [[line] for line, _ in missing], models)
                 own.note_kept(number, proposer is truth, [kind for _, kind in missing], answers)
     return found
+
+
+def _models(
+    column: str, seen: Mapping[str, SeenOnce], proposer: MaskProposer, said: ImageTextScorer
+) -> Models:
+    variant, settings = COLUMNS[column]
+    maps = seen.get(column, seen["default"]) if "g" in variant else None
+    return Models(maps, proposer, said if "d" in variant else None, settings)
 
 
 def _answer(

@@ -40,12 +40,11 @@ def load_demo(
 
     Args:
         variant: g, gs, ds or gsd; see `refdiff_core.pipeline`.
-        attention: noise level, resolution and seed, in place of the settings' own.
         device: where they run.
+        attention: noise level, resolution and seed, in place of the settings' own.
         proposer: stands in for the demo SAM, such as `FixedProposals`.
-        settings: as for `load_models`. The official ones see the demo's small scenes at their own
-            size and keep small masks.
-        dtype: see `load_models`. Models as small as these gain nothing by another one.
+        settings: as for `load_models`. The official ones see small scenes at their own size.
+        dtype: see `load_models`.
         denoiser: "unet", or "transformer" for the one in Stable Diffusion 3's layout.
 
     Raises:

@@ -109,7 +109,9 @@ def _bare(word: str) -> str:
 
 def _write(word: str, mark: tuple[str, str]) -> str:
     said, written = mark
-    return written if word == said else written.replace(said.strip(_SIGNS), word.strip(_SIGNS))
+    if said in written:
+        return written.replace(said, word)
+    return written.replace(said.strip(_SIGNS), word.strip(_SIGNS))
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def write_small(name: str, folder: Path, configs: Path) -> Path:
     _add_last_layer(path)
     configs = configs / name
     for encoder in family.text_encoders:
-        config = {**encoder.config, "num_hidden_layers": LAYERS, "model_type": "clip_text_model"}
+        config = {**encoder.config, "model_type": "clip_text_model"}
         write_json(configs / encoder.subfolder / "config.json", config)
         number = encoder.subfolder.removeprefix("text_encoder")
         write_tokenizer(configs / f"tokenizer{number}", "!" if encoder.pad == 0 else END)

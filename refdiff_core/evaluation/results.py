@@ -27,7 +27,8 @@ HEAD = """# Results on the demo scenes
 
 Made by `python -m refdiff_core.evaluation.results --scenes {scenes} --write docs/results.md`, with
 the bundled demo models on the CPU in float32. These are synthetic scenes of coloured shapes: the
-figures say that the method works as it should, and what each part adds. They say nothing about photographs.
+figures say that the method works as it should, and what each part adds. They say nothing about
+photographs.
 
 The models saw none of these scenes in training. How long the denoiser and the CLIP were trained,
 and at which noise level the demo's attention is read, was decided by looking at scenes like these,

@@ -148,10 +148,8 @@ def measure(
             proposers.append(ProposedOnce(demo.proposer))
         simulated = SimulatedClip(scene, 0.0)
         for regime, own in found.items():
-            said: ImageTextScorer = scorer
-            if isinstance(regime, float):
-                said = replace(simulated, noise=regime)
-            said = AnsweredOnce(said)
+            noisy = replace(simulated, noise=regime) if isinstance(regime, float) else None
+            said = AnsweredOnce(noisy or scorer)
             for proposer in proposers:
                 for column in COLUMNS:
                     if column == "official" and column not in seen:

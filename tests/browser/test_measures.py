@@ -4,7 +4,6 @@ import json
 from io import BytesIO
 
 import numpy as np
-import psutil
 import pytest
 from drawn import Drawn
 from gestures import Panel
@@ -139,6 +138,8 @@ def kept(page):
 
 def resident(page):
     """Megabytes of the processes of all pages."""
+    import psutil
+
     session = page.context.browser.new_browser_cdp_session()
     processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
     session.detach()

@@ -86,7 +86,7 @@ class Webui:
         seen = with_picture(noisy, latents, plain, self.unet.input_blocks[0][0].in_channels)
         seen = seen.expand(len(texts), -1, -1, -1)
         layers = layers_read(self.unet, self.family, even=settings.even)
-        capture = Capture(layers, weights, propagation=settings.propagation, even=settings.even)
+        capture = Capture.of_unet(layers, weights, settings)
         told = told if isinstance(told, dict) else {"crossattn": told}
         with capturing(self.unet, capture):
             (run_in_forge if self.forge else run_in_webui)(self.model, seen, timestep, told)

@@ -28,7 +28,7 @@ from .relations import OtherThing, all_relations_chance
 SIZE_STEP = 0.08
 """What `STEP` is to distances, for sizes, which are compared by their ratio: 8 %."""
 
-LONE = 0.1
+LONE = 0.4
 """How much less likely a lone thing is, where it is told from others by its place, than several."""
 
 
@@ -103,8 +103,10 @@ def of_several(expression: Expression, proposals: Proposals, match: Tensor) -> T
     counted = distinct_objects(same, match)
     no_other = (1 - match * ~same)[:, counted].prod(1)
     several = 1 - sum(chance_of_exactly(fewer, match[None, counted]) for fewer in (0, 1))
-    expected = LONE + (1 - LONE) * several
-    return (match * (1 - (1 - LONE) * no_other) / expected).clamp(0, 1)
+    # no lone thing is the second
+    lone = LONE if expression.order is None or expression.order.index == 1 else 0.0
+    expected = lone + (1 - lone) * several
+    return (match * (1 - (1 - lone) * no_other) / expected.clamp(min=1e-6)).clamp(0, 1)
 
 
 def side_key(layout: Layout, side: str, match: Tensor) -> Tensor:

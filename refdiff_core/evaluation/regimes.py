@@ -92,8 +92,8 @@ scenes; "default - D" is the difference question by question, with its own. **Th
 scenes**: they say how a rule does when CLIP is that good, not how good CLIP is on photographs.
 
 Words for a place are taken to tell a thing from others of its kind (`of_several` in
-`refdiff_core/choosing/spatial.py`). What that costs where there is one alone, "the star on the left"
-of one star, is the kind "lone thing", which is in no other table's choosing.
+`refdiff_core/choosing/spatial.py`). What that costs where there is one alone, "the star on the
+left" of one star, is the kind "lone thing", which no other table's choosing holds.
 """
 
 Figures = dict[int, list[float]]

@@ -145,9 +145,11 @@ def merge_layers(layers: Sequence[Tensor], shares: Sequence[float] | None = None
         grids[grid_hw] = grids.get(grid_hw, 0.0) + share
     # equal but for rounding
     main_hw = max(grids, key=lambda grid: (round(grids[grid], 6), grid[0] * grid[1]))
+    brought = torch.stack([_brought(each, main_hw) for each in layers])
+    if len(set(counts)) == 1:
+        return brought.mean(0)  # rounded as the paper's plain mean is
     total = sum(counts)
-    parts = zip(layers, counts, strict=True)
-    return torch.stack([_brought(each, main_hw) * (share / total) for each, share in parts]).sum(0)
+    return torch.stack([each * (n / total) for each, n in zip(brought, counts, strict=True)]).sum(0)
 
 
 def _brought(layer: Tensor, size_hw: tuple[int, int]) -> Tensor:

@@ -10,6 +10,10 @@ from hosted import CHECK, REST, load, ours, picture, read, sample  # isort: skip
 import dataclasses
 import json
 import sys
+from contextlib import ExitStack
+from importlib import import_module
+from types import SimpleNamespace
+from unittest import mock
 
 import comfy.model_management as management
 import comfy.utils
@@ -66,6 +70,52 @@ def demo():
         stopped = True
     ours("nodes._transformers").Capture = capture
     return {"readings": apart, "traces": stopped and torch.equal(before, sample(checkpoint))}
+
+
+def sums(family):
+    """Calls in a pass: ComfyUI's own attention, another pack's, the words' second one; and maps."""
+    attention = import_module("comfy.ldm.modules.attention")
+    joint = ours("refdiff_core.seeing.joint")
+    checkpoint, found, maps = tiny.load(family), {}, {}
+    other = checkpoint[0].clone()
+    options = other.model_options["transformer_options"]
+    options["optimized_attention_override"] = lambda func, *args, **kw: func(*args, **kw)
+    counted = ((attention, "efficient_dot_product_attention"), (joint, "attention_over_all"))
+    for name, model in (("alone", checkpoint[0]), ("behind", other)):
+        with ExitStack() as patched:
+            calls = [
+                patched.enter_context(mock.patch.object(*each, wraps=getattr(*each)))
+                for each in counted
+            ]
+            asked = {"reading": "all", "resolution": 128}
+            maps[name] = read((model, *checkpoint[1:]), "the red circle", **asked)[1][0].word_maps
+        found[name] = [each.call_count for each in calls]
+    apart = float((maps["alone"] - maps["behind"]).abs().max() / maps["behind"].abs().max())
+    return {**found, "apart": apart}
+
+
+def kinds():
+    """What comes of every class in ComfyUI's list: a family, tried small or a U-Net's; or words."""
+    import comfy.supported_models as supported
+    from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+
+    tried = {each.config for each in tiny.FAMILIES.values()}
+    found = {}
+    for kind in supported.models:
+        config, unet = object.__new__(kind), "model_channels" in kind.unet_config
+        config.unet_config = kind.unet_config
+        network = object.__new__(UNetModel) if unet else torch.nn.Identity()
+        model = SimpleNamespace(
+            model=SimpleNamespace(model_config=config, model_type=None),
+            get_model_object=lambda _name, network=network: network,
+        )
+        above = [each.__name__ for each in supported.models if issubclass(each, kind)]
+        try:
+            _source(model, None, None)
+            found[kind.__name__] = "U-Net" if unet else "tried" if tried & {*above} else "untried"
+        except ours("refdiff_core.errors").RefDiffError as error:
+            found[kind.__name__] = str(error)
+    return found
 
 
 CONFIGS = {

@@ -37,7 +37,8 @@ def load_preset(name: str) -> Preset:
     """The settings in a preset file, or the default ones.
 
     Raises:
-        ModelError: there is no such file, or it holds no settings.
+        ModelError: there is no such file.
+        SettingsError: it holds no settings.
     """
     return DEFAULT if name == NO_PRESET else find_preset(find_file(PRESETS, name))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -119,8 +120,9 @@ class Capture:
         h, w = grid_hw
         if query.shape[1] != h * w:
             raise ValueError(f"layer {layer}: {query.shape[1]} places do not form a {h} x {w} grid")
-        maps = word_attention(query, key, heads, self._weights, logits=self._logits)
-        self.keep(layer, maps, heads=heads, grid_hw=grid_hw)
+        with _in_single(query.device.type):
+            maps = word_attention(query, key, heads, self._weights, logits=self._logits)
+            self.keep(layer, maps, heads=heads, grid_hw=grid_hw)
 
     def keep(self, layer: str, maps: Tensor, *, heads: int, grid_hw: tuple[int, int]) -> None:
         """Take one layer's maps, computed elsewhere, such as by `refdiff_core.seeing.joint`.
@@ -176,3 +178,8 @@ def _spread_on(
 ) -> Tensor:
     brought = resize(maps, grid_hw).flatten(-2)
     return spread(brought, query, key, heads).unflatten(-1, grid_hw)
+
+
+def _in_single(device: str) -> AbstractContextManager[object]:
+    """A host may run its pass in autocast, which would halve the precision of maps as well."""
+    return torch.autocast(device, enabled=False) if device in ("cpu", "cuda") else nullcontext()

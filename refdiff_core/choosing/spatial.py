@@ -102,11 +102,12 @@ def of_several(expression: Expression, proposals: Proposals, match: Tensor) -> T
     same = same_object(layout, layout)
     counted = distinct_objects(same, match)
     no_other = (1 - match * ~same)[:, counted].prod(1)
-    several = 1 - sum(chance_of_exactly(fewer, match[None, counted]) for fewer in (0, 1))
+    objects = match[None, counted]
+    several = 1 - float(chance_of_exactly(0, objects) + chance_of_exactly(1, objects))
     # no lone thing is the second
     lone = LONE if expression.order is None or expression.order.index == 1 else 0.0
     expected = lone + (1 - lone) * several
-    return (match * (1 - (1 - lone) * no_other) / expected.clamp(min=1e-6)).clamp(0, 1)
+    return (match * (1 - (1 - lone) * no_other) / max(expected, 1e-6)).clamp(0, 1)
 
 
 def side_key(layout: Layout, side: str, match: Tensor) -> Tensor:

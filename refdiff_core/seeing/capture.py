@@ -81,8 +81,8 @@ class Capture:
             weights: as above.
             look: how attention is read.
         """
-        known = {"propagation": look.propagation, "finest": look.finest, "even": look.even}
-        return cls(layers, weights, **known)
+        times, finest = look.propagation, look.finest
+        return cls(layers, weights, propagation=times, finest=finest, even=look.even)
 
     @property
     def reads_self(self) -> bool:
@@ -177,7 +177,7 @@ def _spread_on(
     maps: Tensor, grid_hw: tuple[int, int], query: Tensor, key: Tensor, heads: int
 ) -> Tensor:
     brought = resize(maps, grid_hw).flatten(-2)
-    return spread(brought, query, key, heads).unflatten(-1, grid_hw)
+    return spread(brought, query, key, heads).view(*maps.shape[:-2], *grid_hw)
 
 
 def _in_single(device: str) -> AbstractContextManager[object]:

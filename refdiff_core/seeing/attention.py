@@ -101,10 +101,9 @@ def resize(maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
     """Bilinear resize of maps (..., h, w) to (..., H, W); phi of the paper."""
     if maps.shape[-2:] == size_hw:
         return maps
-    lead = maps.shape[:-2]
     flat = maps.reshape(1, -1, *maps.shape[-2:])
     resized = F.interpolate(flat, size=size_hw, mode="bilinear", align_corners=False)
-    return resized.reshape(*lead, *size_hw)
+    return resized.reshape(*maps.shape[:-2], *size_hw)
 
 
 def even(maps: Tensor) -> Tensor:
@@ -145,11 +144,11 @@ def merge_layers(layers: Sequence[Tensor], shares: Sequence[float] | None = None
         grids[grid_hw] = grids.get(grid_hw, 0.0) + share
     # equal but for rounding
     main_hw = max(grids, key=lambda grid: (round(grids[grid], 6), grid[0] * grid[1]))
-    brought = torch.stack([_brought(each, main_hw) for each in layers])
-    if len(set(counts)) == 1:
-        return brought.mean(0)  # rounded as the paper's plain mean is
-    total = sum(counts)
-    return torch.stack([each * (n / total) for each, n in zip(brought, counts, strict=True)]).sum(0)
+    parts = [_brought(each, main_hw) for each in layers]
+    if len(set(counts)) > 1:
+        usual = sum(counts) / len(counts)
+        parts = [each * (share / usual) for each, share in zip(parts, counts, strict=True)]
+    return torch.stack(parts).mean(0)
 
 
 def _brought(layer: Tensor, size_hw: tuple[int, int]) -> Tensor:
@@ -235,10 +234,9 @@ def attention_map(
         Its heat, on the picture's working grid, is that of the words that name the thing; words of
         other things do not add to it.
     """
-    others = expression.other_words
     nothing = torch.zeros(working_grid(size_hw), device=word_maps.device)
     everything = AttentionMap(nothing, tuple(words), word_maps, competing, size_hw)
-    return map_of(everything, [word for word in words if word not in others])
+    return map_of(everything, [word for word in words if word not in expression.other_words])
 
 
 def map_of(attention: AttentionMap, words: Collection[Word]) -> AttentionMap:

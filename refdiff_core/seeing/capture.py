@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
+import torch
 from torch import Tensor
 
 from .attention import even, merge_layers, spread, word_attention
@@ -94,8 +96,9 @@ class Capture:
         h, w = grid_hw
         if query.shape[1] != h * w:
             raise ValueError(f"layer {layer}: {query.shape[1]} places do not form a {h} x {w} grid")
-        maps = word_attention(query, key, heads, self._weights, logits=self._logits)
-        self.keep(layer, maps, heads=heads, grid_hw=grid_hw)
+        with _in_single(query.device.type):
+            maps = word_attention(query, key, heads, self._weights, logits=self._logits)
+            self.keep(layer, maps, heads=heads, grid_hw=grid_hw)
 
     def keep(self, layer: str, maps: Tensor, *, heads: int, grid_hw: tuple[int, int]) -> None:
         """Take one layer's maps, computed elsewhere, such as by `refdiff_core.seeing.joint`.
@@ -133,3 +136,8 @@ class Capture:
     def layer_maps(self) -> dict[str, Tensor]:
         """What each layer gave: float32 (B, G, h_i, w_i) by layer name."""
         return dict(self._maps)
+
+
+def _in_single(device: str) -> AbstractContextManager[object]:
+    """A host may run its pass in autocast, which would halve the precision of maps as well."""
+    return torch.autocast(device, enabled=False) if device in ("cpu", "cuda") else nullcontext()

@@ -68,3 +68,18 @@ def test_a_grid_that_does_not_fit_is_told(weights):
 def test_a_layer_that_never_came_is_told(weights):
     with pytest.raises(RuntimeError, match="never seen"):
         Capture(["a"], weights).word_maps()
+
+
+def test_maps_keep_their_precision_where_the_host_runs_its_pass_in_autocast(weights):
+    query, key = tensors()
+
+    def recorded(**options):
+        capture = Capture(["a"], weights, stop=False, **options)
+        capture.record_self("a", query, query)
+        capture.record("a", query, key, heads=2, grid_hw=GRID)
+        return capture.word_maps()
+
+    for options in ({}, {"propagation": 1}):
+        plain = recorded(**options)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(recorded(**options), plain)

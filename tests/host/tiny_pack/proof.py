@@ -77,11 +77,7 @@ def prove(family, checkpoint, image, attention):
     readings = ["all", "text"] + ["output"] * (family not in (*CROSS, *UNTOLD))
     before = _output(model, clip, vae, image)
     kinds = {str(each.dtype) for each in model.model.diffusion_model.parameters()}
-    found = {
-        "weights": " ".join(sorted(kinds)),
-        "maps": {},
-        "grid": list(attention.maps[0][0].word_maps.shape[-2:]),
-    }
+    found = {"weights": " ".join(sorted(kinds)), "maps": {}}
     plain = [plain_maps(family, checkpoint, image, line, readings) for line in lines]
     for reading in readings:
         own = replace(seen, reading=reading, even=False)

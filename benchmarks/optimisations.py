@@ -63,8 +63,8 @@ picture's own proportions, and not the published code's 1024 for every model and
 ## The finest grid's self-attention
 
 What `AttentionSettings.finest` costs: GFLOP of one denoiser's pass for one expression at the
-resolution of each family, up to the last layer that is read, with what is made of it; and mIoU of the
-demo's, whose layers all lie on one grid.
+resolution of each family, up to the last layer that is read, with what is made of it; and mIoU of
+the demo's, whose layers all lie on one grid.
 
 {finest}"""
 

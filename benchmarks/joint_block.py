@@ -10,16 +10,16 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from threading import Event, Thread
 
 import torch
 from diffusers.models.transformers.transformer_flux import FluxTransformerBlock
-from torch import Tensor
 
 from refdiff_core.backends.transformers_attention import watching
 from refdiff_core.seeing.attention import word_weights
@@ -77,58 +77,79 @@ class Cost:
     more: int
 
 
-def measure(places: int, rounds: int) -> Iterator[Cost]:
-    """What the block costs alone and with each reading, in turns and round by round."""
+def measure(groups: Sequence[Mapping[str, Callable[[], object]]], rounds: int) -> Iterator[Cost]:
+    """What calls cost, and how much more than the first of their group, round by round."""
+    for group in groups:
+        next(iter(group.values()))()
+    # in turns, so that a busy machine is busy for all
+    found = [
+        [{name: timed(call) for name, call in group.items()} for group in groups]
+        for _ in range(rounds)
+    ]
+    for number, group in enumerate(groups):
+        base = [each[number][next(iter(group))] for each in found]
+        for name in group:
+            own = [each[number][name] for each in found]
+            pairs = list(zip(own, base, strict=True))
+            wall, processor = (
+                (median(a[at] for a in own), median(a[at] / b[at] - 1 for a, b in pairs))
+                for at in (0, 1)
+            )
+            memory = int(median(a[2] for a in own)), int(median(a[2] - b[2] for a, b in pairs))
+            yield Cost(name, *zip(wall, processor, strict=True), *memory)
+
+
+def asked(places: int, reading: str) -> JointReader:
+    """A reader of three words in the first block, which the pass outlives."""
+    side = round(places**0.5)
+    layout = Layout(TOKENS, 0, TOKENS, (side, places // side))
+    weights = word_weights([[[at] for at in range(WORDS)]], TOKENS)
+    said = torch.ones(1, TOKENS, dtype=torch.bool)
+    return JointReader(Capture(["0"], weights, stop=False), layout, weights, said, reading)
+
+
+def diffusers_block(places: int) -> dict[str, Callable[[], object]]:
+    """diffusers' block, alone and with each reading."""
     width = HEADS * SIZE
     torch.manual_seed(0)
     block = FluxTransformerBlock(width, HEADS, SIZE).eval()
     picture, text, temb = (torch.randn(1, n, width) for n in (places, TOKENS, 1))
     angles = torch.zeros(places + TOKENS, SIZE)
     rotary = angles.cos(), angles.sin()
-    side = round(places**0.5)
-    layout = Layout(TOKENS, 0, TOKENS, (side, places // side))
-    weights = word_weights([[[at] for at in range(WORDS)]], TOKENS)
-    said = torch.ones(1, TOKENS, dtype=torch.bool)
 
-    def run(reading: str | None = None) -> Tensor | None:
-        def call() -> Tensor:
-            done: Tensor = block(picture, text, temb[:, 0], image_rotary_emb=rotary)[1]
-            return done
+    def alone() -> object:
+        return block(picture, text, temb[:, 0], image_rotary_emb=rotary)
 
-        if reading is None:
-            return call()
-        reader = JointReader(Capture(["0"], weights, stop=False), layout, weights, said, reading)
-        with watching(reader, [block]):
-            return call()
+    def read(reading: str) -> object:
+        with watching(asked(places, reading), [block]):
+            return alone()
 
-    names = (None, *READINGS)
-    run()
-    # in turns, so that a busy machine is busy for all
-    found = [[timed(lambda name=name: run(name)) for name in names] for _ in range(rounds)]
-    for column, name in enumerate(names):
-        own = [row[column] for row in found]
-        shares = [
-            (a / c - 1, b / d - 1) for (a, b, _), ((c, d, _), *_) in zip(own, found, strict=True)
-        ]
-        wall, processor, memory = (median(each) for each in zip(*own, strict=True))
-        more = median(row[column][2] - row[0][2] for row in found)
-        middle = tuple(median(each) for each in zip(*shares, strict=True))
-        yield Cost(name or "alone", (wall, processor), middle, int(memory), int(more))
+    return {"alone": alone, **{each: partial(read, each) for each in READINGS}}
 
 
 @torch.inference_mode()
-def main() -> None:
-    """Print a table of the block's time and memory, alone and read."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--places", type=int, default=4096)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    for cost in measure(options.places, options.rounds):
+def show(groups: Sequence[Mapping[str, Callable[[], object]]], rounds: int) -> None:
+    """Print a table of time and memory."""
+    for cost in measure(groups, rounds):
         times = [f"{s:.2f} s | {x:+.1%}" for s, x in zip(cost.seconds, cost.shares, strict=True)]
         memory = f"{cost.memory / 2**20:.0f} MiB | {cost.more / 2**20:+.0f} MiB"
         print("|", cost.name, "|", " | ".join(times), "|", memory, "|")  # noqa: T201
+
+
+def options(description: str | None) -> argparse.ArgumentParser:
+    """What the measurements of a block are told."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--places", type=int, default=4096)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    return parser
+
+
+def main() -> None:
+    """Print a table of the block's time and memory, alone and read."""
+    given = options(main.__doc__).parse_args()
+    torch.set_num_threads(given.threads)
+    show([diffusers_block(given.places)], given.rounds)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def read_choices(text: str) -> dict[str, Choice]:
         return {}
     try:
         return {key: _choice(value) for key, value in json.loads(text).items()}
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise RefDiffError(
             "What was chosen on the picture cannot be read: 'panel' is not what the node's own "
             "panel writes. Empty it, and choose again."

@@ -9,16 +9,13 @@ from typing import Any
 
 from comfy.sd1_clip import escape_important, token_weights, unescape_important
 
-from ..refdiff_core.backends.tokens import HostTokens, match, tokenize, whole_letters, with_sinks
+from ..refdiff_core.backends.tokens import HostTokens, match, pasted_lines, tokenize, with_sinks
 from ..refdiff_core.errors import ExpressionError, UnavailableError
 from ..refdiff_core.language.expression import parse
 from ..refdiff_core.language.lines import everything_but
 from ..refdiff_core.values import Expression, Word
 
 Chunks = list[list[tuple[Any, float]]]
-
-_NO_WORDS = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*|<\w+:[^<>\n]*>|\bBREAK\b", re.DOTALL)
-"""What pasted prompts bring along and no text encoder is shown: comments, networks, breaks."""
 
 _SIGNS = ",.;:!?[]"
 
@@ -39,7 +36,7 @@ class PromptedExpression(Expression):
 
 def read_lines(text: str) -> tuple[PromptedExpression, ...]:
     """One expression a line, in ComfyUI's prompt syntax; blank lines are skipped."""
-    lines = [line for line in _NO_WORDS.sub(" ", whole_letters(text)).splitlines() if line.strip()]
+    lines = pasted_lines(text)
     if not lines:
         raise ExpressionError(
             "There is no expression. Write what to find, such as 'the red cup on the left'."

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import comfy.model_management
 import torch
+from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor
 
 from ..refdiff_core.backends.diffusers_attention import noise_timestep, root_alone, working_size
@@ -20,6 +22,7 @@ from ..refdiff_core.errors import ModelError, UnavailableError
 from ..refdiff_core.seeing.attention import word_weights
 from ..refdiff_core.seeing.capture import Capture
 from ..refdiff_core.seeing.joint import JointReader
+from ..refdiff_core.seeing.log_sum_exp import gives_sums
 from ..refdiff_core.settings import AttentionSettings
 from ..refdiff_core.values import AttentionMap, Expression, Image, Word
 from ._pass import call_model, encode_picture, noise_level, trained_sampling
@@ -231,7 +234,11 @@ def watched_clone(model: Any, reader: JointReader, family: Transformer) -> Any:
 
 @dataclass(eq=False)
 class Override:
-    """ComfyUI's "optimized_attention_override": shows a call to the reader, then has it done."""
+    """ComfyUI's "optimized_attention_override": shows a call to the reader, then has it done.
+
+    Where the sums of a softmax are asked for, and ComfyUI's own attention is another function than
+    torch's, torch's does the work: it gives them, and the same but for rounding.
+    """
 
     reader: JointReader
     previous: Callable[..., Tensor] | None
@@ -246,17 +253,22 @@ class Override:
         *args: Any,
         **kwargs: Any,
     ) -> Tensor:
-        def attend() -> Tensor:
-            if self.previous is None:
-                return func(q, k, v, heads, *args, **kwargs)
-            return self.previous(func, q, k, v, heads, *args, **kwargs)
-
+        call = partial(func, q, k, v, heads, *args, **kwargs)
+        attend = partial(self.previous, func, *call.args, **kwargs) if self.previous else call
+        by_head = [q, k, v]
+        if not kwargs.get("skip_reshape"):
+            size = q.shape[-1] // heads
+            # SD 3 hands its values over head by head already
+            by_head = [each.reshape(*each.shape[:2], -1, size).transpose(1, 2) for each in by_head]
         mask = args[0] if args else kwargs.get("mask")
-        if kwargs.get("skip_reshape"):
-            return self.reader.see(q, k, attend, mask)
-        size = q.shape[-1] // heads
-        by_head = (each.unflatten(-1, (-1, size)).transpose(1, 2) for each in (q, k))
-        return self.reader.see(*by_head, attend, mask)
+        fused = partial(attention_pytorch, *call.args, **kwargs)
+        may = self._is_the_hosts_own(func) and gives_sums(*by_head, mask)
+        return self.reader.see(*by_head[:2], attend, mask, fused=fused if may else None)
+
+    def _is_the_hosts_own(self, func: Callable[..., Tensor]) -> bool:
+        """Whether no other pack has a say in an attention call."""
+        name: str = getattr(func, "__module__", "")
+        return self.previous is None and name == attention_pytorch.__module__
 
     def __deepcopy__(self, _memo: Any) -> Override:
         """ComfyUI 0.3.64 copies what is in the options; what is recorded must arrive here."""

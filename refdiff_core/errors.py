@@ -5,6 +5,7 @@
     +-- ImageError        the picture cannot be read or has no pixels
     +-- MaskError         masks that do not fit the picture, or are no masks
     +-- ModelError        a file is not the model that was asked for, or is missing or damaged
+    +-- SettingsError     settings of a name, in a file or with a value that there are none of
     +-- OutputError       a result cannot be written
     +-- DataError         a data set, a manifest or earlier records cannot be used
     +-- UnavailableError  a part that is not installed, or not supported for this model
@@ -31,6 +32,10 @@ class MaskError(RefDiffError):
 
 class ModelError(RefDiffError):
     """A model file is missing, damaged, or of another kind than asked for."""
+
+
+class SettingsError(RefDiffError):
+    """There are no settings of that name or in that file, or one of them takes other values."""
 
 
 class OutputError(RefDiffError):

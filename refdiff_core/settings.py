@@ -8,7 +8,8 @@ from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .errors import ModelError
+from .errors import SettingsError
+from .ranges import check_ranges
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class AttentionSettings:
         goes there instead of to the words that are read.
     propagation: how many times a map is spread along the same layers' self-attention, so that
         places which look alike share it.
+    finest: the mean over the layers is spread along the self-attention of the finest grid that is
+        read, so that it follows things' outlines: 64 x 64 cells with Stable Diffusion 1.x and 2.x
+        at 512 pixels. U-Nets alone. DiffSegmenter's (arXiv 2309.02773), whose maps become masks
+        that way; ours has the layers on the way down, after which a pass may end.
     competing: where other things are named, each place counts for the thing only as far as its
         words win it from theirs.
     reading: how transformers compare places with words, one of
@@ -47,11 +52,15 @@ class AttentionSettings:
     reference: bool = False
     # eight expressions or more at 512 pixels in any precision, four at 1024 in float32
     budget: int = 2048
-    # the last three help others' models (METHOD.md 3c, ideas 3, 5, 6) and the demo's hardly
-    # (docs/maps.md): there to be tried
+    # the last four help others' models (METHOD.md 3c, ideas 3, 5, 6) and the demo's hardly
+    # (docs/maps.md): there to be tried. What the finest grid costs: docs/optimisations.md
     sinks: str = ""
     propagation: int = 0
+    finest: bool = False
     competing: bool = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 SINKS = ". a with"
@@ -78,6 +87,9 @@ class SamSettings:
     min_stability: float = 0.95
     stability_offset: float = 1.0
     duplicate_iou: float = 0.9
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 AUTOMATIC = SamSettings(points_per_side=32, peaks=0, duplicate_iou=0.95)
@@ -106,6 +118,9 @@ class ClipSettings:
     budget: int = 256
     template: str = "{}"
     ramp: bool = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 KINDS = ("person", "animal", "plant", "vehicle", "building", "furniture", "food", "clothes")
@@ -149,6 +164,9 @@ class Calibration:
     plain: tuple[float, float] = (0.15, 2.5)
     alone: tuple[float, float] = (2.0, 3.0)
     present: tuple[float, float] = (1.26, -1.15)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -199,6 +217,9 @@ class Settings:
     feather: int = 0
     fill: bool = False
     invert: bool = False
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -260,7 +281,7 @@ def find_preset(settings: str | Preset) -> Preset:
     """The preset of that name or in that file, or the one that is given.
 
     Raises:
-        ModelError: there is none of that name, or the file holds none.
+        SettingsError: there is none of that name, or the file holds none.
     """
     if isinstance(settings, Preset):
         return settings
@@ -268,7 +289,7 @@ def find_preset(settings: str | Preset) -> Preset:
         return PRESETS[settings]
     if Path(settings).suffix == ".json":
         return read_preset(Path(settings))
-    raise ModelError(
+    raise SettingsError(
         f"There are no settings '{settings}'; use one of {', '.join(PRESETS)}, or a preset file "
         "that ends in .json."
     )
@@ -282,15 +303,19 @@ def read_preset(path: Path) -> Preset:
     "models") is for its reader.
 
     Raises:
-        ModelError: it cannot be read, or names what there is not.
+        SettingsError: it cannot be read, or names what there is not.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
         told = json.loads(path.read_text(encoding="utf-8"))
         base = PRESETS[told.get("base", "default")]
         parts = {part: told[part] for part in _PARTS if part in told}
         return changed(base, parts)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
+    except SettingsError as error:
+        raise SettingsError(f"'{path}' holds no such settings: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise SettingsError(
             f"'{path}' holds no settings ({type(error).__name__}: {error}). Write JSON such as "
             '{"base": "default", "fusion": {"min_present": 0.3}}.'
         ) from error

@@ -12,10 +12,9 @@ from modules import devices, prompt_parser, sd_samplers_common, shared
 from torch import Tensor
 
 from refdiff_core.backends.diffusers_attention import (
-    add_noise,
     alphas_cumprod,
+    denoiser_input,
     noise_timestep,
-    with_picture,
 )
 from refdiff_core.backends.families import Family, family_of, trained_at
 from refdiff_core.backends.original_layout import layers_read, widths_of, without_spread
@@ -76,18 +75,15 @@ class Webui:
         check_stopped()
         height, width = (8 * side for side in latents.shape[-2:])
         lines = [each.said for each in texts]
+        asked = prompt_parser.SdConditioning(lines, width=width, height=height)
         with devices.autocast():
-            told = self.model.get_learned_conditioning(
-                prompt_parser.SdConditioning(lines, width=width, height=height)
-            )
+            told = self.model.get_learned_conditioning(asked)
+        told = told if isinstance(told, dict) else {"crossattn": told}
         timestep = noise_timestep(self.family, settings)
-        noisy = add_noise(latents, timestep, settings.seed)
-        plain = latents / self.family.vae["scaling_factor"]
-        seen = with_picture(noisy, latents, plain, self.unet.input_blocks[0][0].in_channels)
+        seen = denoiser_input(latents, self.unet.in_channels, self.family, settings)
         seen = seen.expand(len(texts), -1, -1, -1)
         layers = layers_read(self.unet, self.family, even=settings.even)
-        capture = Capture(layers, weights, propagation=settings.propagation, even=settings.even)
-        told = told if isinstance(told, dict) else {"crossattn": told}
+        capture = Capture.of_unet(layers, weights, settings)
         with capturing(self.unet, capture):
             (run_in_forge if self.forge else run_in_webui)(self.model, seen, timestep, told)
         return capture.word_maps()

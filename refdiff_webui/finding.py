@@ -9,9 +9,10 @@ import PIL.Image
 from modules import devices, paths, shared
 
 from refdiff_core.backends.host_attention import HostAttention
-from refdiff_core.errors import ExpressionError, RefDiffError
+from refdiff_core.backends.tokens import pasted_lines
+from refdiff_core.errors import RefDiffError
 from refdiff_core.gallery import Gallery
-from refdiff_core.language.expression import parse
+from refdiff_core.language.expression import parse_lines
 from refdiff_core.models.shelf import NONE, Shelf
 from refdiff_core.pictures.images import from_pil
 from refdiff_core.pipeline import Models, segment
@@ -35,9 +36,7 @@ def find(
     """
     if image is None:
         raise RefDiffError("There is no picture. Put one into this tab first.")
-    lines = [parse(line) for line in words.splitlines() if line.strip()]
-    if not lines:
-        raise ExpressionError("Say which thing is meant, such as 'the red cup on the left'.")
+    lines = parse_lines(pasted_lines(words))
     picture, attention = from_pil(image), HostAttention(Webui(shared.sd_model))
     with SHELF.lend(sam, clip, devices.device) as (proposer, scorer):
         models = Models(attention, proposer, scorer)

@@ -138,7 +138,7 @@ class ClipScorer:
     def _texts(self, expression: Expression) -> list[str]:
         phrase = " ".join(word.text for word in expression.target_words)
         texts = dict.fromkeys(filter(None, (expression.text, phrase)))
-        return [self.settings.template.format(text) for text in texts]
+        return [self.settings.template.replace("{}", text) for text in texts]
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors float32 (T, d) of texts as they are."""

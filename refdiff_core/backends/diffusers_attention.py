@@ -122,8 +122,7 @@ class DiffusersAttention:
         """The words' maps of some expressions, float32 (E, G, h, w), from one pass."""
         text, pooled = encode_text(self.model, tokens)
         weights = word_weights(positions, text.shape[1])
-        look = self.settings
-        capture = Capture(self.layers, weights, propagation=look.propagation, even=look.even)
+        capture = Capture.of_unet(self.layers, weights, self.settings)
         with capturing(self.model.unet, capture):
             self._denoise(latents, text, pooled)
         return capture.word_maps()
@@ -142,14 +141,12 @@ class DiffusersAttention:
         return moved
 
     def _denoise(self, latents: Tensor, text: Tensor, pooled: Tensor | None) -> None:
-        timestep = noise_timestep(self.model.family, self.settings)
-        noisy = add_noise(latents, timestep, self.settings.seed)
-        beside = latents / self.model.family.vae["scaling_factor"]
-        batch = with_picture(noisy, latents, beside, self.model.unet.config.in_channels)
+        channels, family = self.model.unet.config.in_channels, self.model.family
+        batch = denoiser_input(latents, channels, family, self.settings)
         batch = batch.expand(len(text), -1, -1, -1)
         extra = None if pooled is None else self._size_conditioning(pooled, latents)
         # as a tensor that is there already, or it would be copied there
-        step = torch.full((), timestep, device=batch.device)
+        step = torch.full((), noise_timestep(family, self.settings), device=batch.device)
         self.model.unet(batch, step, text, added_cond_kwargs=extra)
 
     def _size_conditioning(self, pooled: Tensor, latents: Tensor) -> dict[str, Tensor]:
@@ -247,22 +244,23 @@ def add_noise(latents: Tensor, timestep: int, seed: int) -> Tensor:
     return noisy
 
 
-def with_picture(noisy: Tensor, latents: Tensor, plain: Tensor, channels: int) -> Tensor:
-    """What some checkpoints see beside the noisy latents, as they were trained to.
+def denoiser_input(
+    latents: Tensor, channels: int, family: Family, settings: AttentionSettings
+) -> Tensor:
+    """Latents with noise, and what some checkpoints see beside them, as they were trained to.
 
     Args:
-        noisy: (B, 4, h, w).
-        latents: the same without noise.
-        plain: the same in the autoencoder's own scale.
-        channels: that the denoiser reads: 4, 8 for instruct-pix2pix, which sees the plain picture,
-            9 for inpainting, which sees a mask and the picture around it, where nothing is masked,
-            or 5 for depth, where none is told.
+        latents: (B, 4, h, w), as the denoiser sees them.
+        channels: that the denoiser reads: 4, 8 for instruct-pix2pix, which sees the picture in the
+            autoencoder's own scale, 9 for inpainting, which sees a mask and the picture around it,
+            where nothing is masked, or 5 for depth, where none is told.
+        family: the checkpoint's.
+        settings: noise level, seed.
 
     Returns:
         (B, channels, h, w).
     """
-    if channels == noisy.shape[1]:
-        return noisy
+    noisy = add_noise(latents, noise_timestep(family, settings), settings.seed)
     if channels == 2 * noisy.shape[1]:
-        return torch.cat([noisy, plain], 1)
+        return torch.cat([noisy, latents / family.vae["scaling_factor"]], 1)
     return torch.cat([noisy, torch.zeros_like(noisy[:, :1]), latents], 1)[:, :channels]

@@ -264,8 +264,8 @@ def load_pipeline(
 def _kind(path: Path) -> Pipeline:
     config = path / "transformer" / "config.json"
     try:
-        name = json.loads(config.read_text())["_class_name"]
-    except (OSError, ValueError, KeyError) as error:
+        name = str(json.loads(config.read_text(encoding="utf-8"))["_class_name"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(
             f"'{path}' has no transformer/config.json that says what it is. Use a diffusers folder."
         ) from error

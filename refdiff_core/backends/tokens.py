@@ -132,6 +132,16 @@ def whole_letters(text: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
+_NO_WORDS = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*|<\w+:[^<>\n]*>|\bBREAK\b", re.DOTALL)
+"""What pasted prompts bring along and no text encoder is shown: comments, networks, breaks."""
+
+
+def pasted_lines(prompt: str) -> list[str]:
+    """The lines of a host's prompt that hold words, those alone that a text encoder is shown."""
+    words = _NO_WORDS.sub(" ", whole_letters(prompt))
+    return [line for line in words.splitlines() if line.strip()]
+
+
 def with_sinks(text: str, sinks: str) -> str:
     """What the text encoder is told: the text, then words that nothing is read of.
 

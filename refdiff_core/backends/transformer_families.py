@@ -21,6 +21,7 @@ class Transformer:
         attention holds text and picture.
     blocks: which of them to read, where the model has ``of``; others are read at the same share.
     kind: "joint", text and picture in one sequence; "cross", the picture asks the text.
+    asks: how often a block's places ask the text; what is read is the last time.
     image_first: the picture stands before the text.
     before: tokens before both. pad: text and picture are each filled up to multiples of this.
     fill_left: texts are filled up to this length at their start. fill_right: at their end.
@@ -42,6 +43,7 @@ class Transformer:
     blocks: tuple[int, ...]
     of: int
     kind: str = JOINT
+    asks: int = 1
     image_first: bool = False
     before: int = 0
     pad: int = 1
@@ -163,6 +165,10 @@ ERNIE = Transformer(
     attention="self_attention",
 )
 WAN = Transformer("Wan 2", stack="blocks", blocks=(15,), of=30, kind=CROSS, resolution=832)
+# Its places ask for a picture first, and for the text where none is given; the picture that it
+# begins with is shown to it, too.
+WAN_I2V = replace(WAN, name="Wan 2.1 for pictures", asks=2, inpainting=True)
+WAN22 = replace(WAN, name="Wan 2.2 5B", cell=32)
 
 BY_CLASS = {
     "DemoTransformer": DEMO_TRANSFORMER,
@@ -184,10 +190,17 @@ BY_CLASS = {
     "PixArtAlpha": PIXART,
     "ErnieImage": ERNIE,
     "WAN21_T2V": WAN,
+    "WAN21_I2V": WAN_I2V,
+    "WAN22_T2V": WAN22,
 }
 """By the class that ComfyUI's list of supported models has for them."""
 
-UNREAD = ("ChromaRadiance", "ZImagePixelSpace", "Boogu", "HunyuanImage21Refiner")
+UNREAD = {
+    *("ChromaRadiance", "ZImagePixelSpace", "Boogu", "HunyuanImage21Refiner"),
+    *("WAN21_CausalAR_T2V", "WAN21_FunControl2V", "WAN21_Vace", "WAN21_Camera", "WAN22_Camera"),
+    *("WAN22_S2V", "WAN21_HuMo", "WAN22_Animate", "WAN21_FlowRVS", "WAN21_SCAIL", "WAN21_SCAIL2"),
+    "WAN22_WanDancer",
+}
 """Classes whose parents are known but that keep or see things in another way."""
 
 

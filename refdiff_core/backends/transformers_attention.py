@@ -158,7 +158,7 @@ def lay_out(
     """
     if family.kind == CROSS:
         keys = max(length, family.fill_right)
-        return Layout(0, 0, length, grid_hw, cross=True, keys=keys)
+        return Layout(0, 0, length, grid_hw, cross=True, keys=keys, asks=family.asks)
     places = family.filled(grid_hw[0] * grid_hw[1])
     if image_first or family.image_first:
         return Layout(family.before, family.before + places, length, grid_hw)

@@ -196,10 +196,14 @@ def _differences(earlier: Mapping[str, Any], now: Mapping[str, Any], path: str =
 def write_whole(path: Path, text: str) -> None:
     """Write a text file so that it is whole or as it was before."""
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(text.encode())
-        _flush(file)
-    os.replace(part, path)
+    try:
+        with part.open("wb") as file:
+            file.write(text.encode())
+            _flush(file)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager

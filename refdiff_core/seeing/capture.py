@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
+import torch
 from torch import Tensor
 
-from .attention import even, merge_layers, spread, word_attention
+from ..settings import AttentionSettings
+from .attention import even, merge_layers, resize, spread, word_attention
 
 
 class PassComplete(Exception):  # noqa: N818 - a signal, not an error
@@ -40,6 +43,7 @@ class Capture:
         stop: end the pass with `PassComplete` after the last layer.
         propagation: how many times a layer's maps are spread along its self-attention, which the
             adapter then hands to `record_self` as well.
+        finest: spread the mean along the self-attention of the finest grid's layers; likewise.
         even: bring every layer and every word to the same scale before the mean.
     """
 
@@ -51,17 +55,39 @@ class Capture:
         logits: bool = False,
         stop: bool = True,
         propagation: int = 0,
+        finest: bool = False,
         even: bool = False,
     ) -> None:
         self.pending = set(layers)
         self._shares = dict(layers) if isinstance(layers, Mapping) else dict.fromkeys(layers, 1.0)
         self._even = even
         self.propagation = propagation
+        self.finest = finest
         self._self: dict[str, tuple[Tensor, Tensor]] = {}
+        self._along: list[tuple[tuple[int, int], Tensor, Tensor, int]] = []
         self._weights = weights
         self._logits = logits
         self._stop = stop
         self._maps: dict[str, Tensor] = {}
+
+    @classmethod
+    def of_unet(
+        cls, layers: Mapping[str, float], weights: Tensor, look: AttentionSettings
+    ) -> Capture:
+        """What the settings ask of a U-Net.
+
+        Args:
+            layers: to record, with what each counts for.
+            weights: as above.
+            look: how attention is read.
+        """
+        times, finest = look.propagation, look.finest
+        return cls(layers, weights, propagation=times, finest=finest, even=look.even)
+
+    @property
+    def reads_self(self) -> bool:
+        """Whether self-attention is wanted, too."""
+        return self.propagation > 0 or self.finest
 
     def record_self(self, layer: str, query: Tensor, key: Tensor) -> None:
         """Take the self-attention that precedes a layer's cross-attention.
@@ -71,7 +97,7 @@ class Capture:
             query: (B, h * w, heads * d).
             key: (B, h * w, heads * d).
         """
-        if layer in self.pending and self.propagation:
+        if layer in self.pending and self.reads_self:
             self._self[layer] = (query, key)
 
     def record(
@@ -94,8 +120,9 @@ class Capture:
         h, w = grid_hw
         if query.shape[1] != h * w:
             raise ValueError(f"layer {layer}: {query.shape[1]} places do not form a {h} x {w} grid")
-        maps = word_attention(query, key, heads, self._weights, logits=self._logits)
-        self.keep(layer, maps, heads=heads, grid_hw=grid_hw)
+        with _in_single(query.device.type):
+            maps = word_attention(query, key, heads, self._weights, logits=self._logits)
+            self.keep(layer, maps, heads=heads, grid_hw=grid_hw)
 
     def keep(self, layer: str, maps: Tensor, *, heads: int, grid_hw: tuple[int, int]) -> None:
         """Take one layer's maps, computed elsewhere, such as by `refdiff_core.seeing.joint`.
@@ -109,17 +136,25 @@ class Capture:
         Raises:
             PassComplete: after the last layer asked for.
         """
-        if self.propagation:
+        if self.reads_self:
             seen = self._self.pop(layer)
             for _ in range(self.propagation):
                 maps = spread(maps, *seen, heads)
+            if self.finest:
+                self._keep_finest((grid_hw, *seen, heads))
         self._maps[layer] = maps.unflatten(-1, grid_hw)
         self.pending.discard(layer)
         if self._stop and not self.pending:
             raise PassComplete
 
+    def _keep_finest(self, new: tuple[tuple[int, int], Tensor, Tensor, int]) -> None:
+        finest = max(cells[0] * cells[1] for cells, *_ in (*self._along, new))
+        self._along = [each for each in (*self._along, new) if each[0][0] * each[0][1] == finest]
+
     def word_maps(self) -> Tensor:
         """The mean over the recorded layers, on the grid of those that count most.
+
+        Spread along the finest grid's self-attention, it lies on that grid.
 
         Returns:
             float32 (B, G, h, w), where the model is.
@@ -127,9 +162,24 @@ class Capture:
         if self.pending:
             raise RuntimeError(f"layers never seen in the forward pass: {sorted(self.pending)}")
         maps = [even(each) if self._even else each for each in self._maps.values()]
-        return merge_layers(maps, [self._shares[layer] for layer in self._maps])
+        merged = merge_layers(maps, [self._shares[layer] for layer in self._maps])
+        if not self._along:
+            return merged
+        return torch.stack([_spread_on(merged, *each) for each in self._along]).mean(0)
 
     @property
     def layer_maps(self) -> dict[str, Tensor]:
         """What each layer gave: float32 (B, G, h_i, w_i) by layer name."""
         return dict(self._maps)
+
+
+def _spread_on(
+    maps: Tensor, grid_hw: tuple[int, int], query: Tensor, key: Tensor, heads: int
+) -> Tensor:
+    brought = resize(maps, grid_hw).flatten(-2)
+    return spread(brought, query, key, heads).view(*maps.shape[:-2], *grid_hw)
+
+
+def _in_single(device: str) -> AbstractContextManager[object]:
+    """A host may run its pass in autocast, which would halve the precision of maps as well."""
+    return torch.autocast(device, enabled=False) if device in ("cpu", "cuda") else nullcontext()

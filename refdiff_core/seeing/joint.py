@@ -33,7 +33,7 @@ class Layout:
     image: the first place among the queries. text: where the conditioning's first token lies among
     the keys. tokens: of the conditioning. grid_hw: (h, w), the picture's places.
     cross: queries are places only, keys text only, ``keys`` of them; the places then ask each
-        other first and the text second, block by block.
+        other first and the text ``asks`` times afterwards, block by block.
     """
 
     image: int
@@ -42,6 +42,7 @@ class Layout:
     grid_hw: tuple[int, int]
     cross: bool = False
     keys: int = 0
+    asks: int = 1
 
     @property
     def places(self) -> slice:
@@ -54,7 +55,7 @@ class Layout:
 
         Where there are as many places as tokens, places among themselves look like the text.
         """
-        return 2 if self.cross and self.places.stop == self.keys else 1
+        return self.asks + (self.cross and self.places.stop == self.keys)
 
     def holds(self, query: Tensor, key: Tensor) -> bool:
         """Whether a call with queries and keys (B, heads, tokens, d) has both text and picture.
@@ -94,6 +95,7 @@ class JointReader:
         mask: Tensor | None = None,
         *,
         block: str | None = None,
+        fused: Callable[[], Tensor] | None = None,
     ) -> Tensor:
         """One attention call: note what is asked for, and give what ``attend`` gives.
 
@@ -103,6 +105,8 @@ class JointReader:
             attend: the call itself; gives (B, S, heads * d), or (B, heads, S, d).
             mask: the call's own, boolean or added to the scores, (..., S or 1, L) or None.
             block: which block's it is, where that is known; else calls are counted.
+            fused: the same by torch's own kernels, where that may be done in place of ``attend``
+                for the sake of the sums that they give.
 
         Raises:
             PassComplete: after the last block asked for.
@@ -119,7 +123,7 @@ class JointReader:
             output = attend()
             self._keep(name, query, key, self._likeness(output))
             return output
-        output, sums = attend_and_sum(attend, query, key)
+        output, sums = attend_and_sum(fused or attend, query, key)
         self._keep(name, query, key, self._among_all(query, key, mask, sums))
         return output
 

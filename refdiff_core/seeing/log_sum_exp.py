@@ -22,6 +22,27 @@ _FUSED = {
 """Kernels whose second result is the natural log-sum-exp of every query's scores."""
 
 
+def gives_sums(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> bool:
+    """Whether torch would attend by a kernel that gives `attend_and_sum` its sums.
+
+    Args:
+        query: (B, heads, S, d).
+        key: (B, heads, L, d).
+        value: (B, heads, L, d).
+        mask: added to the scores, (S or 1, L), (B, S or 1, L) or with heads, or None; of a boolean
+            one hosts think differently.
+    """
+    known = query.device.type in ("cpu", "cuda")
+    if not known or (mask is not None and mask.dtype == torch.bool):
+        return False
+    rows = mask[:, None] if mask is not None and mask.ndim == 3 else mask
+    return bool(torch._fused_sdp_choice(query, key, value, rows) == _FLASH)
+
+
+_FLASH = 1
+"""torch's number for the flash kernels; the others give sums for training only, or none."""
+
+
 def attend_and_sum(
     attend: Callable[[], Tensor], query: Tensor, key: Tensor
 ) -> tuple[Tensor, Tensor | None]:

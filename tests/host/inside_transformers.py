@@ -10,19 +10,52 @@ from hosted import CHECK, REST, load, ours, picture, read, sample  # isort: skip
 import dataclasses
 import json
 import sys
+from contextlib import ExitStack
+from importlib import import_module
+from types import SimpleNamespace
+from unittest import mock
 
 import comfy.model_management as management
 import comfy.utils
 import torch
 from tiny_pack import checkpoints as tiny
+from tiny_pack.packed import Operations
+from tiny_pack.packed import packed as pack_all
 
 
 def chooses(count="60"):
     """How often the demo transformer's map chooses the right one of the true masks."""
+    right = [each for _, each in _choices(load("demo transformer"), int(count))]
+    return {"share": sum(right) / len(right), "count": len(right)}
+
+
+def packed(count):
+    """As `chooses`, of weights of 8 bits; and how far its maps are from those of the plain ones."""
+    pair = [_choices(each, int(count)) for each in (_packed_demo(), load("demo transformer"))]
+    apart = [float((a - b).abs().max()) for (a, _), (b, _) in zip(*pair, strict=True)]
+    right = [each for _, each in pair[0]]
+    kinds = {str(each.dtype) for each in _packed_demo()[0].model.diffusion_model.parameters()}
+    return {
+        "share": sum(right) / len(right), "count": len(right),
+        "apart": max(apart), "weights": sorted(kinds),
+    }  # fmt: skip
+
+
+def _packed_demo():
+    """The demo transformer built with layers that unpack their weights when they are called."""
+    demo, models = ours("nodes._demo"), ours("refdiff_core.demo.models")
+    config = demo.DemoTransformer(demo.transformer_config())
+    config.custom_operations = Operations
+    state = comfy.utils.load_torch_file(str(models.TRANSFORMER_FILE))
+    return demo._model(pack_all(state), config), *load("demo transformer")[1:]
+
+
+def _choices(checkpoint, count):
+    """Each expression's heat, and whether it chooses the right one of the scene's true masks."""
     scenes = ours("refdiff_core.demo.scenes")
     score = ours("refdiff_core.choosing.scoring").generative_score
-    checkpoint, right = load("demo transformer"), []
-    for number in range(int(count)):
+    found = []
+    for number in range(count):
         scene = scenes.sample_scene(scenes.HELD_OUT_SEED + number)
         colors = [item.color for item in scene.objects]
         asked = [
@@ -35,9 +68,10 @@ def chooses(count="60"):
         image = torch.from_numpy(scene.image)[None].float() / 255
         _, maps = read(checkpoint, "\n".join(each.text for each in asked), image)
         masks = torch.from_numpy(scene.masks)
-        for each, found in zip(asked, maps, strict=True):
-            right.append(int(score(found.heat, masks).argmax()) == each.target)
-    return {"share": sum(right) / len(right), "count": len(right)}
+        for each, read_map in zip(asked, maps, strict=True):
+            chosen = int(score(read_map.heat, masks).argmax())
+            found.append((read_map.heat, chosen == each.target))
+    return found
 
 
 def demo():
@@ -66,6 +100,52 @@ def demo():
         stopped = True
     ours("nodes._transformers").Capture = capture
     return {"readings": apart, "traces": stopped and torch.equal(before, sample(checkpoint))}
+
+
+def sums(family):
+    """Calls in a pass: ComfyUI's own attention, another pack's, the words' second one; and maps."""
+    attention = import_module("comfy.ldm.modules.attention")
+    joint = ours("refdiff_core.seeing.joint")
+    checkpoint, found, maps = tiny.load(family), {}, {}
+    other = checkpoint[0].clone()
+    options = other.model_options["transformer_options"]
+    options["optimized_attention_override"] = lambda func, *args, **kw: func(*args, **kw)
+    counted = ((attention, "efficient_dot_product_attention"), (joint, "attention_over_all"))
+    for name, model in (("alone", checkpoint[0]), ("behind", other)):
+        with ExitStack() as patched:
+            calls = [
+                patched.enter_context(mock.patch.object(*each, wraps=getattr(*each)))
+                for each in counted
+            ]
+            asked = {"reading": "all", "resolution": 128}
+            maps[name] = read((model, *checkpoint[1:]), "the red circle", **asked)[1][0].word_maps
+        found[name] = [each.call_count for each in calls]
+    apart = float((maps["alone"] - maps["behind"]).abs().max() / maps["behind"].abs().max())
+    return {**found, "apart": apart}
+
+
+def kinds():
+    """What comes of every class in ComfyUI's list: a family, tried small or a U-Net's; or words."""
+    import comfy.supported_models as supported
+    from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+
+    tried = {each.config for each in tiny.FAMILIES.values()}
+    found = {}
+    for kind in supported.models:
+        config, unet = object.__new__(kind), "model_channels" in kind.unet_config
+        config.unet_config = kind.unet_config
+        network = object.__new__(UNetModel) if unet else torch.nn.Identity()
+        model = SimpleNamespace(
+            model=SimpleNamespace(model_config=config, model_type=None),
+            get_model_object=lambda _name, network=network: network,
+        )
+        above = [each.__name__ for each in supported.models if issubclass(each, kind)]
+        try:
+            _source(model, None, None)
+            found[kind.__name__] = "U-Net" if unet else "tried" if tried & {*above} else "untried"
+        except ours("refdiff_core.errors").RefDiffError as error:
+            found[kind.__name__] = str(error)
+    return found
 
 
 CONFIGS = {
@@ -150,13 +230,14 @@ def same(family):
     return found
 
 
-def weights(path):
+def weights(path, packing=""):
     """Write the tiny SD 3's denoiser as a file, such as ComfyUI's own loader takes."""
     from safetensors.torch import save_file
 
     whole = {**tiny.FAMILIES["sd3"].network, "depth": 2, "num_blocks": 2}
     tiny.FAMILIES["sd3"] = dataclasses.replace(tiny.FAMILIES["sd3"], network=whole)
     state = tiny.load("sd3")[0].model.diffusion_model.state_dict()
+    state = pack_all(state) if packing else state
     save_file({name: value.contiguous() for name, value in state.items()}, path)
     return len(state)
 

@@ -10,7 +10,8 @@ from server import Graph, GraphError, running
 FAMILIES = (
     "sd3", "sd3.5-medium", "flux", "flux-fill", "chroma", "flux2", "klein", "qwen-image", "z-image",
     "lumina2", "auraflow", "omnigen2", "krea2", "hunyuan-image", "hidream", "cosmos-predict2",
-    "anima", "wan", "longcat", "pixart", "ernie",
+    "anima", "wan", "longcat", "pixart", "ernie", "flux-schnell", "cosmos-predict2-i2v",
+    "wan-i2v", "wan2.2-5b",
 )  # fmt: skip
 NEWER = {"flux2", "klein", "z-image", "krea2", "anima", "longcat", "ernie"}
 """Not in ComfyUI 0.3.64."""
@@ -60,16 +61,45 @@ def test_the_words_maps_are_those_of_plain_full_attention(tiny_server, family):
     assert 0 < ended < whole
 
 
-@pytest.mark.parametrize("kind", ["default", "fp8_e4m3fn"])
+def test_every_kind_of_model_that_the_host_knows_is_read_or_refused_in_clear_words(ask):
+    found = ask("kinds", script="inside_transformers.py")
+    refused = {name: said for name, said in found.items() if said not in ("U-Net", "tried")}
+    assert {"SDXL", "Flux", "SD3", "QwenImage"}.isdisjoint(refused)
+    for name, said in refused.items():
+        assert name in said and ". Use " in said, (name, said)
+
+
+@pytest.mark.parametrize("kind", ["default", "fp8_e4m3fn", "packed"])
 def test_weights_of_eight_bits_are_read_as_the_host_computes_with_them(tiny_server, ask, kind):
+    """Packed: by the operations of another pack, as GGUF's are."""
     folder = tiny_server.base / "models" / "diffusion_models"
     folder.mkdir(parents=True, exist_ok=True)
-    ask("weights", str(folder / "tiny.safetensors"), script="inside_transformers.py")
-    loader = ("UNETLoader", {"unet_name": "tiny.safetensors", "weight_dtype": kind})
-    found = prove(tiny_server, "sd3", load=loader)
+    file, packing = folder / f"{kind}.safetensors", ["packed"] * (kind == "packed")
+    ask("weights", str(file), *packing, script="inside_transformers.py")
+    loader = ("UNETLoader", {"unet_name": file.name, "weight_dtype": kind})
+    found = prove(
+        tiny_server, "sd3", load=("TinyPacked", {"path": str(file)}) if packing else loader
+    )
     assert max(found["maps"].values()) < 1e-4, found["maps"]
-    assert found["unchanged"]
-    assert ("float8_e4m3fn" in found["weights"]) == (kind != "default"), found["weights"]
+    assert found["unchanged"] and found["ended by"]["RuntimeError"]
+    assert ("float8_e4m3fn" in found["weights"]) == (kind == "fp8_e4m3fn"), found["weights"]
+    assert ("uint8" in found["weights"]) == (kind == "packed"), found["weights"]
+
+
+def test_packed_weights_choose_the_same_objects_by_maps_hardly_apart(ask):
+    found = ask("packed", "15", script="inside_transformers.py")
+    assert found["count"] >= 15 and found["share"] >= 0.9
+    assert 0 < found["apart"] < 0.02
+    assert "torch.uint8" in found["weights"]
+
+
+@pytest.mark.parametrize("family", ["sd3", "flux", "qwen-image"])
+def test_words_among_all_keys_cost_no_second_attention_but_behind_other_packs(ask, family):
+    found = ask("sums", family, script="inside_transformers.py")
+    alone, behind = found["alone"], found["behind"]
+    assert behind[0] == alone[0] + 1  # torch's function took the place of ComfyUI's in one block
+    assert (alone[1], behind[1]) == (0, 1)
+    assert 0 < found["apart"] < 1e-5
 
 
 @pytest.mark.parametrize("family", ["sd3.5-medium", "flux", "z-image"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib.util
 import sys
 import threading
@@ -66,11 +67,13 @@ class TextEngine:
 
 
 class Model:
-    """What both lines share of `shared.sd_model`: the text's side."""
+    """What both lines share of `shared.sd_model`: the text's side. It is kept in one precision."""
 
-    def __init__(self, channels: int = 4) -> None:
-        self.unet = demo_unet(load_file(DENOISER_FILE), channels)
+    def __init__(self, channels: int = 4, dtype: torch.dtype = torch.float32) -> None:
+        self.dtype = dtype
+        self.unet = demo_unet(load_file(DENOISER_FILE), channels).to(dtype)
         self.core = demo_checkpoint()
+        self.vae = torch.nn.Module.to(copy.deepcopy(self.core.vae), dtype)
         self.engine = TextEngine()
         self.asked: list[SdConditioning] = []
         self.passes: list[torch.Tensor] = []
@@ -80,7 +83,7 @@ class Model:
     def get_learned_conditioning(self, prompts: SdConditioning) -> torch.Tensor:
         self.asked.append(prompts)
         ids = [tuple(self.engine.ids(each)) for each in prompts]
-        return encode_text(self.core, [Tokens(each, ()) for each in ids])[0]
+        return encode_text(self.core, [Tokens(each, ()) for each in ids])[0].to(self.dtype)
 
 
 class WebuiModel(Model):
@@ -88,31 +91,41 @@ class WebuiModel(Model):
 
     parameterization = "v"
 
-    def __init__(self, channels: int = 4) -> None:
-        super().__init__(channels)
+    def __init__(self, channels: int = 4, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__(channels, dtype)
         self.model = SimpleNamespace(diffusion_model=self.unet)
-        self.first_stage_model = self.core.vae
+        self.first_stage_model = self.vae
         self.cond_stage_model = self.engine
 
     def apply_model(self, x: torch.Tensor, t: torch.Tensor, cond: dict[str, Any]) -> torch.Tensor:
-        extra = cond["c_concat"][0] if self.unet.input_blocks[0][0].in_channels > 4 else x[:, :0]
-        return self.unet(torch.cat([x, extra], 1), t, torch.cat(cond["c_crossattn"], 1))
+        """The host has wrapped it, so that all that comes is brought to the U-Net's precision."""
+        x, text, extra = (
+            each.to(self.dtype)
+            for each in (x, torch.cat(cond["c_crossattn"], 1), cond["c_concat"][0])
+        )
+        seen = [x, extra] if self.unet.in_channels > 4 else [x]
+        return self.unet(torch.cat(seen, 1), t, text).float()
 
 
 class ForgeModel(Model):
     """Forge's: patchers around the modules; samplers may be told of another kind of noise."""
 
-    def __init__(self, channels: int = 4, predicts: str = "v_prediction") -> None:
-        super().__init__(channels)
+    def __init__(
+        self,
+        channels: int = 4,
+        dtype: torch.dtype = torch.float32,
+        predicts: str = "v_prediction",
+    ) -> None:
+        super().__init__(channels, dtype)
         inner = SimpleNamespace(
             diffusion_model=self.unet,
             predictor=SimpleNamespace(sigmas=torch.rand(1000), prediction_type=predicts),
-            computation_dtype=torch.float32,
+            computation_dtype=dtype,
         )
         patcher = SimpleNamespace(
             model=inner, load_device=torch.device("cpu"), model_options={"transformer_options": {}}
         )
-        vae = SimpleNamespace(first_stage_model=self.core.vae)
+        vae = SimpleNamespace(first_stage_model=self.vae)
         self.forge_objects = SimpleNamespace(unet=patcher, vae=vae)
         self.text_processing_engine = self.engine
         self.prepared: list[str] = []
@@ -120,8 +133,9 @@ class ForgeModel(Model):
 
 def _encode(image: torch.Tensor, _approximation: int, model: Model) -> torch.Tensor:
     """As the hosts: a draw from the autoencoder's spread."""
-    vae = model.core.vae
-    return vae.encode(image * 2 - 1).latent_dist.sample() * vae.config.scaling_factor
+    vae = model.vae
+    drawn = vae.encode((image * 2 - 1).to(vae.dtype)).latent_dist.sample()
+    return drawn * vae.config.scaling_factor
 
 
 def modules_of(model: Model | None, folder: Path) -> dict[str, Any]:
@@ -131,13 +145,15 @@ def modules_of(model: Model | None, folder: Path) -> dict[str, Any]:
     state.end = lambda: state.jobs.append("end")
     state.interrupt = lambda: setattr(state, "interrupted", True)
 
+    def autocast() -> contextlib.AbstractContextManager[Any]:
+        half = model is not None and model.dtype != torch.float32
+        return torch.autocast("cpu", model.dtype) if half else contextlib.nullcontext()
+
     class Script:
         pass
 
     parts = {
-        "devices": SimpleNamespace(
-            device=torch.device("cpu"), autocast=lambda *_: contextlib.nullcontext()
-        ),
+        "devices": SimpleNamespace(device=torch.device("cpu"), autocast=autocast),
         "prompt_parser": SimpleNamespace(SdConditioning=SdConditioning),
         "sd_samplers_common": SimpleNamespace(
             images_tensor_to_samples=_encode,

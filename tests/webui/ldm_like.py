@@ -124,6 +124,7 @@ class UNetModel(nn.Module):
 
     def __init__(self, channels: int = 4) -> None:
         super().__init__()
+        self.in_channels = channels
         widths = DENOISER_CONFIG["block_out_channels"]
         context, heads = DENOISER_CONFIG["cross_attention_dim"], 4
         time = widths[0] * 4
@@ -158,7 +159,7 @@ class UNetModel(nn.Module):
         )
 
     def forward(self, x: Tensor, timesteps: Tensor, context: Tensor, **_options: object) -> Tensor:
-        emb, kept = self.time_embed(timestep_embedding(timesteps, 32)), []
+        emb, kept = self.time_embed(timestep_embedding(timesteps, 32).to(x.dtype)), []
         for block in self.input_blocks:
             x = block(x, emb, context)
             kept.append(x)

@@ -74,6 +74,22 @@ def test_maps_equal_those_through_diffusers(host):
         assert [word.text for word in a.words] == [word.text for word in b.words]
 
 
+@pytest.mark.parametrize("kind", HOSTS.values(), ids=HOSTS)
+def test_half_precision_gives_the_same_maps_but_for_its_rounding(tmp_path, kind):
+    """bfloat16 is the half precision that processors compute in."""
+    with hosted(kind(dtype=torch.bfloat16), tmp_path) as host:
+        for text in (RED_CIRCLE_LEFT, "the blue square", "star"):
+            image, lines = from_pil(picture()), [parse(text)]
+            (ours,), (theirs,) = (
+                reader(host).read(image, lines),
+                demo_attention().read(image, lines),
+            )
+            both = torch.stack([ours.heat.flatten(), theirs.heat.flatten()])
+            assert torch.corrcoef(both)[0, 1] >= 0.99 and ours.heat.dtype == torch.float32
+        assert iou(generate(host, picture(), RED_CIRCLE_LEFT).image_mask, truth()) >= 0.7
+        assert {each.dtype for each in host.model.passes} == {torch.bfloat16}
+
+
 def test_inpainting_checkpoints_see_the_picture_unmasked(tmp_path, host):
     with hosted(type(host.model)(channels=9), tmp_path) as wide:
         image, lines = from_pil(picture()), [parse("the red circle")]
@@ -122,6 +138,12 @@ def test_several_lines_give_one_mask_and_negative_ones_leave_out(host):
     assert not (left & one).any()
 
 
+def test_what_pasted_prompts_bring_along_is_not_read(host):
+    plain = bits(generate(host, picture(), RED_CIRCLE_LEFT).image_mask)
+    pasted = f"/* mine */ {RED_CIRCLE_LEFT} <lora:more:0.8>\n BREAK\n"
+    assert (bits(generate(host, picture(), pasted).image_mask) == plain).all()
+
+
 def test_what_is_not_there_is_said_with_a_reason_and_leaves_the_picture_alone(host):
     pytest.importorskip("segment_anything")
     demo = (0.15, "Ref-Diff demo", "Ref-Diff demo")
@@ -150,7 +172,7 @@ def test_what_cannot_be_found_leaves_the_picture_as_it_is_and_says_so(host, inve
     p = generate(host, picture(), "  ", 0, 0, invert)
     assert p.image_mask.getbbox() is None
     assert p.inpaint_full_res is False and p.inpainting_mask_invert == 0
-    assert "Say which thing is meant" in p.comments[0]
+    assert "There is no expression" in p.comments[0]
     host.errors.report.assert_not_called()
 
 

@@ -89,7 +89,7 @@ def test_stop_ends_a_search_whose_progress_the_host_tells(page, webui):
 
 def test_a_message_stands_where_nothing_can_be_found(page):
     page.page.evaluate("switch_to_inpaint()")
-    assert "Say which thing is meant" in page.find("  ")
+    assert "There is no expression" in page.find("  ")
 
 
 def test_on_forges_canvas_the_mask_is_paint(page, webui):

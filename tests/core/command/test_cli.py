@@ -1,54 +1,19 @@
 """The command line: what it prints, what it writes, and how it takes bad input."""
 
 import json
-import os
 import re
-import socket
-import subprocess
-import sys
 
 import numpy as np
 import PIL.Image
 import pytest
 import torch
 
-from refdiff_core import Models
 from refdiff_core.command.cli import run
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 from refdiff_core.settings import Settings
-from refdiff_core.testing import FakeAttention, FakeScorer
 
 KEYS = "image expression mask found present missing box_xywh area score scores".split()
 KEYS += ["candidates", "objects", "variant", "seconds"]
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Every test runs in a folder of its own and without a network."""
-
-    def refuse(*_):
-        raise AssertionError("a test reached for the network")
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("REFDIFF_MODELS", raising=False)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-
-
-@pytest.fixture
-def fakes(monkeypatch):
-    """Fakes in the place of the demo models."""
-
-    def load(variant="gsd", attention=None, device="cpu", proposer=None, **_):
-        scorer = FakeScorer() if "d" in variant else None
-        return Models(FakeAttention(), proposer, scorer if proposer else None)
-
-    monkeypatch.setattr("refdiff_core.models.choice.load_demo", load)
-
-
-@pytest.fixture
-def scene(tmp_path, two_squares):
-    PIL.Image.fromarray(two_squares).save(tmp_path / "scene.png")
-    return "scene.png"
 
 
 def segment(*arguments):
@@ -468,21 +433,3 @@ def test_the_same_seed_gives_the_same_bytes(scene, tmp_path, capsys):
         assert segment(scene, "--expression", "the red square", "--out", out) == 0
     first, second = (tmp_path / out / "scene.the-red-square.mask.png" for out in ("a", "b"))
     assert first.read_bytes() == second.read_bytes()
-
-
-def test_letters_that_a_terminal_lacks_end_nothing():
-    """Standard output as Windows' pipes have it."""
-    command = [sys.executable, "-m", "refdiff_core", "parse", "the red \u7ea2 square"]
-    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
-    done = subprocess.run(command, capture_output=True, env=environment, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert b"\\u7ea2" in done.stdout
-
-
-@pytest.mark.parametrize(
-    "option", [("--seed", str(2**64)), ("--device", "hpu"), ("--out", "~nosuchuser/out")], ids=str
-)
-def test_odd_options_are_one_line_or_done(fakes, scene, capsys, option):
-    ended = segment(scene, "--variant", "g", "--expression", "the red square", *option)
-    told = capsys.readouterr().err.splitlines()
-    assert ended == 0 or (ended == 2 and len(told) == 1 and told[0].startswith("refdiff: "))

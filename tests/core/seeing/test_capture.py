@@ -53,6 +53,29 @@ def test_maps_are_spread_along_the_layers_self_attention_as_often_as_asked(weigh
     assert torch.allclose(capture.word_maps().flatten(2), expected)
 
 
+def test_the_mean_is_spread_along_the_finest_grids_self_attention_alone(weights):
+    capture = Capture(["coarse", "fine", "other"], weights, stop=False, finest=True)
+    own = {"coarse": tensors(15, seed=1)[0], "fine": tensors(60, seed=2)[0]}
+    own["other"] = tensors(60, seed=3)[0]
+    for layer, cells, grid_hw in (
+        ("fine", 60, (6, 10)),
+        ("coarse", 15, GRID),
+        ("other", 60, (6, 10)),
+    ):
+        capture.record_self(layer, own[layer], -own[layer])
+        capture.record(layer, *tensors(cells), heads=2, grid_hw=grid_hw)
+    plain = Capture(["coarse", "fine", "other"], weights, stop=False)
+    for layer, cells, grid_hw in (
+        ("fine", 60, (6, 10)),
+        ("coarse", 15, GRID),
+        ("other", 60, (6, 10)),
+    ):
+        plain.record(layer, *tensors(cells), heads=2, grid_hw=grid_hw)
+    mean = plain.word_maps().flatten(2)
+    expected = sum(spread(mean, own[each], -own[each], 2) for each in ("fine", "other")) / 2
+    assert torch.allclose(capture.word_maps().flatten(2), expected, atol=1e-6)
+
+
 def test_layers_of_different_grids_are_averaged(weights):
     capture = Capture(["a", "b"], weights, stop=False)
     capture.record("a", *tensors(15), heads=2, grid_hw=(3, 5))
@@ -68,3 +91,18 @@ def test_a_grid_that_does_not_fit_is_told(weights):
 def test_a_layer_that_never_came_is_told(weights):
     with pytest.raises(RuntimeError, match="never seen"):
         Capture(["a"], weights).word_maps()
+
+
+def test_maps_keep_their_precision_where_the_host_runs_its_pass_in_autocast(weights):
+    query, key = tensors()
+
+    def recorded(**options):
+        capture = Capture(["a"], weights, stop=False, **options)
+        capture.record_self("a", query, query)
+        capture.record("a", query, key, heads=2, grid_hw=GRID)
+        return capture.word_maps()
+
+    for options in ({}, {"propagation": 1}):
+        plain = recorded(**options)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(recorded(**options), plain)

@@ -1,5 +1,7 @@
 """Attention that has text and picture in one sequence, against plain softmaxes of the whole."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -127,6 +129,22 @@ def test_places_among_themselves_are_not_taken_for_a_text_of_as_many_tokens():
     torch.testing.assert_close(capture.word_maps(), rows.transpose(1, 2).unflatten(-1, (2, 3)))
 
 
+@pytest.mark.parametrize("places", [PLACES, TOKENS])
+def test_where_places_ask_twice_the_last_answer_is_the_texts(places):
+    query, picture, key = call(places), call(TOKENS, 1), call(TOKENS, 2)
+    grid = GRID if places == PLACES else (2, 3)
+    layout = Layout(0, 0, TOKENS, grid, cross=True, keys=TOKENS, asks=2)
+    weights = word_weights(WORDS, TOKENS)
+    capture = Capture(["1"], weights)
+    reader = JointReader(capture, layout, weights, SAID)
+    with pytest.raises(PassComplete):
+        for _ in range(2):  # blocks: places among themselves, a picture, the text
+            for asked in (query, picture, key):
+                reader.see(query, asked, lambda: query)
+    rows = shares(query, key) @ weights
+    torch.testing.assert_close(capture.word_maps(), rows.transpose(1, 2).unflatten(-1, grid))
+
+
 def test_a_block_that_is_named_is_not_counted():
     length = PLACES + TOKENS
     layout, weights = Layout(TOKENS, 0, TOKENS, GRID), word_weights(WORDS, TOKENS)
@@ -164,6 +182,25 @@ def test_more_words_than_a_head_is_wide_are_read():
     weights = torch.eye(20).expand(2, 20, 20)
     found = attention_over_all(query, key, weights)
     torch.testing.assert_close(found.transpose(1, 2), shares(query, key))
+
+
+@pytest.mark.parametrize("reading", ["all", "text", "output"])
+def test_torchs_own_kernels_take_the_hosts_place_for_the_sake_of_sums_only(reading):
+    length = PLACES + TOKENS
+    weights, layout = word_weights(WORDS, TOKENS), Layout(TOKENS, 0, TOKENS, GRID)
+    query, key, value = call(length), call(length, 1), call(length, 2)
+    asked = []
+
+    def note(name, attend):
+        asked.append(name)
+        return attend(query, key, value)
+
+    reader = JointReader(Capture(["0"], weights, stop=False), layout, weights, SAID, reading)
+    calls = [partial(note, "host", plainly), partial(note, "torch", attend)]
+    reader.see(query, key, calls[0], fused=calls[1])
+    assert asked == ["torch" if reading == "all" else "host"]
+    found = read(layout, reading, query, key, value, attend=plainly)
+    torch.testing.assert_close(reader.capture.word_maps(), found)
 
 
 def test_a_call_that_is_not_asked_for_is_left_alone():

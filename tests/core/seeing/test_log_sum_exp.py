@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from refdiff_core.seeing.log_sum_exp import attend_and_sum
+from refdiff_core.seeing.log_sum_exp import attend_and_sum, gives_sums
 
 HEADS, SIZE, PLACES, KEYS = 2, 16, 15, 21
 
@@ -56,3 +56,22 @@ def test_sums_of_another_attention_are_not_taken(name):
 
     output, sums = attend_and_sum(attend, query, key)
     assert sums is None and torch.equal(output, attend())
+
+
+@pytest.mark.parametrize("shape", [None, (PLACES, KEYS), (2, 1, KEYS), (2, 1, 1, KEYS)])
+def test_it_is_known_beforehand_that_sums_will_come(shape):
+    query, key, value = call()
+    mask = None if shape is None else torch.zeros(shape)
+    rows = mask[:, None] if mask is not None and mask.ndim == 3 else mask
+    _, sums = attend_and_sum(
+        lambda: F.scaled_dot_product_attention(query, key, value, rows), query, key
+    )
+    assert gives_sums(query, key, value, mask) == (sums is not None)
+    assert mask is not None or sums is not None  # older versions of torch have none with masks
+
+
+def test_no_sums_are_promised_of_boolean_masks_shared_keys_and_unknown_devices():
+    query, key, value = call()
+    assert not gives_sums(query, key, value, torch.ones(PLACES, KEYS, dtype=torch.bool))
+    assert not gives_sums(draw(PLACES, 0, heads=2 * HEADS), key, value)
+    assert not gives_sums(*(each.to("meta") for each in (query, key, value)))

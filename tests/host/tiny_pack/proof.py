@@ -9,7 +9,8 @@ import comfy.model_management as management
 import comfy.samplers
 import torch
 
-from .checkpoints import FAMILIES, LONGCAT_END, flat, system_part
+from .checkpoints import LONGCAT_END, flat, system_part
+from .families import FAMILIES
 
 
 def ours(name):
@@ -22,7 +23,9 @@ REFERENCES = ("flux", "flux2", "klein", "qwen-image", "omnigen2")
 """Families that are shown clean pictures to edit."""
 RESOLUTION = {"pixart": 256}
 """Where 128 is too small for the model's positions."""
-CROSS = ("cosmos-predict2", "anima", "wan", "pixart")
+CROSS = (
+    "cosmos-predict2", "cosmos-predict2-i2v", "anima", "wan", "wan-i2v", "wan2.2-5b", "pixart"
+)  # fmt: skip
 """Families in which the picture asks the text."""
 UNTOLD = {"pixart": "pixart.blocks", "ernie": "ernie.model"}
 """Families whose attention is handed no options, and where it is called."""
@@ -74,11 +77,7 @@ def prove(family, checkpoint, image, attention):
     readings = ["all", "text"] + ["output"] * (family not in (*CROSS, *UNTOLD))
     before = _output(model, clip, vae, image)
     kinds = {str(each.dtype) for each in model.model.diffusion_model.parameters()}
-    found = {
-        "weights": " ".join(sorted(kinds)),
-        "maps": {},
-        "grid": list(attention.maps[0][0].word_maps.shape[-2:]),
-    }
+    found = {"weights": " ".join(sorted(kinds)), "maps": {}}
     plain = [plain_maps(family, checkpoint, image, line, readings) for line in lines]
     for reading in readings:
         own = replace(seen, reading=reading, even=False)
@@ -285,6 +284,8 @@ def plain_maps(family, checkpoint, image, line, readings, reference=False, setti
             _pass(model, clip, vae, 1 - image, line.text, other, size_hw, timestep)
         pairs = zip(plain.calls, other.calls, strict=True)
         calls = [a for a, b in pairs if a[0].shape[2] == lengths[0] and torch.equal(a[1], b[1])]
+    if family == "wan-i2v":  # asks for a picture first
+        calls = calls[1::2]
     depth = len(blocks)
     chosen = sorted({min(depth - 1, block * depth // data.of) for block in data.blocks})
     words = line.target_words + line.other_words

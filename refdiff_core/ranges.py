@@ -1,0 +1,91 @@
+"""What values settings take, so that a wrong one is told of where it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from numbers import Real
+from typing import Any
+
+from .errors import SettingsError
+
+Range = range | tuple[float, float] | tuple[str, ...]
+"""Whole numbers, numbers between two (both are taken), or names."""
+
+SHARE = (0.0, 1.0)
+LOG_ODDS = (-1000.0, 1000.0)
+MEBIBYTES = range(2**20 + 1)
+PIXELS = range(8193)
+
+RANGES: Mapping[str, Range] = {
+    # attention: beyond these a model sees nothing that it was trained on, or memory runs away
+    "timestep": range(1000),
+    "resolution": range(64, 4097),
+    "seed": range(2**63),
+    "words": ("content", "root"),
+    "propagation": range(17),
+    "budget": MEBIBYTES,
+    # Segment Anything: 128 points a side are 16,384 prompts
+    "points_per_side": range(129),
+    "peaks": range(1025),
+    "batch": range(1, 4097),
+    "min_predicted_iou": SHARE,
+    "min_stability": SHARE,
+    "stability_offset": (0.0, 100.0),
+    "duplicate_iou": SHARE,
+    # CLIP
+    "beta": SHARE,
+    "surround": ("black", "mean", "blur"),
+    "margin": (0.0, 10.0),
+    "zoom": (0.1, 16.0),
+    # calibration
+    "shared": (0.0, 1000.0),
+    "floor": (0.0, 1000.0),
+    "steep": LOG_ODDS,
+    "cuts": LOG_ODDS,
+    "border": (0.0, 1000.0),
+    "match": LOG_ODDS,
+    "plain": LOG_ODDS,
+    "alone": LOG_ODDS,
+    "present": LOG_ODDS,
+    # ranking and the mask
+    "fusion": ("agreement", "sum"),
+    "alpha": SHARE,
+    "min_present": SHARE,
+    "sharpen": (0.0, 64.0),
+    "size_exponent": (0.0, 10.0),
+    "quality_exponent": (0.0, 100.0),
+    "spatial_weight": SHARE,
+    "smallest": SHARE,
+    "largest": SHARE,
+    "union": range(1, 1025),
+    "grow": range(-8192, 8193),
+    "feather": PIXELS,
+}
+
+
+def check_ranges(settings: Any) -> None:
+    """Check every field of a dataclass that has a range; None and parts with fields go by.
+
+    Raises:
+        SettingsError: one of them has another value.
+    """
+    for field in fields(settings):
+        given, wanted = getattr(settings, field.name), RANGES.get(field.name)
+        values = given if isinstance(given, tuple) else (given,)
+        if wanted and not all(each is None or _is_within(each, wanted) for each in values):
+            raise SettingsError(f"{field.name} is {given!r}, expected {_told(wanted)}.")
+
+
+def _is_within(value: Any, wanted: Range) -> bool:
+    if isinstance(wanted, range) or isinstance(wanted[0], str):
+        return value in wanted
+    return isinstance(value, Real) and bool(wanted[0] <= value <= wanted[1])  # type: ignore[operator]
+
+
+def _told(wanted: Range) -> str:
+    if isinstance(wanted, range):
+        return f"a whole number from {wanted[0]:,} to {wanted[-1]:,}"
+    if isinstance(wanted[0], str):
+        return f"one of {', '.join(map(str, wanted))}"
+    return f"{wanted[0]:g} to {wanted[1]:g}"

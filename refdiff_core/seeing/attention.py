@@ -76,7 +76,7 @@ def word_attention(
 def spread(maps: Tensor, query: Tensor, key: Tensor, heads: int) -> Tensor:
     """Spread maps along a layer's self-attention: A_self . A_cross, the mean over its heads.
 
-    Head by head, so that places x places are held for one head at a time.
+    Head by head and a part of the places at a time, so that places x places are never held.
 
     Args:
         maps: float32 (B, G, T), T = h * w places.
@@ -91,9 +91,11 @@ def spread(maps: Tensor, query: Tensor, key: Tensor, heads: int) -> Tensor:
     """
     size = query.shape[-1] // heads
     spread_maps = torch.zeros_like(maps)
+    rows = max(1, SCORES_AT_ONCE // query.shape[:2].numel())
     for q, k in zip(query.float().split(size, -1), key.float().split(size, -1), strict=True):
-        attended = (q @ k.transpose(1, 2) * size**-0.5).softmax(-1)  # (B, T, T)
-        spread_maps += maps @ attended.transpose(1, 2)
+        for part, out in zip(q.split(rows, 1), spread_maps.split(rows, 2), strict=True):
+            attended = (part @ k.transpose(1, 2) * size**-0.5).softmax(-1)  # (B, rows, T)
+            out += maps @ attended.transpose(1, 2)
     return spread_maps / heads
 
 
@@ -101,10 +103,9 @@ def resize(maps: Tensor, size_hw: tuple[int, int]) -> Tensor:
     """Bilinear resize of maps (..., h, w) to (..., H, W); phi of the paper."""
     if maps.shape[-2:] == size_hw:
         return maps
-    lead = maps.shape[:-2]
     flat = maps.reshape(1, -1, *maps.shape[-2:])
     resized = F.interpolate(flat, size=size_hw, mode="bilinear", align_corners=False)
-    return resized.reshape(*lead, *size_hw)
+    return resized.reshape(*maps.shape[:-2], *size_hw)
 
 
 def even(maps: Tensor) -> Tensor:
@@ -145,11 +146,11 @@ def merge_layers(layers: Sequence[Tensor], shares: Sequence[float] | None = None
         grids[grid_hw] = grids.get(grid_hw, 0.0) + share
     # equal but for rounding
     main_hw = max(grids, key=lambda grid: (round(grids[grid], 6), grid[0] * grid[1]))
-    brought = torch.stack([_brought(each, main_hw) for each in layers])
-    if len(set(counts)) == 1:
-        return brought.mean(0)  # rounded as the paper's plain mean is
-    total = sum(counts)
-    return torch.stack([each * (n / total) for each, n in zip(brought, counts, strict=True)]).sum(0)
+    parts = [_brought(each, main_hw) for each in layers]
+    if len(set(counts)) > 1:
+        usual = sum(counts) / len(counts)
+        parts = [each * (share / usual) for each, share in zip(parts, counts, strict=True)]
+    return torch.stack(parts).mean(0)
 
 
 def _brought(layer: Tensor, size_hw: tuple[int, int]) -> Tensor:
@@ -235,10 +236,9 @@ def attention_map(
         Its heat, on the picture's working grid, is that of the words that name the thing; words of
         other things do not add to it.
     """
-    others = expression.other_words
     nothing = torch.zeros(working_grid(size_hw), device=word_maps.device)
     everything = AttentionMap(nothing, tuple(words), word_maps, competing, size_hw)
-    return map_of(everything, [word for word in words if word not in others])
+    return map_of(everything, [word for word in words if word not in expression.other_words])
 
 
 def map_of(attention: AttentionMap, words: Collection[Word]) -> AttentionMap:

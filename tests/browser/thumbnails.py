@@ -34,7 +34,7 @@ def several(server: Server) -> Pair:
     run = server.run(prompt)
     shown = node(prompt, "PreviewImage", 1)
     strips = [server.picture(run, shown, index) for index in range(3)]
-    return scene.image, np.concatenate(strips, 1)
+    return scene.image, np.concatenate(strips)
 
 
 def inpaint(server: Server) -> Pair:

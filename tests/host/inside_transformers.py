@@ -19,14 +19,43 @@ import comfy.model_management as management
 import comfy.utils
 import torch
 from tiny_pack import checkpoints as tiny
+from tiny_pack.packed import Operations
+from tiny_pack.packed import packed as pack_all
 
 
 def chooses(count="60"):
     """How often the demo transformer's map chooses the right one of the true masks."""
+    right = [each for _, each in _choices(load("demo transformer"), int(count))]
+    return {"share": sum(right) / len(right), "count": len(right)}
+
+
+def packed(count):
+    """As `chooses`, of weights of 8 bits; and how far its maps are from those of the plain ones."""
+    pair = [_choices(each, int(count)) for each in (_packed_demo(), load("demo transformer"))]
+    apart = [float((a - b).abs().max()) for (a, _), (b, _) in zip(*pair, strict=True)]
+    right = [each for _, each in pair[0]]
+    kinds = {str(each.dtype) for each in _packed_demo()[0].model.diffusion_model.parameters()}
+    return {
+        "share": sum(right) / len(right), "count": len(right),
+        "apart": max(apart), "weights": sorted(kinds),
+    }  # fmt: skip
+
+
+def _packed_demo():
+    """The demo transformer built with layers that unpack their weights when they are called."""
+    demo, models = ours("nodes._demo"), ours("refdiff_core.demo.models")
+    config = demo.DemoTransformer(demo.transformer_config())
+    config.custom_operations = Operations
+    state = comfy.utils.load_torch_file(str(models.TRANSFORMER_FILE))
+    return demo._model(pack_all(state), config), *load("demo transformer")[1:]
+
+
+def _choices(checkpoint, count):
+    """Each expression's heat, and whether it chooses the right one of the scene's true masks."""
     scenes = ours("refdiff_core.demo.scenes")
     score = ours("refdiff_core.choosing.scoring").generative_score
-    checkpoint, right = load("demo transformer"), []
-    for number in range(int(count)):
+    found = []
+    for number in range(count):
         scene = scenes.sample_scene(scenes.HELD_OUT_SEED + number)
         colors = [item.color for item in scene.objects]
         asked = [
@@ -39,9 +68,10 @@ def chooses(count="60"):
         image = torch.from_numpy(scene.image)[None].float() / 255
         _, maps = read(checkpoint, "\n".join(each.text for each in asked), image)
         masks = torch.from_numpy(scene.masks)
-        for each, found in zip(asked, maps, strict=True):
-            right.append(int(score(found.heat, masks).argmax()) == each.target)
-    return {"share": sum(right) / len(right), "count": len(right)}
+        for each, read_map in zip(asked, maps, strict=True):
+            chosen = int(score(read_map.heat, masks).argmax())
+            found.append((read_map.heat, chosen == each.target))
+    return found
 
 
 def demo():
@@ -200,13 +230,14 @@ def same(family):
     return found
 
 
-def weights(path):
+def weights(path, packing=""):
     """Write the tiny SD 3's denoiser as a file, such as ComfyUI's own loader takes."""
     from safetensors.torch import save_file
 
     whole = {**tiny.FAMILIES["sd3"].network, "depth": 2, "num_blocks": 2}
     tiny.FAMILIES["sd3"] = dataclasses.replace(tiny.FAMILIES["sd3"], network=whole)
     state = tiny.load("sd3")[0].model.diffusion_model.state_dict()
+    state = pack_all(state) if packing else state
     save_file({name: value.contiguous() for name, value in state.items()}, path)
     return len(state)
 

@@ -11,7 +11,7 @@ FAMILIES = (
     "sd3", "sd3.5-medium", "flux", "flux-fill", "chroma", "flux2", "klein", "qwen-image", "z-image",
     "lumina2", "auraflow", "omnigen2", "krea2", "hunyuan-image", "hidream", "cosmos-predict2",
     "anima", "wan", "longcat", "pixart", "ernie", "flux-schnell", "cosmos-predict2-i2v",
-    "wan-i2v", "wan2.2-5b",
+    "wan-i2v", "wan2.2-i2v", "wan2.2-5b",
 )  # fmt: skip
 NEWER = {"flux2", "klein", "z-image", "krea2", "anima", "longcat", "ernie"}
 """Not in ComfyUI 0.3.64."""
@@ -69,16 +69,28 @@ def test_every_kind_of_model_that_the_host_knows_is_read_or_refused_in_clear_wor
         assert name in said and ". Use " in said, (name, said)
 
 
-@pytest.mark.parametrize("kind", ["default", "fp8_e4m3fn"])
+@pytest.mark.parametrize("kind", ["default", "fp8_e4m3fn", "packed"])
 def test_weights_of_eight_bits_are_read_as_the_host_computes_with_them(tiny_server, ask, kind):
+    """Packed: by the operations of another pack, as GGUF's are."""
     folder = tiny_server.base / "models" / "diffusion_models"
     folder.mkdir(parents=True, exist_ok=True)
-    ask("weights", str(folder / "tiny.safetensors"), script="inside_transformers.py")
-    loader = ("UNETLoader", {"unet_name": "tiny.safetensors", "weight_dtype": kind})
-    found = prove(tiny_server, "sd3", load=loader)
+    file, packing = folder / f"{kind}.safetensors", ["packed"] * (kind == "packed")
+    ask("weights", str(file), *packing, script="inside_transformers.py")
+    loader = ("UNETLoader", {"unet_name": file.name, "weight_dtype": kind})
+    found = prove(
+        tiny_server, "sd3", load=("TinyPacked", {"path": str(file)}) if packing else loader
+    )
     assert max(found["maps"].values()) < 1e-4, found["maps"]
-    assert found["unchanged"]
-    assert ("float8_e4m3fn" in found["weights"]) == (kind != "default"), found["weights"]
+    assert found["unchanged"] and found["ended by"]["RuntimeError"]
+    assert ("float8_e4m3fn" in found["weights"]) == (kind == "fp8_e4m3fn"), found["weights"]
+    assert ("uint8" in found["weights"]) == (kind == "packed"), found["weights"]
+
+
+def test_packed_weights_choose_the_same_objects_by_maps_hardly_apart(ask):
+    found = ask("packed", "15", script="inside_transformers.py")
+    assert found["count"] >= 15 and found["share"] >= 0.9
+    assert 0 < found["apart"] < 0.02
+    assert "torch.uint8" in found["weights"]
 
 
 @pytest.mark.parametrize("family", ["sd3", "flux", "qwen-image"])

@@ -1,6 +1,10 @@
 """A node pack for tests: tiny random checkpoints of ComfyUI's classes, and plain attention."""
 
+import comfy.sd
+import comfy.utils
+
 from .checkpoints import load
+from .packed import Operations
 from .proof import prove
 
 
@@ -15,6 +19,21 @@ class TinyCheckpoint:
 
     def load(self, family):
         return load(family)
+
+
+class TinyPacked:
+    """MODEL from a file of packed weights, by ComfyUI's own loader, as packs for GGUF load them."""
+
+    CATEGORY, FUNCTION, RETURN_TYPES = "tests", "load", ("MODEL",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"path": ("STRING", {"default": ""})}}
+
+    def load(self, path):
+        options = {"custom_operations": Operations}
+        state = comfy.utils.load_torch_file(path)
+        return (comfy.sd.load_diffusion_model_state_dict(state, model_options=options),)
 
 
 class TinyProof:
@@ -33,4 +52,4 @@ class TinyProof:
         return {"ui": {"proof": [prove(family, (model, clip, vae), image, attention)]}}
 
 
-NODE_CLASS_MAPPINGS = {"TinyCheckpoint": TinyCheckpoint, "TinyProof": TinyProof}
+NODE_CLASS_MAPPINGS = {each.__name__: each for each in (TinyCheckpoint, TinyPacked, TinyProof)}

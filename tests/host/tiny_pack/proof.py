@@ -24,7 +24,8 @@ REFERENCES = ("flux", "flux2", "klein", "qwen-image", "omnigen2")
 RESOLUTION = {"pixart": 256}
 """Where 128 is too small for the model's positions."""
 CROSS = (
-    "cosmos-predict2", "cosmos-predict2-i2v", "anima", "wan", "wan-i2v", "wan2.2-5b", "pixart"
+    "cosmos-predict2", "cosmos-predict2-i2v", "anima", "wan", "wan-i2v", "wan2.2-i2v", "wan2.2-5b",
+    "pixart",
 )  # fmt: skip
 """Families in which the picture asks the text."""
 UNTOLD = {"pixart": "pixart.blocks", "ernie": "ernie.model"}
@@ -77,11 +78,7 @@ def prove(family, checkpoint, image, attention):
     readings = ["all", "text"] + ["output"] * (family not in (*CROSS, *UNTOLD))
     before = _output(model, clip, vae, image)
     kinds = {str(each.dtype) for each in model.model.diffusion_model.parameters()}
-    found = {
-        "weights": " ".join(sorted(kinds)),
-        "maps": {},
-        "grid": list(attention.maps[0][0].word_maps.shape[-2:]),
-    }
+    found = {"weights": " ".join(sorted(kinds)), "maps": {}}
     plain = [plain_maps(family, checkpoint, image, line, readings) for line in lines]
     for reading in readings:
         own = replace(seen, reading=reading, even=False)

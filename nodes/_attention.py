@@ -86,7 +86,7 @@ class ComfyHost:
         every, family = transformers_in(unet), self.family
         shares = family.shares(partial(transformers_on, unet), _is_up, even=settings.even)
         named = {str(place): share for place, share in shares.items()}
-        capture = Capture(named, weights, propagation=settings.propagation, even=settings.even)
+        capture = Capture.of_unet(named, weights, settings)
         asked = Asked(len(weights), weights.shape[1], (latents.shape[-2], latents.shape[-1]))
         layers = {place: every[place] for place in shares}
         model = recording_clone(self.model, layers, capture, asked)

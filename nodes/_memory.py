@@ -109,6 +109,7 @@ class RememberedScorer:
 
     scorer: ImageTextScorer
     model: Any
+    settings: Hashable
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -122,7 +123,8 @@ class RememberedScorer:
         """See `ImageTextScorer.score`."""
         masks = {id(each): fingerprint(each.masks) for each in proposals}
         texts = tuple(each.text for each in expressions)
-        key = (fingerprint(image), texts, tuple(masks[id(each)] for each in proposals))
+        regions = tuple(masks[id(each)] for each in proposals)
+        key = (fingerprint(image), texts, regions, self.settings)
         return memory_of(self.model).once(
             key, lambda: list(self.scorer.score(image, expressions, proposals))
         )

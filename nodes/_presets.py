@@ -5,12 +5,18 @@ from typing import Any, TypeVar
 
 from comfy_api.latest import io
 
-from ..refdiff_core.settings import AttentionSettings, Settings, find_preset
+from ..refdiff_core.settings import (
+    DEFAULT,
+    AttentionSettings,
+    Preset,
+    SamSettings,
+    Settings,
+    find_preset,
+)
 from ._models import NO_PRESET, PRESETS, find_file, list_presets
 from ._schema import advanced
 
-Parts = tuple[AttentionSettings, Settings]
-Kept = TypeVar("Kept", AttentionSettings, Settings)
+Part = TypeVar("Part", AttentionSettings, SamSettings, Settings)
 
 
 def preset_input() -> io.Input:
@@ -27,19 +33,18 @@ def preset_input() -> io.Input:
     )
 
 
-def with_preset(preset: str, look: AttentionSettings, shape: Settings) -> Parts:
-    """The inputs' settings on those of a preset file: what is no input's default wins.
+def load_preset(name: str) -> Preset:
+    """The settings in a preset file, or the default ones.
 
     Raises:
-        ModelError: there is no such file, or it holds no settings.
+        ModelError: there is no such file.
+        SettingsError: it holds no settings.
     """
-    if preset == NO_PRESET:
-        return look, shape
-    told = find_preset(find_file(PRESETS, preset))
-    return _laid_on(told.attention, look), _laid_on(told.fusion, shape)
+    return DEFAULT if name == NO_PRESET else find_preset(find_file(PRESETS, name))
 
 
-def _laid_on(told: Kept, asked: Kept) -> Kept:
+def laid_on(told: Part, asked: Part) -> Part:
+    """The inputs' settings on those of a preset: what is no input's default wins."""
     usual: Any = type(asked)()
     names = [field.name for field in fields(asked)]  # type: ignore[arg-type]
     own = {name: getattr(asked, name) for name in names}

@@ -48,7 +48,7 @@ def recording_clone(
     clone = model.clone()
     options = clone.model_options["transformer_options"]
     replaced = options.get("patches_replace", {})
-    kinds = ("attn2", "attn1") if capture.propagation else ("attn2",)
+    kinds = ("attn2", "attn1") if capture.reads_self else ("attn2",)
     there = {kind: dict(replaced.get(kind, {})) for kind in kinds}
     before = _Before()
     if options.get("patches", {}).get("attn2_patch"):

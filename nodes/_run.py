@@ -18,7 +18,14 @@ from ..refdiff_core.pipeline import Models, propose_masks, read_maps, segment
 from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
 from ..refdiff_core.seeing.phrases import find_phrases
 from ..refdiff_core.seeing.proposals import AttentionProposer
-from ..refdiff_core.settings import AUTOMATIC, AttentionSettings, SamSettings, Settings
+from ..refdiff_core.settings import (
+    AUTOMATIC,
+    AttentionSettings,
+    ClipSettings,
+    Preset,
+    SamSettings,
+    Settings,
+)
 from ..refdiff_core.values import AttentionMap, Expression, Image, Likeness, Proposals
 from ._attention import attention_source
 from ._caches import cache_of
@@ -41,13 +48,15 @@ from ._values import (
 Checkpoint = tuple[Any, Any, Any]
 """MODEL, CLIP and VAE."""
 
+USUAL = SamSettings()
+
 
 class HostProposer:
     """A `MaskProposer` over SAM_MODEL, which is on the device only while it works."""
 
-    def __init__(self, sam: Any, settings: SamSettings | None = None) -> None:
+    def __init__(self, sam: Any, settings: SamSettings) -> None:
         self.sam = sam
-        self.settings = settings or own_settings(sam)
+        self.settings = settings
 
     def propose(self, image: Image, attention: Sequence[AttentionMap | None]) -> list[Proposals]:
         """See `MaskProposer.propose`."""
@@ -78,37 +87,47 @@ def asker_of(sam: Any) -> HostAsker | None:
     return None if sam is None else HostAsker(sam)
 
 
-def own_settings(sam: Any) -> SamSettings:
-    """How this very model is best asked."""
-    return DEMO if getattr(sam, "model_name", None) == DEMO_NAME else SamSettings()
+def own_settings(sam: Any, told: SamSettings = USUAL) -> SamSettings:
+    """How this very model is best asked: the demo's trusts its masks less than others do."""
+    if getattr(sam, "model_name", None) != DEMO_NAME:
+        return told
+    limits = DEMO.min_predicted_iou, DEMO.min_stability
+    return replace(told, min_predicted_iou=limits[0], min_stability=limits[1])
 
 
 def asked_settings(
-    sam: Any, points_per_side: int, min_quality: float, duplicate_iou: float, *, guided: bool
+    own: SamSettings,
+    points_per_side: int,
+    min_quality: float,
+    duplicate_iou: float,
+    *,
+    guided: bool,
 ) -> SamSettings:
     """The model's own settings but for what is asked for; 0 leaves a figure to us."""
-    own = own_settings(sam)
-    points = own.points_per_side if guided else AUTOMATIC.points_per_side
+    usual = own.points_per_side == USUAL.points_per_side and not guided
+    points = AUTOMATIC.points_per_side if usual else own.points_per_side
+    alike = own.duplicate_iou if duplicate_iou == USUAL.duplicate_iou else duplicate_iou
     return replace(
         own,
         points_per_side=points_per_side or points,
         min_predicted_iou=min_quality or own.min_predicted_iou,
-        duplicate_iou=duplicate_iou,
+        duplicate_iou=alike,
     )
 
 
 class HostScorer:
     """An `ImageTextScorer` over REFDIFF_CLIP, which is on the device only while it works."""
 
-    def __init__(self, clip: HostClip) -> None:
+    def __init__(self, clip: HostClip, settings: ClipSettings) -> None:
         self.clip = clip
+        self.settings = settings
         self.kinds = clip.clip.kinds
 
     def score(
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
     ) -> list[Likeness]:
         """See `ImageTextScorer.score`."""
-        scorer = ClipScorer(self.clip.on_device(), progress=progress())
+        scorer = ClipScorer(self.clip.on_device(), self.settings, progress())
         scorer.cache = cache_of(self.clip.clip.model)
         return scorer.score(image, expressions, proposals)
 
@@ -142,7 +161,11 @@ def propose(
 
 
 def score(
-    clip: HostClip, image: Tensor, expressions: Sequence[Expression], given: Any
+    clip: HostClip,
+    image: Tensor,
+    expressions: Sequence[Expression],
+    given: Any,
+    settings: ClipSettings,
 ) -> ScoreBatch:
     """CLIP's view of every candidate in every picture."""
     pictures, batch, things = images(image), proposals(given), looked_for(expressions)
@@ -150,7 +173,7 @@ def score(
     scores = []
     for index, picture in enumerate(pictures):
         sets = batch.of(index, len(things))
-        scores.append(_score_phrases(HostScorer(clip), picture, things, sets))
+        scores.append(_score_phrases(HostScorer(clip, settings), picture, things, sets))
     return ScoreBatch(tuple(pictures), tuple(expressions), tuple(scores), clip.clip.kinds)
 
 
@@ -178,18 +201,19 @@ def segment_batch(
     expressions: Sequence[Expression],
     sam: Any,
     clip: HostClip | None,
-    attention: AttentionSettings,
-    settings: Settings,
+    preset: Preset,
 ) -> ResultBatch:
     """Everything at once."""
-    models = Models(
-        RememberedAttention(attention_source(*checkpoint, attention), checkpoint, attention),
-        None if sam is None else RememberedProposer(HostProposer(sam), sam, own_settings(sam)),
-        None if clip is None else RememberedScorer(HostScorer(clip), clip.clip.model),
-    )
+    look, masks, likeness = preset.attention, own_settings(sam, preset.sam), preset.clip
+    source = RememberedAttention(attention_source(*checkpoint, look), checkpoint, look)
+    proposer = None if sam is None else RememberedProposer(HostProposer(sam, masks), sam, masks)
+    scorer = None
+    if clip is not None:
+        scorer = RememberedScorer(HostScorer(clip, likeness), clip.clip.model, likeness)
+    models = Models(source, proposer, scorer, preset.fusion)
     pictures, results = images(image), []
     for picture in pictures:
-        results += segment(picture, expressions, models, settings)
+        results += segment(picture, expressions, models)
     return ResultBatch(tuple(pictures), tuple(results))
 
 

@@ -183,8 +183,10 @@ class GivenScores:
     ) -> list[Likeness]:
         """See `ImageTextScorer.score`."""
         texts = tuple(each.text for each in expressions)
-        found = next((each.scores for each in self.scores if each.texts == texts), None)
         counts = [len(each) for each in proposals]
+        # rules that know no rivals ask for the phrases alone, which come first
+        fitting = (each for each in self.scores if each.texts[: len(texts)] == texts)
+        found = next((each.scores[: len(texts)] for each in fitting), None)
         if found is None or [len(each) for each in found] != counts:
             raise MaskError(
                 "CLIP scored other expressions or other candidates than these. Connect the same "

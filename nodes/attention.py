@@ -7,7 +7,10 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..refdiff_core.settings import Settings
 from ._host import heats
+from ._models import NO_PRESET
+from ._presets import laid_on, load_preset, preset_input
 from ._prompt import read_lines
 from ._run import read_attention
 from ._schema import (
@@ -40,6 +43,7 @@ class RefDiffAttention(io.ComfyNode):
                 expressions_input(),
                 *attention_inputs(),
                 *transformer_inputs(),
+                preset_input(),
             ],
             outputs=[
                 Attention.Output("attention", display_name="attention"),
@@ -69,8 +73,11 @@ class RefDiffAttention(io.ComfyNode):
         words: str,
         reading: str = BY_MODEL,
         reference: bool = False,
+        preset: str = NO_PRESET,
     ) -> io.NodeOutput:
-        settings = look_of(timestep, resolution, seed, words, reading, reference)
-        lines = read_lines(expressions)
-        found = read_attention((model, clip, vae), image, lines, settings, sharpen)
+        told, lines = load_preset(preset), read_lines(expressions)
+        asked = look_of(timestep, resolution, seed, words, reading, reference)
+        look, shape = laid_on(told.attention, asked), Settings(sharpen=sharpen)
+        radius = laid_on(told.fusion, shape).sharpen
+        found = read_attention((model, clip, vae), image, lines, look, radius)
         return io.NodeOutput(found, *heats(found))

@@ -11,7 +11,9 @@ from ..refdiff_core.settings import Settings
 from ._choice import read_choices
 from ._hand import by_hand
 from ._host import answer, message
+from ._models import NO_PRESET
 from ._panel import panel_of
+from ._presets import laid_on, load_preset, preset_input
 from ._run import fuse_batch
 from ._schema import (
     CATEGORY,
@@ -68,6 +70,7 @@ class RefDiffFuseMasks(io.ComfyNode):
                 alpha_input(),
                 *mask_inputs(),
                 *answer_inputs(),
+                preset_input(),
             ],
             outputs=result_outputs(),
             **shows_a_panel(),
@@ -84,9 +87,10 @@ class RefDiffFuseMasks(io.ComfyNode):
         panel: str = "",
         one_mask: bool = False,
         each: bool = False,
+        preset: str = NO_PRESET,
         **settings: Any,
     ) -> io.NodeOutput:
-        shape = Settings(**settings)
+        shape = laid_on(load_preset(preset).fusion, Settings(**settings))
         found = fuse_batch(attention, proposals, scores, image, shape)
         handled = by_hand(found, read_choices(panel), shape, threshold)
         ui = panel_of(handled, "fuse", message(handled.batch))

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from ..refdiff_core.settings import SamSettings
 from ._host import candidate_masks
-from ._run import asked_settings, propose
+from ._models import NO_PRESET
+from ._presets import load_preset, preset_input
+from ._run import asked_settings, own_settings, propose
 from ._schema import CATEGORY, Attention, Proposals, Sam, advanced, image_input, schema
 
 
@@ -71,6 +73,7 @@ class RefDiffSAMProposals(io.ComfyNode):
                     "and 32, Segment Anything's own figure, without.",
                 ),
                 *_filters(),
+                preset_input(),
             ],
             outputs=[
                 Proposals.Output("proposals", display_name="proposals"),
@@ -91,9 +94,11 @@ class RefDiffSAMProposals(io.ComfyNode):
         min_quality: float,
         duplicate_iou: float,
         attention: Any = None,
+        preset: str = NO_PRESET,
     ) -> io.NodeOutput:
+        told = own_settings(sam_model, load_preset(preset).sam)
         settings = asked_settings(
-            sam_model, points_per_side, min_quality, duplicate_iou, guided=attention is not None
+            told, points_per_side, min_quality, duplicate_iou, guided=attention is not None
         )
         found = propose(sam_model, image, attention, settings)
         return io.NodeOutput(found, candidate_masks(found, image))

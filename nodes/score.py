@@ -7,6 +7,8 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
+from ._models import NO_PRESET
+from ._presets import load_preset, preset_input
 from ._prompt import read_lines
 from ._run import score
 from ._schema import (
@@ -41,12 +43,19 @@ class RefDiffCLIPScore(io.ComfyNode):
                     "Masks and SEGS are candidates in every picture of the batch.",
                 ),
                 expressions_input(),
+                preset_input(),
             ],
             outputs=[Scores.Output("scores", display_name="scores")],
         )
 
     @classmethod
     def execute(
-        cls, refdiff_clip: Any, image: Tensor, proposals: Any, expressions: str
+        cls,
+        refdiff_clip: Any,
+        image: Tensor,
+        proposals: Any,
+        expressions: str,
+        preset: str = NO_PRESET,
     ) -> io.NodeOutput:
-        return io.NodeOutput(score(refdiff_clip, image, read_lines(expressions), proposals))
+        told, lines = load_preset(preset).clip, read_lines(expressions)
+        return io.NodeOutput(score(refdiff_clip, image, lines, proposals, told))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from comfy_api.latest import io
@@ -13,7 +14,7 @@ from ._hand import by_hand
 from ._host import answer, message
 from ._models import NO_PRESET
 from ._panel import panel_of
-from ._presets import preset_input, with_preset
+from ._presets import laid_on, load_preset, preset_input
 from ._prompt import read_lines
 from ._run import asker_of, segment_batch
 from ._schema import (
@@ -101,10 +102,11 @@ class RefDiffSegment(io.ComfyNode):
         preset: str = NO_PRESET,
         **settings: Any,
     ) -> io.NodeOutput:
+        told, lines, checkpoint = load_preset(preset), read_lines(expressions), (model, clip, vae)
         look = look_of(timestep, resolution, seed, words, reading, reference)
-        look, shape = with_preset(preset, look, Settings(**settings))
-        lines, checkpoint = read_lines(expressions), (model, clip, vae)
-        found = segment_batch(checkpoint, image, lines, sam_model, refdiff_clip, look, shape)
+        shape = laid_on(told.fusion, Settings(**settings))
+        told = replace(told, attention=laid_on(told.attention, look), fusion=shape)
+        found = segment_batch(checkpoint, image, lines, sam_model, refdiff_clip, told)
         asker = asker_of(sam_model)
         handled = by_hand(found, read_choices(panel), shape, threshold, asker)
         ui = panel_of(handled, "segment", message(handled.batch), asker is not None)

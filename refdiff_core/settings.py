@@ -30,6 +30,10 @@ class AttentionSettings:
         goes there instead of to the words that are read.
     propagation: how many times a map is spread along the same layers' self-attention, so that
         places which look alike share it.
+    finest: the mean over the layers is spread along the self-attention of the finest grid that is
+        read, so that it follows things' outlines: 64 x 64 cells with Stable Diffusion 1.x and 2.x
+        at 512 pixels. U-Nets alone. DiffSegmenter's (arXiv 2309.02773), whose maps become masks
+        that way; ours has the layers on the way down, after which a pass may end.
     competing: where other things are named, each place counts for the thing only as far as its
         words win it from theirs.
     reading: how transformers compare places with words, one of
@@ -48,10 +52,11 @@ class AttentionSettings:
     reference: bool = False
     # eight expressions or more at 512 pixels in any precision, four at 1024 in float32
     budget: int = 2048
-    # the last three help others' models (METHOD.md 3c, ideas 3, 5, 6) and the demo's hardly
-    # (docs/maps.md): there to be tried
+    # the last four help others' models (METHOD.md 3c, ideas 3, 5, 6) and the demo's hardly
+    # (docs/maps.md): there to be tried. What the finest grid costs: docs/optimisations.md
     sinks: str = ""
     propagation: int = 0
+    finest: bool = False
     competing: bool = False
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -173,7 +174,9 @@ class Drawing:
             part &= ~each.union(window)
         if window == everywhere(size_hw):
             return self.finish(part)
-        drawn = torch.ones(size_hw) if self.finish.outside else torch.zeros(size_hw)
+        # from numpy, zeros are the system's own: none is written before it is asked for
+        empty = torch.from_numpy(np.zeros(size_hw, np.float32))
+        drawn = torch.ones(size_hw) if self.finish.outside else empty
         if part.numel():
             drawn[window] = self.finish(part)
         return drawn

@@ -83,7 +83,7 @@ class Webui:
         seen = denoiser_input(latents, self.unet.in_channels, self.family, settings)
         seen = seen.expand(len(texts), -1, -1, -1)
         layers = layers_read(self.unet, self.family, even=settings.even)
-        capture = Capture(layers, weights, propagation=settings.propagation, even=settings.even)
+        capture = Capture.of_unet(layers, weights, settings)
         with capturing(self.unet, capture):
             (run_in_forge if self.forge else run_in_webui)(self.model, seen, timestep, told)
         return capture.word_maps()

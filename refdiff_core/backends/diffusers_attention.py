@@ -122,8 +122,7 @@ class DiffusersAttention:
         """The words' maps of some expressions, float32 (E, G, h, w), from one pass."""
         text, pooled = encode_text(self.model, tokens)
         weights = word_weights(positions, text.shape[1])
-        look = self.settings
-        capture = Capture(self.layers, weights, propagation=look.propagation, even=look.even)
+        capture = Capture.of_unet(self.layers, weights, self.settings)
         with capturing(self.model.unet, capture):
             self._denoise(latents, text, pooled)
         return capture.word_maps()

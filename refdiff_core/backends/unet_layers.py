@@ -100,7 +100,7 @@ def _watch(name: str, transformer: nn.Module, capture: Capture, hooks: ExitStack
         if layer in capture.pending:
             handles.append(attention.to_q.register_forward_hook(query))
             handles.append(attention.to_k.register_forward_hook(key(layer, attention.heads)))
-        if layer in capture.pending and capture.propagation:
+        if layer in capture.pending and capture.reads_self:
             handles.append(block.attn1.to_q.register_forward_hook(query))
             handles.append(block.attn1.to_k.register_forward_hook(own_key(layer)))
     for handle in handles:

@@ -42,8 +42,8 @@ def pick_winners(
     likely = ranking[chance[ranking] >= (LEAST_OF_ALL if every else LEAST_OF_NUMBER)]
     if not len(likely):
         return likely
-    layout = Layout.of(proposals.select(likely))
-    same = same_object(layout, layout)
+    layout = Layout.of(proposals)
+    same = same_object(layout, layout)[likely][:, likely]
     chosen: list[int] = []
     for at in range(len(likely)):
         if not same[at, chosen].any():

@@ -18,7 +18,7 @@ from .layout import ONE_THING, Layout, covered_share, holds_several, mask_overla
 from .presence import judge_presence
 from .relations import OtherThing
 from .scoring import Evidence, base_score, weigh
-from .spatial import spatial_score
+from .spatial import of_several, spatial_score
 
 
 def fuse(
@@ -107,8 +107,9 @@ def score_proposals(
         total = base_score(generative, cosine, settings.alpha, len(proposals))
     scores = Scores(total, generative, cosine, evidence.match)
     if settings.spatial_weight:
-        spatial = spatial_score(expression, proposals, evidence.match, others)
-        scores = replace(scores, spatial=spatial)
+        match = of_several(expression, proposals, evidence.match)
+        spatial = spatial_score(expression, proposals, match, others)
+        scores = replace(scores, match=match, spatial=spatial)
     return scores if scores.spatial is None else replace(scores, total=_placed(scores, settings))
 
 
@@ -294,5 +295,5 @@ def _excluded(proposals: Proposals, negative: Segmentation, settings: Settings) 
     """The chance (N,) of each proposal of being, or being part of, what is excluded."""
     best = negative.ranking[:16]
     chance = _placed(negative.scores, settings)[best]
-    covered = covered_share(Layout.of(proposals), Layout.of(negative.proposals.select(best)))
+    covered = covered_share(Layout.of(proposals), Layout.of(negative.proposals))[:, best]
     return (covered * chance).amax(1)

@@ -25,6 +25,11 @@ STEP = 0.02
 """Distance at which "further left" is about three quarters sure; lengths are shares of the square
 root of the picture's area, so 1 % either way is a tie."""
 
+GRID = 256
+"""Cells along the longer side on which overlaps are taken, at most."""
+
+_KEPT = "_layout"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -33,7 +38,7 @@ class Layout:
     centers: float32 (N, 2), XY of the masks' centres of gravity.
     boxes: float32 (N, 4), XYXY.
     size: (width, height) of the picture.
-    cells: float32 (N, C), 0 or 1, the masks on a coarse grid. All on the CPU.
+    cells: bool (N, C), the masks on a coarse grid. All on the CPU.
     """
 
     centers: Tensor
@@ -42,14 +47,21 @@ class Layout:
     cells: Tensor
 
     @classmethod
-    def of(cls, proposals: Proposals, grid: int = 256) -> Layout:
-        """Measure proposals; overlaps are taken on a grid of so many cells a side at most."""
+    def of(cls, proposals: Proposals) -> Layout:
+        """Measure proposals, which keep what was measured for all who ask of them."""
+        if _KEPT not in proposals.__dict__:
+            proposals.__dict__[_KEPT] = cls._measure(proposals)
+        measured: Layout = proposals.__dict__[_KEPT]
+        return measured
+
+    @classmethod
+    def _measure(cls, proposals: Proposals) -> Layout:
         height, width = proposals.grid_hw
-        unit, step = (height * width) ** 0.5, -(-max(height, width) // grid)
-        coarse = proposals.masks[:, step // 2 :: step, step // 2 :: step].cpu().float()
+        unit, step = (height * width) ** 0.5, -(-max(height, width) // GRID)
+        coarse = proposals.masks[:, step // 2 :: step, step // 2 :: step].cpu()
         boxes = mask_boxes(proposals.masks).cpu()
         return cls(
-            centers=_centers(coarse, step, boxes) / unit,
+            centers=_centers(coarse.float(), step, boxes) / unit,
             boxes=boxes / unit,
             size=(width / unit, height / unit),
             cells=coarse.flatten(1),
@@ -63,16 +75,21 @@ class Layout:
     @cached_property
     def areas(self) -> Tensor:
         """float32 (N,): each mask's cells."""
-        return self.cells.sum(1)
+        return self.cells.sum(1).float()
 
     @cached_property
     def shared(self) -> Tensor:
         """float32 (N, N): the cells that each two masks share, counted once for all who ask."""
-        return self.cells @ self.cells.T
+        return _shared(self, self)
 
     def shared_with(self, other: Layout) -> Tensor:
         """float32 (N, M): the cells shared with each mask of another layout, or of this one."""
-        return self.shared if other is self else self.cells @ other.cells.T
+        return self.shared if other is self else _shared(self, other)
+
+
+def _shared(a: Layout, b: Layout) -> Tensor:
+    ours = a.cells.float()
+    return ours @ (ours if b is a else b.cells.float()).T
 
 
 def _centers(coarse: Tensor, step: int, boxes: Tensor) -> Tensor:
@@ -104,7 +121,7 @@ def mask_overlap(layout: Layout) -> Tensor:
     return shared / (area[:, None] + area[None] - shared).clamp(min=1)
 
 
-def thing_weights(proposals: Proposals, admissible: Tensor, grid: int = 128) -> Tensor:
+def thing_weights(proposals: Proposals, admissible: Tensor) -> Tensor:
     """How much each mask tells of the thing that each shows: float32 (N, N), rows add up to 1.
 
     A proposer finds a thing many times, with edges that are good, or run out into what lies beside
@@ -114,10 +131,8 @@ def thing_weights(proposals: Proposals, admissible: Tensor, grid: int = 128) -> 
     Args:
         proposals: N masks, each counted by the proposer's own estimate.
         admissible: bool (N,); what is not tells of itself alone.
-        grid: overlaps are taken on so many cells a side at most.
     """
-    layout = Layout.of(proposals, grid)
-    same = (mask_overlap(layout) > ONE_THING) & admissible & admissible[:, None]
+    same = (mask_overlap(Layout.of(proposals)) > ONE_THING) & admissible & admissible[:, None]
     same |= torch.eye(len(same), dtype=torch.bool)
     trusted = (proposals.quality.cpu() / SHARP).expand(same.shape)
     return trusted.masked_fill(~same, -torch.inf).softmax(1)

@@ -172,22 +172,17 @@ class OtherThing:
     present: float | None = None
 
 
-def all_relations_chance(
-    asked: Sequence[tuple[Relation, OtherThing]], proposals: Proposals, layout: Layout
-) -> Tensor:
+def all_relations_chance(asked: Sequence[tuple[Relation, OtherThing]], layout: Layout) -> Tensor:
     """The chance (N,) that each stands in all relations; two of "between" name its two ends.
 
     Args:
         asked: relations, and where the other thing of each may be.
-        proposals: N masks.
-        layout: of these.
+        layout: of N proposals.
     """
     score = torch.ones(len(layout.boxes))
-    places: list[tuple[str, Place]] = []
-    for relation, other in asked:
-        # mostly the same masks, which need not be measured again
-        there = layout if other.proposals is proposals else Layout.of(other.proposals)
-        places.append((relation.kind, (there, other.match)))
+    places: list[tuple[str, Place]] = [
+        (relation.kind, (Layout.of(other.proposals), other.match)) for relation, other in asked
+    ]
     ends = [place for kind, place in places if kind == "between"]
     if len(ends) > 1:
         score = score * between_chance(layout, ends[0], ends[1])

@@ -28,6 +28,9 @@ from .relations import OtherThing, all_relations_chance
 SIZE_STEP = 0.08
 """What `STEP` is to distances, for sizes, which are compared by their ratio: 8 %."""
 
+LONE = 0.4
+"""How much less likely a lone thing is, where it is told from others by its place, than several."""
+
 
 def chance_of_exactly(count: int, chances: Tensor) -> Tensor:
     """The chance that exactly ``count`` of R independent events happen.
@@ -71,6 +74,40 @@ def rank_chance(
     chances = (ahead * match * ~same)[:, counted]
     ranks = [chance_of_exactly(before, chances) for before in range(index - 1, index - 1 + count)]
     return torch.stack(ranks).sum(0).clamp(0, 1)
+
+
+def of_several(expression: Expression, proposals: Proposals, match: Tensor) -> Tensor:
+    """The chance that each fits, knowing that its place is said.
+
+    Nobody says where a thing lies, or how large it is, that is the only one of its kind: "the
+    topmost cup" is one of two cups at least. Sets of fewer count `LONE` times as much as they would
+    by the objects' own chances, so that of two objects the doubtful one is believed more, and
+    where only one can be meant nothing changes.
+
+    Args:
+        expression: what was asked for.
+        proposals: N masks.
+        match: float32 (N,) in [0, 1], by what each looks like alone.
+
+    Returns:
+        float32 (N,) in [0, 1]; as it was where the words tell no thing from others of its kind.
+
+    Source: ours; Grice's maxim of quantity. docs/fusion.md has what it is worth.
+    """
+    placed = expression.order or expression.position or wanted_extreme(expression)
+    told_apart = placed or wanted_relations(expression)
+    if not (told_apart and expression.target_words and expression.count == 1 and len(match)):
+        return match
+    layout = Layout.of(proposals)
+    same = same_object(layout, layout)
+    counted = distinct_objects(same, match)
+    no_other = (1 - match * ~same)[:, counted].prod(1)
+    objects = match[None, counted]
+    several = 1 - float(chance_of_exactly(0, objects) + chance_of_exactly(1, objects))
+    # no lone thing is the second
+    lone = LONE if expression.order is None or expression.order.index == 1 else 0.0
+    expected = lone + (1 - lone) * several
+    return (match * (1 - (1 - lone) * no_other) / max(expected, 1e-6)).clamp(0, 1)
 
 
 def side_key(layout: Layout, side: str, match: Tensor) -> Tensor:
@@ -192,7 +229,7 @@ def spatial_score(
         return torch.zeros(0)
     layout = Layout.of(proposals)
     same = same_object(layout, layout)
-    score = all_relations_chance(found, proposals, layout)
+    score = all_relations_chance(found, layout)
     if order or extreme or position or count > 1 or every:
         score = score * ~holds_several(layout, match)
     if every and position:

@@ -19,6 +19,7 @@ UNIQUE, RIVAL, SHAPE, COLOR = "colour unique", "same-colour rival", "shape", "co
 ATTRIBUTES = (UNIQUE, RIVAL, SHAPE, COLOR)
 SIZE, POSITION, ORDER, RELATION, NEGATION = "size", "position", "order", "relation", "negation"
 INLINE = "in-line negation"
+LONE = "lone thing"
 GROUPS = (*ATTRIBUTES, SIZE, POSITION, ORDER, RELATION, NEGATION, INLINE)
 
 PER_GROUP = 2
@@ -33,7 +34,7 @@ class Question:
 
     text: such as "the second circle from the left".
     targets: indices of the objects that are meant, mostly one.
-    group: one of ``GROUPS``, or of ``several.SEVERAL``.
+    group: one of ``GROUPS``, ``LONE``, or of ``several.SEVERAL``.
     without: what a negative line leaves out, None where there is none.
     rest: everything but the targets is meant.
     """
@@ -73,6 +74,22 @@ def questions(scene: Scene, seed: int = 0) -> list[Question]:
         own = [each for each in found if each.group == group]
         chosen += [own[index] for index in rng.permutation(len(own))[:PER_GROUP]]
     return chosen
+
+
+def of_lone_things(scene: Scene, seed: int = 0) -> list[Question]:
+    """Questions that say where a thing lies though nothing else of the scene has its name.
+
+    No group of the benchmark's: there, words for a place always tell things of one name apart.
+    """
+    rng = np.random.default_rng(seed)
+    shapes = [item.shape for item in scene.objects]
+    lone = [index for index, shape in enumerate(shapes) if shapes.count(shape) == 1]
+    said = rng.permutation(["the {} on the left", "the topmost {}", "the largest {}"])
+    chosen = rng.permutation(lone)[:PER_GROUP].tolist()
+    return [
+        Question(str(text).format(shapes[index]), (index,), LONE)
+        for text, index in zip(said, chosen, strict=False)
+    ]
 
 
 def all_questions(scene: Scene) -> Iterator[Question]:

@@ -39,6 +39,7 @@ from .once import AnsweredOnce, ProposedOnce, SeenOnce
 from .questions import (
     ATTRIBUTES,
     INLINE,
+    LONE,
     NEGATION,
     ORDER,
     POSITION,
@@ -46,6 +47,7 @@ from .questions import (
     SIZE,
     Question,
     held_out_scenes,
+    of_lone_things,
     questions,
 )
 from .simulated import SimulatedClip
@@ -67,6 +69,7 @@ KINDS_OF_QUESTIONS = {
     "order": (ORDER,),
     "relation": (RELATION,),
     "negation": (NEGATION, INLINE),
+    LONE: (LONE,),
 }
 PRESENT = "there"
 TRUE, SAM = "true", "SAM"
@@ -87,6 +90,10 @@ Constants were fitted on tuning scenes (seeds from 1,100,000 on; `Calibration` i
 `refdiff_core/settings.py`), none of which is here. Behind every figure its standard error over
 scenes; "default - D" is the difference question by question, with its own. **These are synthetic
 scenes**: they say how a rule does when CLIP is that good, not how good CLIP is on photographs.
+
+Words for a place are taken to tell a thing from others of its kind (`of_several` in
+`refdiff_core/choosing/spatial.py`). What that costs where there is one alone, "the star on the
+left" of one star, is the kind "lone thing", which no other table's choosing holds.
 """
 
 Figures = dict[int, list[float]]
@@ -133,7 +140,8 @@ def measure(
     scorer = ClipScorer(replace(demo.scorer.clip, model=loaded.model), demo.scorer.settings)
     published = OfficialAttention(demo.attention.model, AttentionSettings())  # type: ignore[attr-defined]
     for number, scene in enumerate(tqdm(scenes, disable=None, leave=False)):
-        asked, image = questions(scene, number), torch.from_numpy(scene.image).float() / 255
+        asked = questions(scene, number) + of_lone_things(scene, number)
+        image = torch.from_numpy(scene.image).float() / 255
         lines = [[parse(line) for line in each.lines] for each in asked]
         missing = [(parse(text), kind) for text, kind in absent(scene, number)]
         every = [*lines, *(each[:1] for each in lines), *([line] for line, _ in missing)]
@@ -192,15 +200,17 @@ def _note(
     if column == "default":
         found.note_kept(number, oracle, [PRESENT] * len(asked), answers)
     for question, result in zip(asked, answers, strict=True):
-        if not oracle:
+        lone = question.group == LONE
+        if not oracle and not lone:
             both = overlap(result.mask, truth[question.target])
             _add(found.overlaps.setdefault(column, {}), number, both[0] / max(1, both[1]))
+        if not oracle:
             continue
         right = float(result.best == question.target)
         kind = next(name for name, groups in KINDS_OF_QUESTIONS.items() if question.group in groups)
-        for name in (kind, "all"):
+        for name in (kind,) if lone else (kind, "all"):
             _add(found.hits.setdefault((column, name), {}), number, right)
-        if column == "default":
+        if column == "default" and not lone:
             fits = _fits(result.expression, scene)
             if result.scores.match is not None and fits.any() and result.expression.root:
                 for is_right in (True, False):

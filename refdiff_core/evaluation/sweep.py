@@ -40,6 +40,7 @@ WAYS = {
     f'sinks: "{SINKS}" three times': AttentionSettings(sinks=" ".join([SINKS] * 3)),
     "spread once along self-attention": AttentionSettings(propagation=1),
     "spread twice": AttentionSettings(propagation=2),
+    "the mean spread along the finest grid's": AttentionSettings(finest=True),
     "competing nouns": AttentionSettings(competing=True),
 }
 """One factor at a time."""

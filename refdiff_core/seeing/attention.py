@@ -76,7 +76,7 @@ def word_attention(
 def spread(maps: Tensor, query: Tensor, key: Tensor, heads: int) -> Tensor:
     """Spread maps along a layer's self-attention: A_self . A_cross, the mean over its heads.
 
-    Head by head, so that places x places are held for one head at a time.
+    Head by head and a part of the places at a time, so that places x places are never held.
 
     Args:
         maps: float32 (B, G, T), T = h * w places.
@@ -91,9 +91,11 @@ def spread(maps: Tensor, query: Tensor, key: Tensor, heads: int) -> Tensor:
     """
     size = query.shape[-1] // heads
     spread_maps = torch.zeros_like(maps)
+    rows = max(1, SCORES_AT_ONCE // query.shape[:2].numel())
     for q, k in zip(query.float().split(size, -1), key.float().split(size, -1), strict=True):
-        attended = (q @ k.transpose(1, 2) * size**-0.5).softmax(-1)  # (B, T, T)
-        spread_maps += maps @ attended.transpose(1, 2)
+        for part, out in zip(q.split(rows, 1), spread_maps.split(rows, 2), strict=True):
+            attended = (part @ k.transpose(1, 2) * size**-0.5).softmax(-1)  # (B, rows, T)
+            out += maps @ attended.transpose(1, 2)
     return spread_maps / heads
 
 

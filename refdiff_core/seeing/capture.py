@@ -15,7 +15,8 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from .attention import even, merge_layers, spread, word_attention
+from ..settings import AttentionSettings
+from .attention import even, merge_layers, resize, spread, word_attention
 
 
 class PassComplete(Exception):  # noqa: N818 - a signal, not an error
@@ -42,6 +43,7 @@ class Capture:
         stop: end the pass with `PassComplete` after the last layer.
         propagation: how many times a layer's maps are spread along its self-attention, which the
             adapter then hands to `record_self` as well.
+        finest: spread the mean along the self-attention of the finest grid's layers; likewise.
         even: bring every layer and every word to the same scale before the mean.
     """
 
@@ -53,17 +55,39 @@ class Capture:
         logits: bool = False,
         stop: bool = True,
         propagation: int = 0,
+        finest: bool = False,
         even: bool = False,
     ) -> None:
         self.pending = set(layers)
         self._shares = dict(layers) if isinstance(layers, Mapping) else dict.fromkeys(layers, 1.0)
         self._even = even
         self.propagation = propagation
+        self.finest = finest
         self._self: dict[str, tuple[Tensor, Tensor]] = {}
+        self._along: list[tuple[tuple[int, int], Tensor, Tensor, int]] = []
         self._weights = weights
         self._logits = logits
         self._stop = stop
         self._maps: dict[str, Tensor] = {}
+
+    @classmethod
+    def of_unet(
+        cls, layers: Mapping[str, float], weights: Tensor, look: AttentionSettings
+    ) -> Capture:
+        """What the settings ask of a U-Net.
+
+        Args:
+            layers: to record, with what each counts for.
+            weights: as above.
+            look: how attention is read.
+        """
+        times, finest = look.propagation, look.finest
+        return cls(layers, weights, propagation=times, finest=finest, even=look.even)
+
+    @property
+    def reads_self(self) -> bool:
+        """Whether self-attention is wanted, too."""
+        return self.propagation > 0 or self.finest
 
     def record_self(self, layer: str, query: Tensor, key: Tensor) -> None:
         """Take the self-attention that precedes a layer's cross-attention.
@@ -73,7 +97,7 @@ class Capture:
             query: (B, h * w, heads * d).
             key: (B, h * w, heads * d).
         """
-        if layer in self.pending and self.propagation:
+        if layer in self.pending and self.reads_self:
             self._self[layer] = (query, key)
 
     def record(
@@ -112,17 +136,25 @@ class Capture:
         Raises:
             PassComplete: after the last layer asked for.
         """
-        if self.propagation:
+        if self.reads_self:
             seen = self._self.pop(layer)
             for _ in range(self.propagation):
                 maps = spread(maps, *seen, heads)
+            if self.finest:
+                self._keep_finest((grid_hw, *seen, heads))
         self._maps[layer] = maps.unflatten(-1, grid_hw)
         self.pending.discard(layer)
         if self._stop and not self.pending:
             raise PassComplete
 
+    def _keep_finest(self, new: tuple[tuple[int, int], Tensor, Tensor, int]) -> None:
+        finest = max(cells[0] * cells[1] for cells, *_ in (*self._along, new))
+        self._along = [each for each in (*self._along, new) if each[0][0] * each[0][1] == finest]
+
     def word_maps(self) -> Tensor:
         """The mean over the recorded layers, on the grid of those that count most.
+
+        Spread along the finest grid's self-attention, it lies on that grid.
 
         Returns:
             float32 (B, G, h, w), where the model is.
@@ -130,12 +162,22 @@ class Capture:
         if self.pending:
             raise RuntimeError(f"layers never seen in the forward pass: {sorted(self.pending)}")
         maps = [even(each) if self._even else each for each in self._maps.values()]
-        return merge_layers(maps, [self._shares[layer] for layer in self._maps])
+        merged = merge_layers(maps, [self._shares[layer] for layer in self._maps])
+        if not self._along:
+            return merged
+        return torch.stack([_spread_on(merged, *each) for each in self._along]).mean(0)
 
     @property
     def layer_maps(self) -> dict[str, Tensor]:
         """What each layer gave: float32 (B, G, h_i, w_i) by layer name."""
         return dict(self._maps)
+
+
+def _spread_on(
+    maps: Tensor, grid_hw: tuple[int, int], query: Tensor, key: Tensor, heads: int
+) -> Tensor:
+    brought = resize(maps, grid_hw).flatten(-2)
+    return spread(brought, query, key, heads).view(*maps.shape[:-2], *grid_hw)
 
 
 def _in_single(device: str) -> AbstractContextManager[object]:

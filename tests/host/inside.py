@@ -45,7 +45,12 @@ def ways(_=None):
     text = f"{EXPRESSIONS}\nthe ring, not the red one\n" + "a very large blue square " * 20
     _, plain = read(checkpoint, text)
     found = {}
-    for way in ({"sinks": settings.SINKS}, {"propagation": 2}, {"competing": True}):
+    for way in (
+        {"sinks": settings.SINKS},
+        {"propagation": 2},
+        {"finest": True},
+        {"competing": True},
+    ):
         lines, host = read(checkpoint, text, **way)
         other = module.DiffusersAttention.load(file, settings.AttentionSettings(**way))
         alone = [other.read(picture()[0], [line])[0] for line in lines]

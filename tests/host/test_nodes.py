@@ -35,15 +35,16 @@ def split_graph(image, text, *, scores=True, **settings):
     sam = graph.add(
         "RefDiffSAMProposals", sam_model=demo[3], image=loaded[0], attention=attention[0], **SAM
     )
-    inputs = {"attention": attention[0], "proposals": sam[0]}
+    inputs, nodes = {"attention": attention[0], "proposals": sam[0]}, {}
     if scores:
         clip = graph.add(
             "RefDiffCLIPScore", refdiff_clip=demo[4], image=loaded[0], proposals=sam[0],
             expressions=text,
         )  # fmt: skip
-        inputs["scores"] = clip[0]
+        inputs["scores"], nodes["clip"] = clip[0], clip
     fuse = graph.add("RefDiffFuseMasks", **inputs, **{**MASK, **settings})
-    return graph, {"attention": attention, "sam": sam, "fuse": fuse, "loaded": loaded}
+    nodes |= {"attention": attention, "sam": sam, "fuse": fuse, "loaded": loaded}
+    return graph, nodes
 
 
 def test_all_nodes_are_there_and_every_input_says_what_it_is(server):
@@ -119,6 +120,41 @@ def test_a_preset_file_is_listed_and_its_settings_count_unless_an_input_says_oth
         graph, *_, shown = segment_graph(case.name, case.text, **asked)
         shares.append(iou(server.mask(server.run(graph.nodes), shown.name), case.mask))
     assert shares[0] > 0.5 and shares[1] == 0 and shares[2] == shares[0]
+
+
+def test_every_node_takes_its_part_of_a_preset(server):
+    folder = server.base / "models" / "refdiff"
+    folder.mkdir(exist_ok=True)
+    parts = {"attention": {"timestep": 900}, "sam": {"points_per_side": 2, "peaks": 0}}
+    parts |= {"clip": {"beta": 1.0}, "fusion": {"spatial_weight": 0.0}}
+    (folder / "parts.json").write_text(json.dumps({"base": "default", **parts}))
+    case = known(server, 1, kind="position")[0]
+
+    def told(**presets):
+        graph, nodes = split_graph(case.name, case.text)
+        for kind, preset in presets.items():
+            nodes[kind].set(preset=preset)
+        shown = graph.add("PreviewAny", source=nodes["fuse"][2])
+        (text,) = server.run(graph.nodes).outputs[shown.name]["text"]
+        return json.loads(text)[0]["candidates"]
+
+    plain = told()
+    for kind, term in (
+        ("attention", "generative"),
+        ("clip", "discriminative"),
+        ("fuse", "spatial"),
+    ):
+        found = told(**{kind: "parts.json"})
+        assert [each.get(term) for each in found] != [each.get(term) for each in plain], kind
+    assert len(told(sam="parts.json")) < len(plain)
+    graph, *_, whole = segment_graph(case.name, case.text, preset="parts.json")
+    split, nodes = split_graph(case.name, case.text)
+    for node in nodes.values():
+        if node is not nodes["loaded"]:
+            node.set(preset="parts.json")
+    shown = show_mask(split, nodes["fuse"], 0)
+    one, other = server.run(graph.nodes), server.run(split.nodes)
+    assert np.array_equal(server.mask(one, whole.name), server.mask(other, shown.name))
 
 
 def test_single_nodes_give_what_the_one_node_gives(server):

@@ -231,7 +231,7 @@ def test_a_map_does_not_depend_on_what_else_is_asked(source, image):
         torch.testing.assert_close(found.word_maps, alone.word_maps, rtol=1e-4, atol=1e-6)
 
 
-WAYS = {"sinks": SINKS, "propagation": 1, "competing": True}
+WAYS = {"sinks": SINKS, "propagation": 1, "finest": True, "competing": True}
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 
 from refdiff_core.choosing.layout import Layout, covered_share, distinct_objects, same_object
 from refdiff_core.choosing.relations import PAIRS, OtherThing, relation_chance
-from refdiff_core.choosing.spatial import chance_of_exactly, rank_chance, spatial_score
+from refdiff_core.choosing.spatial import (
+    chance_of_exactly,
+    of_several,
+    rank_chance,
+    spatial_score,
+)
 from refdiff_core.language.expression import parse
 from refdiff_core.values import Proposals
 
@@ -86,6 +91,47 @@ def test_relations_go_by_where_the_other_thing_is(text, other, index):
     expression = parse(text.replace("the second", "the mug"))
     found = [OtherThing(SCENE, other)]
     assert int((match * spatial_score(expression, SCENE, match, found)).argmax()) == index
+
+
+def test_what_is_told_from_others_by_its_place_is_not_the_only_one():
+    two = draw(CUPS[0], CUPS[3])
+    match = torch.tensor([0.4, 0.9])
+    told = of_several(parse("the leftmost cup"), two, match)
+    assert winner("the leftmost cup", match, (), two) == 1
+    assert winner("the leftmost cup", told, (), two) == 0
+    assert (told > match).all() and (told <= 1).all()
+    for text in ("the red cup", "left", "both cups", "the cup, not the mug"):
+        assert of_several(parse(text), two, match) is match
+
+
+def test_a_lone_thing_stays_the_one_that_is_meant():
+    two = draw(CUPS[0], CUPS[3])
+    match = torch.tensor([0.02, 0.98])
+    told = of_several(parse("the cup on the left"), two, match)
+    assert told[0] < 0.1 and winner("the cup on the left", told, (), two) == 1
+
+
+def test_who_says_second_has_seen_two():
+    match, expression = torch.tensor([0.02, 0.98]), parse("the second cup from the left")
+    assert torch.allclose(
+        of_several(expression, draw(CUPS[0], CUPS[3]), match), torch.ones(2), atol=1e-5
+    )
+
+
+def test_masks_of_one_object_are_not_several():
+    twice = draw(CUPS[0], (6, 21, 15, 30), CUPS[3])
+    match = torch.tensor([0.9, 0.8, 0.3])
+    one = draw(CUPS[0], CUPS[3])
+    expression = parse("the rightmost cup")
+    told, expected = (of_several(expression, p, m) for p, m in ((twice, match), (one, match[::2])))
+    assert torch.allclose(told[::2], expected)
+
+
+def test_proposals_are_measured_once():
+    proposals = draw(*CUPS)
+    layout = Layout.of(proposals)
+    assert Layout.of(proposals) is layout and layout.shared is Layout.of(proposals).shared
+    assert Layout.of(draw(*CUPS)) is not layout
 
 
 def test_between_takes_both_things():

@@ -53,6 +53,29 @@ def test_maps_are_spread_along_the_layers_self_attention_as_often_as_asked(weigh
     assert torch.allclose(capture.word_maps().flatten(2), expected)
 
 
+def test_the_mean_is_spread_along_the_finest_grids_self_attention_alone(weights):
+    capture = Capture(["coarse", "fine", "other"], weights, stop=False, finest=True)
+    own = {"coarse": tensors(15, seed=1)[0], "fine": tensors(60, seed=2)[0]}
+    own["other"] = tensors(60, seed=3)[0]
+    for layer, cells, grid_hw in (
+        ("fine", 60, (6, 10)),
+        ("coarse", 15, GRID),
+        ("other", 60, (6, 10)),
+    ):
+        capture.record_self(layer, own[layer], -own[layer])
+        capture.record(layer, *tensors(cells), heads=2, grid_hw=grid_hw)
+    plain = Capture(["coarse", "fine", "other"], weights, stop=False)
+    for layer, cells, grid_hw in (
+        ("fine", 60, (6, 10)),
+        ("coarse", 15, GRID),
+        ("other", 60, (6, 10)),
+    ):
+        plain.record(layer, *tensors(cells), heads=2, grid_hw=grid_hw)
+    mean = plain.word_maps().flatten(2)
+    expected = sum(spread(mean, own[each], -own[each], 2) for each in ("fine", "other")) / 2
+    assert torch.allclose(capture.word_maps().flatten(2), expected, atol=1e-6)
+
+
 def test_layers_of_different_grids_are_averaged(weights):
     capture = Capture(["a", "b"], weights, stop=False)
     capture.record("a", *tensors(15), heads=2, grid_hw=(3, 5))

@@ -22,7 +22,7 @@ from refdiff_core.values import Drawing, Proposals
 
 from .measure import machine, peak_memory
 from .ours import _discs
-from .whole import SIZES_HW, measure_sizes
+from .whole import SIZES_HW, measure_sizes, size_rows
 
 CPU = torch.device("cpu")
 SHAPES = {
@@ -41,8 +41,9 @@ Made by `python -m benchmarks large --write docs/large-pictures.md` on {machine}
 
 {sizes}
 
-Models see a copy of {side} pixels a side at most; what is beside them there is the same for every
-picture that large. Reading its pixels once is the least that anybody must do.
+All three show the same drawing. The least that anybody must do is to read a picture's pixels once
+and to write its mask's that are not empty. Models see a copy of {side} pixels a side at most, of
+whole pixels averaged; what is beside them there is the same for every picture that large.
 
 {work}
 
@@ -133,9 +134,7 @@ def _seconds(work: Callable[[], object], rounds: int = 3) -> float:
 def large(write: Path | None) -> None:
     """Measure what large pictures and many masks cost beside the models; two minutes."""
     torch.set_num_threads(1)
-    sizes = [["megapixels", "seconds", "beside the models", "MiB"]]
-    for name, size in measure_sizes(CPU).items():
-        sizes.append([name, f"{size.total:.2f}", f"{size.beside:.2f}", f"{size.memory:.0f}"])
+    sizes = size_rows(measure_sizes(CPU))
     tables = (to_markdown(each) for each in (sizes, steps(), list(many())))
     text = HEAD.format(
         machine=machine(CPU),

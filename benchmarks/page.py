@@ -15,7 +15,7 @@ from refdiff_core.evaluation.results import SPEED, split_speed
 from .figures import Costs, Suite, Timings
 from .measure import Stages, machine
 from .whole import MANY as EIGHT
-from .whole import ONE, SECOND, Size
+from .whole import ONE, SECOND, Size, size_rows
 from .work import AUTOENCODER, CLIP_CROPS, DENOISER, HALVES, REGIONS, SAM_PROMPTS
 
 MANY = 8
@@ -192,10 +192,7 @@ def _beside(timing: Timings) -> str:
 
 
 def _size_table(sizes: Mapping[str, Size]) -> str:
-    rows = [["megapixels", "seconds", "beside the models", "MiB"]]
-    for name, size in sizes.items():
-        rows.append([name, f"{size.total:.2f}", f"{size.beside:.2f}", f"{size.memory:.0f}"])
-    return to_markdown(rows)
+    return to_markdown(size_rows(sizes))
 
 
 def _memory(timing: Timings) -> str:

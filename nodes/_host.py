@@ -15,7 +15,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..refdiff_core.errors import ImageError, MaskError
-from ..refdiff_core.grid import WORKING_SIDE, fit, fits, in_parts
+from ..refdiff_core.grid import WORKING_SIDE, copy_size, fits, in_parts
 from ..refdiff_core.pictures.images import check_image, scale_to, shrink
 from ..refdiff_core.pictures.previews import caption, heat_picture, label, overlay
 from ..refdiff_core.seeing.attention import resize
@@ -258,7 +258,7 @@ def _many(count: int, channels: int, picture: Image) -> Tensor:
     """Room for pictures of the size of a smaller copy, to be filled one by one: no list of them
     has then to be held beside the batch.
     """
-    size_hw = fit(size_of(picture), WORKING_SIDE)
+    size_hw = copy_size(size_of(picture))
     device = comfy.model_management.intermediate_device()
     return torch.empty(count, *size_hw, channels, device=device)
 

@@ -37,15 +37,30 @@ def fit(size_hw: Size, longest: int) -> Size:
     return max(1, round(size_hw[0] * scale)), max(1, round(size_hw[1] * scale))
 
 
+def whole_pixels(size_hw: Size, longest: int) -> int:
+    """How many pixels a side are averaged into one of a copy that is about ``longest``."""
+    return max(1, round(max(size_hw) / longest))
+
+
+def copy_size(size_hw: Size, longest: int = WORKING_SIDE) -> Size:
+    """The size of the copy of a picture that models are shown; its own where it is no larger.
+
+    Two thirds of ``longest`` at least: whole pixels are averaged, and only what is then still too
+    large is resampled, because that takes as long as all the rest.
+    """
+    times = whole_pixels(size_hw, longest)
+    return fit((-(-size_hw[0] // times), -(-size_hw[1] // times)), longest)
+
+
 def fits(size_hw: Size, picture_hw: Size) -> bool:
     """Whether masks of a size are of a picture's: its own, that of a copy, or its grid's."""
-    return size_hw in (picture_hw, fit(picture_hw, WORKING_SIDE), working_grid(picture_hw))
+    return size_hw in (picture_hw, copy_size(picture_hw), working_grid(picture_hw))
 
 
 def working_grid(size_hw: Size) -> Size:
     """The working grid (h, w) of a picture (H, W): its own pixels where those are few."""
     # of the copy that models are shown, so that both round alike
-    height, width = fit(size_hw, WORKING_SIDE)
+    height, width = copy_size(size_hw)
     scale = min(1.0, math.sqrt(GRID_CELLS / (height * width)))
     return max(1, round(height * scale)), max(1, round(width * scale))
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 from .errors import SettingsError
-from .ranges import check_ranges
+from .ranges import changed, check_ranges
 
 
 @dataclass(frozen=True)
@@ -318,41 +316,14 @@ def read_preset(path: Path) -> Preset:
         return changed(base, parts)
     except SettingsError as error:
         raise SettingsError(f"'{path}' holds no such settings: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except _NO_SETTINGS as error:
         raise SettingsError(
             f"'{path}' holds no settings ({type(error).__name__}: {error}). Write JSON such as "
             '{"base": "default", "fusion": {"min_present": 0.3}}.'
         ) from error
 
 
+_NO_SETTINGS = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
 _PARTS = ("attention", "sam", "clip", "fusion")
-
-Value = TypeVar("Value")
-
-
-def changed(value: Value, told: Mapping[str, Any]) -> Value:
-    """A frozen value with other fields, in its parts too; each of the type that it had.
-
-    Args:
-        value: such as a `Preset`.
-        told: new values by field, as a preset file has them.
-
-    Raises:
-        AttributeError, TypeError, ValueError: there is no such field, or it takes another value.
-    """
-    new: dict[str, Any] = {}
-    for name, given in told.items():
-        old = getattr(value, name)
-        if is_dataclass(old):
-            new[name] = changed(old, given)
-        elif isinstance(old, tuple):
-            new[name] = tuple(float(each) for each in given)
-            if len(new[name]) != len(old):
-                raise ValueError(f"{name} takes {len(old)} numbers, not {len(new[name])}")
-        elif old is None or isinstance(given, type(old)):
-            new[name] = given
-        elif isinstance(old, float) and type(given) is int:
-            new[name] = float(given)
-        else:
-            raise TypeError(f"{name} is {given!r}, expected {type(old).__name__}")
-    return replace(value, **new)  # type: ignore[type-var]

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,6 +57,10 @@ class AttentionMap:
                 f"word_maps must be (G, h, w) with G = {len(self.words)} words, "
                 f"got {tuple(self.word_maps.shape)}"
             )
+
+    def of_size(self, size_hw: tuple[int, int]) -> AttentionMap:
+        """The same map for a picture of another size."""
+        return replace(self, picture_hw=size_hw)
 
     @property
     def grid_hw(self) -> tuple[int, int]:
@@ -173,7 +178,9 @@ class Drawing:
             part &= ~each.union(window)
         if window == everywhere(size_hw):
             return self.finish(part)
-        drawn = torch.ones(size_hw) if self.finish.outside else torch.zeros(size_hw)
+        # from numpy, zeros are the system's own: none is written before it is asked for
+        empty = torch.from_numpy(np.zeros(size_hw, np.float32))
+        drawn = torch.ones(size_hw) if self.finish.outside else empty
         if part.numel():
             drawn[window] = self.finish(part)
         return drawn

@@ -164,10 +164,12 @@ ERNIE = Transformer(
     image_first=True,
     attention="self_attention",
 )
-WAN = Transformer("Wan 2", stack="blocks", blocks=(15,), of=30, kind=CROSS, resolution=832)
-# Its places ask for a picture first, and for the text where none is given; the picture that it
-# begins with is shown to it, too.
-WAN_I2V = replace(WAN, name="Wan 2.1 for pictures", asks=2, inpainting=True)
+# Those for pictures are shown the one that they begin with, too.
+WAN = Transformer(
+    "Wan 2", stack="blocks", blocks=(15,), of=30, kind=CROSS, resolution=832, inpainting=True
+)
+# Its places ask for a picture first, and for the text where none is given.
+WAN_I2V = replace(WAN, name="Wan 2.1 for pictures", asks=2)
 WAN22 = replace(WAN, name="Wan 2.2 5B", cell=32)
 
 BY_CLASS = {

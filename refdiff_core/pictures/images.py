@@ -17,7 +17,7 @@ from PIL import ImageOps
 from torch import Tensor
 
 from ..errors import ImageError, OutputError
-from ..grid import WORKING_SIDE, fit
+from ..grid import WORKING_SIDE, copy_size, whole_pixels
 from ..values import Image
 
 UNREADABLE = (
@@ -138,19 +138,19 @@ def resize_picture(image: Image, size_hw: tuple[int, int]) -> Tensor:
 
 
 def shrink(image: Image, longer_side: int = WORKING_SIDE) -> Image:
-    """A copy whose longer side is ``longer_side``; a picture that is not larger stays itself.
+    """A copy no longer than ``longer_side``; a picture that is not larger stays itself.
 
     `refdiff_core.segment` shows models such a copy of a larger picture: attention comes from a
     grid of 64 cells at most and SAM's masks from one of 256, so there is nothing to gain.
 
     Args:
         image: float32 (H, W, 3).
-        longer_side: in pixels. The shorter side keeps its proportion, at least 1 pixel.
+        longer_side: in pixels; the copy's is two thirds of that at least, see
+            `refdiff_core.grid.copy_size`. The shorter side keeps its proportion, at least 1 pixel.
     """
-    size_hw = fit((image.shape[0], image.shape[1]), longer_side)
-    times = max(image.shape[:2]) // longer_side
-    # whole pixels first, a band at a time: the rest then is small whatever the picture
-    return scale_to(_average(image, times) if times > 1 else image, size_hw)
+    size_hw = (image.shape[0], image.shape[1])
+    times = whole_pixels(size_hw, longer_side)
+    return scale_to(_average(image, times) if times > 1 else image, copy_size(size_hw, longer_side))
 
 
 def _average(image: Image, times: int) -> Image:
@@ -158,20 +158,24 @@ def _average(image: Image, times: int) -> Image:
     high, wide = (side // times * times for side in image.shape[:2])
     if not high or not wide:
         return _pool(image, times)
-    bands = image[:high, :wide].split(16 * times)
-    shown = torch.cat([_average_band(each, times) for each in bands])
+    bands = image[:high, :wide].split(8 * times)  # few rows, which a processor has at hand
+    shown = image.new_empty(high // times, wide // times, 3)
+    for band, place in zip(bands, shown.split(8), strict=True):
+        _average_band(band, times, place)
     if wide < image.shape[1]:
         shown = torch.cat([shown, _pool(image[:high, wide:], times)], 1)
     return shown if high == image.shape[0] else torch.cat([shown, _pool(image[high:], times)])
 
 
-def _average_band(band: Image, times: int) -> Image:
-    """As `_pool` to the bit where the sides divide, in half its time: sums of every n-th pixel."""
-    total, *places = (band[at // times :: times, at % times :: times] for at in range(times**2))
-    total = total.clone()
-    for each in places:
-        total += each
-    return total.div_(times**2)
+def _average_band(band: Image, times: int, place: Image) -> None:
+    """As `_pool` where the sides divide, in a fifth of its time: rows first, which lie together."""
+    rows = band[::times] + band[1::times]
+    for at in range(2, times):
+        rows += band[at::times]
+    torch.add(rows[:, ::times], rows[:, 1::times], out=place)
+    for at in range(2, times):
+        place += rows[:, at::times]
+    place /= times**2
 
 
 def _pool(image: Image, times: int) -> Image:

@@ -62,6 +62,7 @@ def test_a_file_may_be_based_on_others(write):
         {"fusion": {"fill": 1}},
         {"fusion": {"calibration": {"match": [1, 2]}}},
         {"clip": 3},
+        {"clip": {"zoom": 10**400}},
     ],
 )
 def test_a_file_that_holds_no_settings_is_told_with_what_to_write(write, told):

@@ -11,7 +11,7 @@ FAMILIES = (
     "sd3", "sd3.5-medium", "flux", "flux-fill", "chroma", "flux2", "klein", "qwen-image", "z-image",
     "lumina2", "auraflow", "omnigen2", "krea2", "hunyuan-image", "hidream", "cosmos-predict2",
     "anima", "wan", "longcat", "pixart", "ernie", "flux-schnell", "cosmos-predict2-i2v",
-    "wan-i2v", "wan2.2-5b",
+    "wan-i2v", "wan2.2-i2v", "wan2.2-5b",
 )  # fmt: skip
 NEWER = {"flux2", "klein", "z-image", "krea2", "anima", "longcat", "ernie"}
 """Not in ComfyUI 0.3.64."""

@@ -122,9 +122,9 @@ def test_the_page_says_what_was_measured(speed, suite, costs, quick, tmp_path):
     names = ("`refdiff --help`", "`from refdiff_core import segment`", "`import torch`")
     told = {suite: timing}, dict.fromkeys(names, 0.1)
     run = page.Run(" --quick" if quick else "", " --dtype float32")
-    sizes = {"12": importlib.import_module("benchmarks.whole").Size(1.5, 0.25, 300)}
+    sizes = {"12": importlib.import_module("benchmarks.whole").Size(1.5, 0.25, 0.1, 300)}
     text = page.render(sides, *told, {}, run, sizes)
-    assert "| 12 | 1.50 | 0.25 | 300 |" in text and "a second expression" in text
+    assert "| 12 | 1.50 | 0.25 | 0.10 | 0.15 | 300 |" in text and "a second expression" in text
     assert "| **generative half** |" in text and ("--quick" in text) is quick
     assert "--dtype float32 --write" in text
     results = tmp_path / "results.md"

@@ -144,7 +144,8 @@ def test_check_image_clamps_and_converts():
 
 def test_shrink_keeps_proportions_and_small_pictures():
     assert shrink(torch.rand(60, 100, 3), 50).shape == (30, 50, 3)
-    assert shrink(torch.rand(1, 4000, 3)).shape == (1, 2048, 3)
+    assert shrink(torch.rand(1, 4000, 3)).shape == (1, 2000, 3)
+    assert shrink(torch.rand(1, 2560, 3)).shape == (1, 2048, 3)
     small = torch.rand(60, 100, 3)
     assert shrink(small) is small
 

@@ -192,6 +192,10 @@ FAMILIES = {
         "WAN21_I2V", {**WAN, "model_type": "i2v", "in_dim": 36}, "wan.WanT5Tokenizer", (16, 8, 3),
         data={"spiece_model": 0},
     ),
+    "wan2.2-i2v": Tiny(
+        "WAN21_T2V", {**WAN, "in_dim": 36}, "wan.WanT5Tokenizer", (16, 8, 3),
+        data={"spiece_model": 0},
+    ),
     "wan2.2-5b": Tiny(
         "WAN22_T2V", {**WAN, "in_dim": 48, "out_dim": 48}, "wan.WanT5Tokenizer", (48, 16, 3),
         data={"spiece_model": 0},

@@ -24,7 +24,8 @@ REFERENCES = ("flux", "flux2", "klein", "qwen-image", "omnigen2")
 RESOLUTION = {"pixart": 256}
 """Where 128 is too small for the model's positions."""
 CROSS = (
-    "cosmos-predict2", "cosmos-predict2-i2v", "anima", "wan", "wan-i2v", "wan2.2-5b", "pixart"
+    "cosmos-predict2", "cosmos-predict2-i2v", "anima", "wan", "wan-i2v", "wan2.2-i2v", "wan2.2-5b",
+    "pixart",
 )  # fmt: skip
 """Families in which the picture asks the text."""
 UNTOLD = {"pixart": "pixart.blocks", "ernie": "ernie.model"}

@@ -78,12 +78,27 @@ class Proposals:
         return cls(masks, quality, size_hw, fine)
 
     def __len__(self) -> int:
-        return len(self.masks)
+        return len(self.quality)
+
+    @property
+    def whole(self) -> Proposals:
+        """The set that they were chosen of; themselves where they are all of it."""
+        return self
+
+    @property
+    def rows(self) -> Tensor:
+        """int64 (N,), on the CPU: their indices in the whole."""
+        return torch.arange(len(self))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the grid's masks are."""
+        return self.whole.masks.device
 
     @property
     def grid_hw(self) -> tuple[int, int]:
         """The working grid's size."""
-        return self.masks.shape[1], self.masks.shape[2]
+        return self.whole.masks.shape[1], self.whole.masks.shape[2]
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -111,11 +126,11 @@ class Proposals:
 
     def on_cpu(self) -> Proposals:
         """The same proposals with their grid on the CPU, for whoever measures them."""
-        return self if self.masks.device.type == "cpu" else self._on_cpu
+        return self if self.device.type == "cpu" else self._on_cpu
 
     def on(self, device: torch.device) -> Proposals:
         """The same proposals with their grid on a device, of which none is ever read back."""
-        if self.masks.device == device:
+        if self.device == device:
             return self
         moved = replace(self, masks=bring(self.masks, device))
         moved.__dict__["_bits"] = self._bits
@@ -126,25 +141,23 @@ class Proposals:
         cells = self.masks[:1].numel()
         return replace(self, masks=unpack(self._bits)[:, :cells].view(self.masks.shape))
 
+    def of_size(self, size_hw: tuple[int, int]) -> Proposals:
+        """The same proposals for a picture of another size, made once for all who ask."""
+        known: dict[tuple[int, int], Proposals] = self.__dict__.setdefault("_sized", {})
+        return known.setdefault(size_hw, replace(self, picture_hw=size_hw))
+
     def select(self, keep: Tensor) -> Proposals:
         """The proposals that ``keep`` names, by boolean mask or by indices."""
         fine = None if self.fine is None else self.fine.select(keep)
-        masks, quality = self.masks[bring(keep, self.masks.device)], self.quality[keep]
-        chosen = replace(self, masks=masks, quality=quality, fine=fine)
-        if "_bits" in self.__dict__:  # read from a device once for all that are chosen of it
-            chosen.__dict__["_bits"] = self._bits[keep]
-        return chosen
+        return Chosen(self.whole, self.rows[keep], fine)
 
     def join(self, more: Proposals) -> Proposals:
         """These proposals and then others for the same picture."""
-        every, device = (self, more), self.masks.device
+        every = (self, more)
         places = [(each.fine or GridMasks(each.masks), at) for each in every for at in each.indices]
-        return replace(
-            self,
-            masks=torch.cat([each.masks.to(device) for each in every]),
-            quality=torch.cat([each.quality for each in every]),
-            fine=JoinedMasks(tuple(places)),
-        )
+        masks = torch.cat([each.masks.to(self.device) for each in every])
+        quality = torch.cat([each.quality for each in every])
+        return Proposals(masks, quality, self.picture_hw, JoinedMasks(tuple(places)))
 
     @property
     def indices(self) -> range:
@@ -181,3 +194,63 @@ class Proposals:
     @property
     def _fine(self) -> FineMasks:
         return self.fine or GridMasks(self.masks)
+
+
+class Chosen(Proposals):
+    """Some proposals of a larger set; what is measured is measured of that, once for all.
+
+    Their own masks are gathered where somebody reads them: of hundreds of expressions, whose
+    candidates are mostly the same, that would be gigabytes.
+
+    Args:
+        whole: the larger set. rows: int64 (N,), on the CPU, their indices there.
+        fine: draws them.
+    """
+
+    def __init__(self, whole: Proposals, rows: Tensor, fine: FineMasks | None) -> None:
+        known = (("quality", whole.quality[rows]), ("picture_hw", whole.picture_hw), ("fine", fine))
+        self.__dict__.update(known, _whole=whole, _rows=rows)
+
+    @property
+    def whole(self) -> Proposals:
+        """See `Proposals.whole`."""
+        found: Proposals = self.__dict__["_whole"]
+        return found
+
+    @property
+    def rows(self) -> Tensor:
+        """See `Proposals.rows`."""
+        found: Tensor = self.__dict__["_rows"]
+        return found
+
+    @cached_property
+    def masks(self) -> Tensor:
+        """See `Proposals`."""
+        return self.whole.masks[bring(self.rows, self.device)]
+
+    @cached_property
+    def areas(self) -> Tensor:
+        """See `Proposals.areas`."""
+        return self.whole.areas[self.rows]
+
+    @cached_property
+    def _bits(self) -> Tensor:
+        return self.whole._bits[self.rows]
+
+    @cached_property
+    def digests(self) -> tuple[bytes, ...]:
+        """See `Proposals.digests`."""
+        every = self.whole.digests
+        return tuple(every[row] for row in self.rows.tolist())
+
+    @cached_property
+    def _on_cpu(self) -> Proposals:
+        return Chosen(self.whole.on_cpu(), self.rows, self.fine)
+
+    def on(self, device: torch.device) -> Proposals:
+        """See `Proposals.on`."""
+        return Chosen(self.whole.on(device), self.rows, self.fine)
+
+    def of_size(self, size_hw: tuple[int, int]) -> Proposals:
+        """See `Proposals.of_size`."""
+        return Chosen(self.whole.of_size(size_hw), self.rows, self.fine)

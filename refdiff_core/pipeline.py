@@ -18,7 +18,7 @@ from .cache import hashed_once
 from .choosing.contrast import Compared, Question, gather
 from .choosing.contrast import questions as contrasted
 from .choosing.fusion import fuse, join, leave_out, locate
-from .choosing.scoring import generative_score, lit_score
+from .choosing.scoring import generative_score, lit_score, look_inside
 from .errors import MaskError
 from .grid import fetch, working_grid
 from .language.expression import parse
@@ -185,22 +185,32 @@ def _look(
     ]
     proposals = _propose(seen, size_hw, phrases, guides, proposer, len(asked))
     # 3. how well each candidate fits: the map, then CLIP
-    generative = [
-        _generative(map_, each, settings, cut=cut) if map_ else None
-        for map_, each in zip(attention, proposals, strict=True)
-    ]
+    generative = _generative(attention, proposals, settings, cut=cut)
     compared = _compare(seen, phrases, together, proposals, models.scorer, settings)
     return phrases, _bring_back(attention, proposals, generative, compared)
 
 
 def _generative(
-    seen: AttentionMap, proposals: Proposals, settings: Settings, *, cut: bool
-) -> Tensor:
-    heat, masks = seen.heat.to(proposals.masks.device), proposals.masks
+    attention: Sequence[AttentionMap | None],
+    proposals: Sequence[Proposals],
+    settings: Settings,
+    *,
+    cut: bool,
+) -> list[Tensor | None]:
+    there = [(seen, each) for seen, each in zip(attention, proposals, strict=True) if seen]
+    heats = [seen.heat.to(each.device) for seen, each in there]
+    inside = look_inside(heats, [each for _, each in there])
     if settings.fusion == "sum" or cut:
         # masks from elsewhere are not each other's parts
-        return generative_score(heat, masks, settings.size_exponent if cut else 0)
-    return lit_score(heat, masks, seen.ground.to(masks.device))
+        exponent = settings.size_exponent if cut else 0
+        scores = [generative_score(*each, exponent) for each in zip(heats, inside, strict=True)]
+    else:
+        scores = [
+            lit_score(heat, found, seen.ground.to(heat.device))
+            for (seen, _), heat, found in zip(there, heats, inside, strict=True)
+        ]
+    found = iter(scores)
+    return [next(found) if seen else None for seen in attention]
 
 
 Asked = list[tuple[Question, Likeness]]
@@ -275,7 +285,7 @@ def _of_size(found: Seen, size_hw: tuple[int, int]) -> Seen:
             f"Masks of {found.size_hw[1]} x {found.size_hw[0]} pixels do not fit a picture of "
             f"{size_hw[1]} x {size_hw[0]}. Give masks of the picture's size."
         )
-    return replace(found, picture_hw=size_hw)
+    return found.of_size(size_hw)
 
 
 def _compare(

@@ -1,14 +1,15 @@
-"""What values settings take, so that a wrong one is told of where it is said."""
+"""What values settings take, so that a wrong one is told of where it is said; changing some."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass, replace
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import SettingsError
 
+Value = TypeVar("Value")
 Range = range | tuple[float, float] | tuple[str, ...]
 """Whole numbers, numbers between two (both are taken), or names."""
 
@@ -89,3 +90,33 @@ def _told(wanted: Range) -> str:
     if isinstance(wanted[0], str):
         return f"one of {', '.join(map(str, wanted))}"
     return f"{wanted[0]:g} to {wanted[1]:g}"
+
+
+def changed(value: Value, told: Mapping[str, Any]) -> Value:
+    """A frozen value with other fields, in its parts too; each of the type that it had.
+
+    Args:
+        value: such as a `Preset`.
+        told: new values by field, as a preset file has them.
+
+    Raises:
+        AttributeError, OverflowError, TypeError, ValueError: there is no such field, or it takes
+            another value.
+        SettingsError: a value beyond its range.
+    """
+    new: dict[str, Any] = {}
+    for name, given in told.items():
+        old = getattr(value, name)
+        if is_dataclass(old):
+            new[name] = changed(old, given)
+        elif isinstance(old, tuple):
+            new[name] = tuple(float(each) for each in given)
+            if len(new[name]) != len(old):
+                raise ValueError(f"{name} takes {len(old)} numbers, not {len(new[name])}")
+        elif old is None or isinstance(given, type(old)):
+            new[name] = given
+        elif isinstance(old, float) and type(given) is int:
+            new[name] = float(given)
+        else:
+            raise TypeError(f"{name} is {given!r}, expected {type(old).__name__}")
+    return replace(value, **new)  # type: ignore[type-var]

@@ -58,6 +58,10 @@ class AttentionMap:
                 f"got {tuple(self.word_maps.shape)}"
             )
 
+    def of_size(self, size_hw: tuple[int, int]) -> AttentionMap:
+        """The same map for a picture of another size."""
+        return replace(self, picture_hw=size_hw)
+
     @property
     def grid_hw(self) -> tuple[int, int]:
         """The working grid's size."""

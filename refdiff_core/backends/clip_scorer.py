@@ -109,7 +109,7 @@ class ClipScorer:
         found = {key: kept[0] for key in set(keys) if (kept := self.cache.get(key)) is not None}
         new = {key: mask for key, mask in zip(keys, masks, strict=True) if key not in found}
         if new:
-            shown = torch.stack([each.masks[at] for each, at in new.values()])
+            shown = torch.stack([each.whole.masks[each.rows[at]] for each, at in new.values()])
             with autocast(self._weight):
                 regions = self.embed_regions(image, bring(shown, self.device), sides)
             found |= zip(new, regions, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -50,7 +50,9 @@ class Layout:
     def of(cls, proposals: Proposals) -> Layout:
         """Measure proposals, which keep what was measured for all who ask of them."""
         if _KEPT not in proposals.__dict__:
-            proposals.__dict__[_KEPT] = cls._measure(proposals)
+            whole, rows = proposals.whole, proposals.rows
+            found = cls._measure(whole) if whole is proposals else cls.of(whole).select(rows)
+            proposals.__dict__[_KEPT] = found
         measured: Layout = proposals.__dict__[_KEPT]
         return measured
 
@@ -66,6 +68,14 @@ class Layout:
             size=(width / unit, height / unit),
             cells=coarse.flatten(1),
         )
+
+    def select(self, keep: Tensor) -> Layout:
+        """Of some of the proposals, by their indices."""
+        chosen = replace(
+            self, centers=self.centers[keep], boxes=self.boxes[keep], cells=self.cells[keep]
+        )
+        chosen.__dict__["areas"] = self.areas[keep]
+        return chosen
 
     @property
     def sides(self) -> Tensor:

@@ -6,18 +6,88 @@ Where they lie is `refdiff_core.choosing.spatial`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..errors import MaskError
-from ..grid import count_cells, in_parts
+from ..grid import bring, count_cells, in_parts
 from ..settings import Calibration, Settings
+from ..values import Proposals
 from .contrast import Compared
 
 
-def generative_score(heat: Tensor, masks: Tensor, size_exponent: float = 0.0) -> Tensor:
+@dataclass(frozen=True)
+class Inside:
+    """What a map has in each of N masks: how many cells, and the sum of its heat in them.
+
+    cells, heat: float32 (N,), where the masks are.
+    """
+
+    cells: Tensor
+    heat: Tensor
+
+
+def look_inside(heats: Sequence[Tensor], sets: Sequence[Proposals]) -> list[Inside]:
+    """What each map has in the masks of its own set; masks that sets share are read once.
+
+    Args:
+        heats: float32 (h, w) each, where the masks are.
+        sets: as many.
+
+    Raises:
+        MaskError: masks and heat lie on different grids.
+    """
+    users: dict[int, list[int]] = {}
+    for index, each in enumerate(sets):
+        users.setdefault(id(each.whole), []).append(index)
+    found: dict[int, Inside] = {}
+    for indices in users.values():
+        whole = sets[indices[0]].whole
+        cells = count_cells(whole.masks)
+        rows = [sets[index].rows for index in indices]
+        of_all = _sums([heats[index] for index in indices], whole.masks, rows)
+        for index, sums, own in zip(indices, of_all, rows, strict=True):
+            place = bring(own, whole.device)
+            found[index] = Inside(cells[place], sums[place])
+    return [found[index] for index in range(len(sets))]
+
+
+def _sums(heats: Sequence[Tensor], masks: Tensor, rows: Sequence[Tensor] | None = None) -> Tensor:
+    """The sums of L heats (h, w) in masks (N, h, w): float32 (L, N).
+
+    ``rows``: the indices, on the CPU, of the masks that each heat is wanted of; None for all.
+    """
+    for heat in heats:
+        if masks.shape[1:] != heat.shape:
+            raise MaskError(
+                f"Masks of {masks.shape[2]} x {masks.shape[1]} pixels do not fit an attention map "
+                f"of {heat.shape[1]} x {heat.shape[0]}. Resize the masks to the picture's size."
+            )
+    sums = torch.zeros(len(heats), len(masks), device=masks.device)
+    flat, last = [heat.flatten() for heat in heats], 0
+    for part in in_parts(masks):
+        numbers, first, last = part.flatten(1).float(), last, last + len(part)
+        asking = [
+            index
+            for index in range(len(heats))
+            if rows is None or bool(((rows[index] >= first) & (rows[index] < last)).any())
+        ]
+        for at in range(0, len(asking), HEATS_AT_ONCE):
+            some = asking[at : at + HEATS_AT_ONCE]
+            found = torch.stack([flat[index] for index in some]) @ numbers.T
+            for index, row in zip(some, found, strict=True):
+                sums[index, first:last] = row
+    return sums
+
+
+HEATS_AT_ONCE = 32
+"""Maps that are summed together, 32 MiB of them on the largest grid."""
+
+
+def generative_score(heat: Tensor, masks: Tensor | Inside, size_exponent: float = 0.0) -> Tensor:
     """Mean attention inside each mask minus the mean outside.
 
     s_i = (|c * M_i| / |M_i| - |c * (1 - M_i)| / |1 - M_i|) * (4 p_i (1 - p_i)) ^ size_exponent
@@ -28,7 +98,7 @@ def generative_score(heat: Tensor, masks: Tensor, size_exponent: float = 0.0) ->
 
     Args:
         heat: float32 (h, w) in [0, 1], the working grid.
-        masks: bool (N, h, w).
+        masks: bool (N, h, w); or what was found inside them.
         size_exponent: 0 for the paper's score; see above.
 
     Returns:
@@ -40,7 +110,8 @@ def generative_score(heat: Tensor, masks: Tensor, size_exponent: float = 0.0) ->
 
     Source: Ref-Diff's generative score, METHOD.md 1a [KR].
     """
-    inside, sum_inside = _inside(heat, masks)
+    found = _inside(heat, masks)
+    inside, sum_inside = found.cells, found.heat
     outside = heat.numel() - inside
     sum_outside = heat.sum() - sum_inside
     score = sum_inside / inside.clamp(min=1) - sum_outside / outside.clamp(min=1)
@@ -49,7 +120,7 @@ def generative_score(heat: Tensor, masks: Tensor, size_exponent: float = 0.0) ->
     return score.where(inside > 0, torch.full_like(score, -1.0))
 
 
-def lit_score(heat: Tensor, masks: Tensor, ground: Tensor) -> Tensor:
+def lit_score(heat: Tensor, masks: Tensor | Inside, ground: Tensor) -> Tensor:
     """How many times the picture's mean attention each mask has: the logarithm of it.
 
     l_i = log((mean of c in M_i + ground) / (mean of c + ground))
@@ -60,7 +131,7 @@ def lit_score(heat: Tensor, masks: Tensor, ground: Tensor) -> Tensor:
 
     Args:
         heat: float32 (h, w) in [0, 1], the working grid.
-        masks: bool (N, h, w).
+        masks: bool (N, h, w); or what was found inside them.
         ground: float32 (), of the map, as `AttentionMap` has it.
 
     Returns:
@@ -69,7 +140,8 @@ def lit_score(heat: Tensor, masks: Tensor, ground: Tensor) -> Tensor:
     Raises:
         MaskError: masks and heat lie on different grids.
     """
-    inside, sum_inside = _inside(heat, masks)
+    found = _inside(heat, masks)
+    inside, sum_inside = found.cells, found.heat
     lit = (sum_inside / inside.clamp(min=1) + ground) / (heat.mean() + ground).clamp(min=1e-6)
     return lit.where(inside > 0, torch.zeros_like(lit)).clamp(min=math.exp(-DARKEST)).log()
 
@@ -78,16 +150,10 @@ DARKEST = 3.0
 """Beyond so many nats below the mean, attention tells no more."""
 
 
-def _inside(heat: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """How many cells each mask has, and the sum of the heat in them: float32 (N,) each."""
-    if masks.shape[1:] != heat.shape:
-        raise MaskError(
-            f"Masks of {masks.shape[2]} x {masks.shape[1]} pixels do not fit an attention map of "
-            f"{heat.shape[1]} x {heat.shape[0]}. Resize the masks to the picture's size."
-        )
-    sums = [part.flatten(1).float() @ heat.flatten() for part in in_parts(masks)]
-    empty = torch.zeros(0, device=heat.device)
-    return count_cells(masks), torch.cat([empty, *sums])
+def _inside(heat: Tensor, masks: Tensor | Inside) -> Inside:
+    if isinstance(masks, Inside):
+        return masks
+    return Inside(count_cells(masks), _sums([heat], masks)[0])
 
 
 def base_score(
@@ -225,12 +291,14 @@ def _match(
     slope, bias = known.alone
     if reach is not None:
         behind = (behind + known.border * reach).clamp(-CLEAR, CLEAR)
-        slope, bias = known.plain if settings.fusion == "agreement" else known.match[::3]
+        summed = known.match[0], known.match[-1]
+        slope, bias = known.plain if settings.fusion == "agreement" else summed
     logit = slope * behind + bias
     if contrast is not None:
-        logit = known.match[0] * behind + known.match[1] * contrast + known.match[3]
+        logit = known.match[0] * behind + known.match[1] * contrast + known.match[-1]
         if generative is not None:
-            logit = logit + known.match[2] * generative
+            darker = generative - generative[odds > -torch.inf].max()
+            logit = logit + known.match[2] * generative + known.match[3] * darker
     return logit.sigmoid()
 
 

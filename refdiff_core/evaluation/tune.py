@@ -25,10 +25,11 @@ from ..errors import DataError
 from ..models.choice import ModelChoice
 from ..pipeline import Models
 from ..protocols import AttentionSource, MaskProposer
+from ..ranges import changed
 from ..runs.batch import open_folder
 from ..runs.console import Work, table
 from ..runs.records import Record, write_whole
-from ..settings import AttentionSettings, Preset, changed
+from ..settings import AttentionSettings, Preset
 from ..values import AttentionMap, Expression, Image, Proposals
 from .evaluate import Evaluation, answering, open_data, with_models
 from .judge import Judge, Judged, Task

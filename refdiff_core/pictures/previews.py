@@ -61,9 +61,10 @@ def label(picture: Image, mask: Tensor, text: str) -> Image:
         return picture
     inside, canvas = mask >= 0.5, to_pil(picture)
     top, left = (int(inside.any(axis).int().argmax()) for axis in (1, 0))
-    draw, font = ImageDraw.Draw(canvas), _font()
+    size = min(_TEXT_SIZE, max(12, max(canvas.size) // 32))
+    draw, font = ImageDraw.Draw(canvas), _font(size)
     text = _fit(text, canvas.width - 8, font)
-    width, height = font.getlength(text) + 8, _TEXT_SIZE + 6
+    width, height = font.getlength(text) + 8, size + 6
     x = max(0, min(left, canvas.width - int(width)))
     y = max(0, top - height - 4)
     draw.rectangle((x, y, x + width, y + height), tuple(round(255 * each) for each in DARK))
@@ -182,9 +183,9 @@ def _tile(picture: Tensor, longer_side: int = 224) -> Tensor:
     return scale_to(shrink(picture), (height, width))
 
 
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def _font(size: int = _TEXT_SIZE) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     try:
-        return ImageFont.load_default(_TEXT_SIZE)
+        return ImageFont.load_default(size)
     except TypeError:  # before Pillow 10.1 there is one size
         return ImageFont.load_default()
 

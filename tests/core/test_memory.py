@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from refdiff_core import load_demo, segment
+from refdiff_core.choosing.layout import Layout
+from refdiff_core.choosing.scoring import generative_score, look_inside
+from refdiff_core.demo.scenes import HELD_OUT_SEED, expressions, sample_scene
 from refdiff_core.grid import GRID_CELLS, WORKING_SIDE, fits, to_grid, working_grid
 from refdiff_core.pipeline import Models
 from refdiff_core.seeing import capture
@@ -51,6 +54,36 @@ def test_noise_makes_no_more_candidates_than_a_map_can_have_parts():
     models = Models(FakeAttention(lambda *_: noise))
     (result,) = segment(image, "the red circle", models)
     assert len(result.proposals) <= len(THRESHOLDS) * (1 + PARTS)
+
+
+def test_lines_share_their_candidates_and_each_gets_the_answer_that_it_gets_alone(demo_models):
+    scene = sample_scene(HELD_OUT_SEED + 1, size_hw=(96, 160))
+    picture = torch.from_numpy(scene.image).float() / 255
+    lines = [each.text for each in expressions(scene)][:8]
+    together = segment(picture, lines, demo_models)
+    assert len({id(each.proposals.whole) for each in together}) == 1
+    assert not any("masks" in each.proposals.__dict__ for each in together), "gathered for nobody"
+    for line, among in zip(lines, together, strict=True):
+        (alone,) = segment(picture, line, demo_models)
+        assert torch.equal(among.mask, alone.mask) and among.mask.any()
+        assert torch.equal(among.proposals.masks, alone.proposals.masks)
+        assert torch.allclose(among.scores.total, alone.scores.total, atol=1e-4)
+
+
+def test_what_is_chosen_of_masks_is_measured_as_if_there_were_no_others():
+    generator = torch.Generator().manual_seed(0)
+    masks = torch.rand(5, 30, 40, generator=generator) > torch.linspace(0, 1, 5)[:, None, None]
+    keep = torch.tensor([3, 0, 4])
+    chosen = Proposals.of(masks).select(keep).select(torch.tensor([1, 0]))
+    apart = Proposals.of(masks[[0, 3]])
+    assert len(chosen) == 2 and torch.equal(chosen.masks, apart.masks)
+    assert torch.equal(chosen.areas, apart.areas) and chosen.digests == apart.digests
+    assert torch.equal(chosen.of_size((60, 80)).draw(1), apart.of_size((60, 80)).draw(1))
+    for name in ("centers", "boxes", "cells", "areas", "shared"):
+        assert torch.equal(getattr(Layout.of(chosen), name), getattr(Layout.of(apart), name))
+    heats = list(torch.rand(2, 30, 40, generator=generator))
+    for heat, inside in zip(heats, look_inside(heats, [chosen, apart]), strict=True):
+        assert torch.allclose(generative_score(heat, inside), generative_score(heat, masks[[0, 3]]))
 
 
 def test_masks_from_outside_come_back_to_the_pixel():

@@ -47,6 +47,7 @@ KINDS = (
     Kind("masks", files.masks, 150, 1500),
     Kind("texts", words.texts, 300, 2500),
     Kind("lists", words.lists, 256, 1500),
+    Kind("settings", words.settings, 40, 600),
     Kind("records", words.records, 60, 600),
     Kind("outlines", words.outlines, 400, 3000),
     Kind("data sets", words.data_sets, 150, 1500),

@@ -10,8 +10,8 @@ import pytest
 
 HERE = Path(__file__).parent
 KINDS = (
-    "pictures", "model files", "checkpoints", "masks", "texts", "lists", "records", "outlines",
-    "data sets", "downloads", "whole runs",
+    "pictures", "model files", "checkpoints", "masks", "texts", "lists", "settings", "records",
+    "outlines", "data sets", "downloads", "whole runs",
 )  # fmt: skip
 
 

@@ -6,18 +6,29 @@ import json
 import math
 import pickle
 import random
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import torch
 from damage import NUMBERS, damaged, odd_text
 
+from refdiff_core import load_demo, segment
 from refdiff_core.backends.tokens import tokenize
+from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 from refdiff_core.evaluation.outlines import decode_mask, encode_mask
 from refdiff_core.evaluation.refer import Annotation, load_refer
 from refdiff_core.language.expression import parse_lines
+from refdiff_core.ranges import RANGES
 from refdiff_core.runs.manifest import load_manifest
 from refdiff_core.runs.records import open_records
+from refdiff_core.settings import (
+    AttentionSettings,
+    Calibration,
+    ClipSettings,
+    SamSettings,
+    Settings,
+)
 
 KNOWN = (
     ("the red circle", "circle"), ("guy far right blue shirt", "guy"),
@@ -148,6 +159,46 @@ def records(rng: random.Random, folder: Path):
         content = damaged(file.read_bytes(), rng)
         file.write_bytes(content)
         yield f"records {number}", lambda content=content: check(content)
+
+
+# --- settings ---------------------------------------------------------------------------
+
+COSTLY = ("resolution", "points_per_side", "zoom", "propagation")
+PARTS_OF_PRESETS = {
+    "attention": AttentionSettings(), "sam": SamSettings(), "clip": ClipSettings(),
+    "fusion": Settings(), "calibration": Calibration(),
+}  # fmt: skip
+
+
+def settings(rng: random.Random, folder: Path):
+    """Preset files with odd values and with the ends of ranges: refused, or a mask is made so"""
+    path = folder / "mine.json"
+    image = torch.from_numpy(sample_scene(HELD_OUT_SEED + 3, size_hw=(96, 128)).image).float() / 255
+
+    def values(name):
+        wanted = RANGES.get(name, ())
+        ends = () if not wanted or isinstance(wanted[0], str) else (wanted[0], wanted[-1])
+        return (*NUMBERS, "x", *8 * (ends[:1] if name in COSTLY else ends or wanted))
+
+    def written():
+        part = rng.choice(list(PARTS_OF_PRESETS))
+        names = [
+            field.name for field in fields(PARTS_OF_PRESETS[part]) if field.name != "calibration"
+        ]
+        told = {name: rng.choice(values(name)) for name in rng.sample(names, rng.choice((1, 1, 2)))}
+        told = {"fusion": {"calibration": told}} if part == "calibration" else {part: told}
+        return json.dumps({"base": rng.choice(("default", "paper")), **told}).encode()
+
+    def answer():
+        (found,) = segment(image, "the red circle", load_demo("gsd", settings=str(path)))
+        mask = found.mask
+        right = mask.shape == image.shape[:2] and 0 <= mask.min() <= mask.max() <= 1
+        return None if right else f"a mask {tuple(mask.shape)} from {mask.min()} to {mask.max()}"
+
+    for number in range(10**9):
+        content = written()
+        path.write_bytes(damaged(content, rng) if number % 4 == 3 else content)
+        yield f"settings {content.decode()}", answer
 
 
 # --- data sets --------------------------------------------------------------------------

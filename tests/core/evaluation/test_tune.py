@@ -15,8 +15,9 @@ from refdiff_core.evaluation.judge import Task
 from refdiff_core.evaluation.tune import Tuner, Tuning, all_trials, choose, tune
 from refdiff_core.evaluation.write_refer import Recipe, write_refer
 from refdiff_core.models.choice import ModelChoice
+from refdiff_core.ranges import changed
 from refdiff_core.runs.console import working
-from refdiff_core.settings import DEFAULT, changed, find_preset
+from refdiff_core.settings import DEFAULT, find_preset
 
 OPTIONS = {"trials": 3, "timesteps": (100,)}
 

@@ -13,24 +13,28 @@ from tqdm import tqdm
 from refdiff_core import Models, load_demo
 from refdiff_core.backends.clip_scorer import ClipScorer
 from refdiff_core.backends.diffusers_attention import DiffusersAttention
-from refdiff_core.backends.families import DEMO
+from refdiff_core.backends.families import DEMO, SD1, SD2, SDXL, Family
 from refdiff_core.backends.sam_proposer import DEMO as DEMO_SAM
 from refdiff_core.backends.sam_proposer import SamProposer
+from refdiff_core.backends.unet_layers import capturing, layers_read
 from refdiff_core.cache import PictureCache
 from refdiff_core.demo.models import DENOISER_FILE
 from refdiff_core.demo.scenes import Scene
 from refdiff_core.evaluation.demo import ReadOnce, answer, to_markdown
 from refdiff_core.evaluation.metrics import Record, mean_iou, overlap
 from refdiff_core.evaluation.questions import held_out_scenes, questions
+from refdiff_core.seeing.capture import Capture
 from refdiff_core.settings import AttentionSettings, ClipSettings, Settings
 
 from .build import META, build_diffusion
-from .measure import count_parts
-from .work import AUTOENCODER, DENOISER, diffusion_floor
+from .measure import count_flops, count_parts
+from .work import AUTOENCODER, DENOISER, diffusion_floor, run_denoiser
 
 VARIANTS = ("g", "gs", "gsd")
 DEFAULT = "as by default"
 RESOLUTIONS = (64, 96, 128, 160, 192, 256)
+FINEST = {"off": AttentionSettings(), "on": AttentionSettings(finest=True)}
+LARGE = (SD1, SD2, SDXL)
 
 PAGE = """# What savings cost
 
@@ -54,7 +58,15 @@ The side of the square whose area the picture is brought to; the demo's denoiser
 
 Below the resolution that it was trained at, the denoiser sees things smaller than it knows them;
 above, larger. So `AttentionSettings.resolution` is the trained one unless it is set, in the
-picture's own proportions, and not the published code's 1024 for every model and picture."""
+picture's own proportions, and not the published code's 1024 for every model and picture.
+
+## The finest grid's self-attention
+
+What `AttentionSettings.finest` costs: GFLOP of one denoiser's pass for one expression at the
+resolution of each family, up to the last layer that is read, with what is made of it; and mIoU of
+the demo's, whose layers all lie on one grid.
+
+{finest}"""
 
 
 def without_savings(models: Models) -> dict[str, Models]:
@@ -107,6 +119,30 @@ def at_resolutions(models: Models, resolutions: Iterable[int]) -> dict[str, Mode
         )
         for side in resolutions
     }
+
+
+def read_finely(models: Models) -> dict[str, Models]:
+    """The demo's models without and with `AttentionSettings.finest`."""
+    assert isinstance(models.attention, DiffusersAttention)
+    model = models.attention.model
+    return {
+        name: replace(models, attention=DiffusersAttention(model, settings))
+        for name, settings in FINEST.items()
+    }
+
+
+def pass_cost(family: Family, settings: AttentionSettings) -> float:
+    """GFLOP of a pass and of the words' maps, of one expression with two words."""
+    model = build_diffusion(family, META, torch.float16)
+    layers = layers_read(model.unet, family)
+
+    def read() -> None:
+        capture = Capture.of_unet(layers, torch.zeros(1, 77, 2, device=META), settings)
+        with capturing(model.unet, capture):
+            run_denoiser(model, family.resolution, 1)
+        capture.word_maps()
+
+    return count_flops(read) / 1e9
 
 
 def ask_all(
@@ -162,6 +198,15 @@ def resolution_table(found: Mapping[str, Mapping[str, Sequence[Record]]]) -> str
     return to_markdown(rows)
 
 
+def finest_table(found: Mapping[str, Mapping[str, Sequence[Record]]]) -> str:
+    """Work by family and mIoU, without and with the finest grid's self-attention."""
+    rows = [["finest", *(family.name for family in LARGE), *VARIANTS]]
+    for name, records in found.items():
+        costs = (f"{pass_cost(family, FINEST[name]):.1f}" for family in LARGE)
+        rows.append([name, *costs, *(f"{each:.3f}" for each in figures(records))])
+    return to_markdown(rows)
+
+
 @click.command()
 @click.option("--scenes", default=30, show_default=True, help="How many held-out scenes.")
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page here.")
@@ -176,6 +221,7 @@ def optimisations(scenes: int, write: Path | None) -> None:
         trained=DEMO.resolution,
         savings=savings_table(savings),
         resolutions=resolution_table(sides),
+        finest=finest_table(ask_all(drawn, read_finely(models))),
     )
     click.echo(text)
     if write is not None:

@@ -94,8 +94,8 @@ class Layout:
         cells, among = self.cells.float(), torch.empty(len(self.cells), len(self.cells))
         for first in range(0, len(cells), 128):  # each pair but once
             rows = slice(first, first + 128)
-            among[rows, first:] = cells[rows] @ cells[first:].T
-            among[first:, rows] = among[rows, first:].T
+            part = cells[rows] @ cells[first:].T
+            among[rows, first:], among[first:, rows] = part, part.T
         return among
 
     def shared_with(self, other: Layout) -> Tensor:

@@ -289,12 +289,14 @@ def _match(
     slope, bias = known.alone
     if reach is not None:
         behind = (behind + known.border * reach).clamp(-CLEAR, CLEAR)
-        slope, bias = known.plain if settings.fusion == "agreement" else known.match[::3]
+        summed = known.match[0], known.match[-1]
+        slope, bias = known.plain if settings.fusion == "agreement" else summed
     logit = slope * behind + bias
     if contrast is not None:
-        logit = known.match[0] * behind + known.match[1] * contrast + known.match[3]
+        logit = known.match[0] * behind + known.match[1] * contrast + known.match[-1]
         if generative is not None:
-            logit = logit + known.match[2] * generative
+            darker = generative - generative[odds > -torch.inf].max()
+            logit = logit + known.match[2] * generative + known.match[3] * darker
     return logit.sigmoid()
 
 

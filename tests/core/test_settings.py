@@ -34,10 +34,13 @@ def write(tmp_path):
 
 def test_a_file_says_what_differs_from_what_it_is_based_on(write):
     told = {
-        "fusion": {"min_present": 0.3, "calibration": {"steep": 5, "match": [0.5, 0.3, 0.9, 0.1]}}
+        "fusion": {
+            "min_present": 0.3,
+            "calibration": {"steep": 5, "match": [0.5, 0.3, 0.9, 1.2, 0]},
+        }
     }
     found = find_preset(write({**told, "figures": {"mIoU": 0.5}}))
-    known = replace(DEFAULT.fusion.calibration, steep=5.0, match=(0.5, 0.3, 0.9, 0.1))
+    known = replace(DEFAULT.fusion.calibration, steep=5.0, match=(0.5, 0.3, 0.9, 1.2, 0.0))
     assert found == replace(
         DEFAULT, fusion=replace(DEFAULT.fusion, min_present=0.3, calibration=known)
     )

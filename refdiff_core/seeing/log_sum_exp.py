@@ -29,11 +29,11 @@ def gives_sums(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = 
         query: (B, heads, S, d).
         key: (B, heads, L, d).
         value: (B, heads, L, d).
-        mask: added to the scores, (S or 1, L), (B, S or 1, L) or with heads, or None; of a boolean
-            one hosts think differently.
+        mask: added to the scores, (S or 1, L), (B, S or 1, L) or with heads, or None; hosts do not
+            agree on others, such as boolean ones.
     """
     known = query.device.type in ("cpu", "cuda")
-    if not known or (mask is not None and mask.dtype == torch.bool):
+    if not known or (mask is not None and mask.dtype != query.dtype):
         return False
     rows = mask[:, None] if mask is not None and mask.ndim == 3 else mask
     return bool(torch._fused_sdp_choice(query, key, value, rows) == _FLASH)

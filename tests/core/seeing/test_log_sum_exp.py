@@ -70,8 +70,9 @@ def test_it_is_known_beforehand_that_sums_will_come(shape):
     assert mask is not None or sums is not None  # older versions of torch have none with masks
 
 
-def test_no_sums_are_promised_of_boolean_masks_shared_keys_and_unknown_devices():
+def test_no_sums_are_promised_of_masks_of_other_kinds_shared_keys_and_unknown_devices():
     query, key, value = call()
-    assert not gives_sums(query, key, value, torch.ones(PLACES, KEYS, dtype=torch.bool))
+    for kind in (torch.bool, torch.float64):
+        assert not gives_sums(query, key, value, torch.ones(PLACES, KEYS, dtype=kind))
     assert not gives_sums(draw(PLACES, 0, heads=2 * HEADS), key, value)
     assert not gives_sums(*(each.to("meta") for each in (query, key, value)))

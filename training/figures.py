@@ -1,6 +1,8 @@
 """Prints the shipped models' figures on the held-out scenes; needs nothing but the package.
 
-python -m training.figures [--models denoiser,autoencoder,sam,clip]
+python -m training.figures [--models denoiser,transformer,autoencoder,sam,clip]
+
+With ``--work FOLDER`` the transformer is what `training.transformer` has saved there.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -16,6 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from refdiff_core.backends.checkpoints import load_stable_diffusion
+from refdiff_core.backends.pipelines import load_demo_transformer
+from refdiff_core.backends.transformer_families import DEMO_TRANSFORMER
 from refdiff_core.demo.architectures import (
     AUTOENCODER_CONFIG,
     DENOISER_CONFIG,
@@ -23,12 +30,15 @@ from refdiff_core.demo.architectures import (
     TEXT_ENCODER_CONFIG,
 )
 from refdiff_core.demo.models import DENOISER_FILE, load_clip, load_sam
+from refdiff_core.demo.scenes import HELD_OUT_SEED
 from refdiff_core.evaluation.models import psnr, sam_iou
 from training.autoencoder import encode
 from training.clip import log_report
 from training.dataset import HELD_OUT_SCENES, held_out
+from training.joint_localisation import read_maps, selection
 from training.layout import original_autoencoder, original_unet
 from training.localisation import evaluate
+from training.transformer import ask_scenes, load_transformer
 from training.words import Words
 
 log = logging.getLogger("refdiff.training")
@@ -66,6 +76,17 @@ def denoiser_figures(scenes: int) -> None:
                 log.info("timestep %d, %s, %s: %s", timestep, name, group, figures)
 
 
+def transformer_figures(scenes: int, work: Path | None = None) -> None:
+    """How often attention chooses right where the package reads it, by each reading."""
+    model = load_transformer(work)[0] if work else load_demo_transformer().transformer
+    asked = ask_scenes(HELD_OUT_SEED, scenes, load_stable_diffusion(DENOISER_FILE))
+    first, *_, last = DEMO_TRANSFORMER.blocks
+    for name, maps in read_maps(model, asked, DEMO_TRANSFORMER.timestep / 1000).items():
+        if name.endswith(f"blocks {first} to {last}"):
+            count = sum(len(each) for each, _ in maps)
+            log.info("transformer, %s: %.3f of %d", name, selection(maps), count)
+
+
 def autoencoder_figures(scenes: int) -> None:
     """Reconstruction of held-out pictures."""
     log.info("autoencoder: %.2f dB", psnr(_autoencoder(), held_out(scenes)))
@@ -90,7 +111,8 @@ def _encode_texts(model: nn.Module, ids: Tensor) -> Tensor:
 def main() -> None:
     """Print the figures of the models asked for."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--models", default="denoiser,autoencoder,sam,clip")
+    parser.add_argument("--models", default="denoiser,transformer,autoencoder,sam,clip")
+    parser.add_argument("--work", type=Path, help="a trained transformer in place of the shipped")
     parser.add_argument("--scenes", type=int, default=HELD_OUT_SCENES)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -98,6 +120,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     figures = {
         "denoiser": denoiser_figures,
+        "transformer": partial(transformer_figures, work=options.work),
         "autoencoder": autoencoder_figures,
         "sam": sam_figures,
         "clip": clip_figures,

@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ..grid import count_cells
 from ..seeing.proposals import mask_boxes
 from ..values import Proposals
 
@@ -85,21 +86,21 @@ class Layout:
     @cached_property
     def areas(self) -> Tensor:
         """float32 (N,): each mask's cells."""
-        return self.cells.sum(1).float()
+        return count_cells(self.cells)
 
     @cached_property
     def shared(self) -> Tensor:
         """float32 (N, N): the cells that each two masks share, counted once for all who ask."""
-        return _shared(self, self)
+        cells, among = self.cells.float(), torch.empty(len(self.cells), len(self.cells))
+        for first in range(0, len(cells), 128):  # each pair but once
+            rows = slice(first, first + 128)
+            part = cells[rows] @ cells[first:].T
+            among[rows, first:], among[first:, rows] = part, part.T
+        return among
 
     def shared_with(self, other: Layout) -> Tensor:
         """float32 (N, M): the cells shared with each mask of another layout, or of this one."""
-        return self.shared if other is self else _shared(self, other)
-
-
-def _shared(a: Layout, b: Layout) -> Tensor:
-    ours = a.cells.float()
-    return ours @ (ours if b is a else b.cells.float()).T
+        return self.shared if other is self else self.cells.float() @ other.cells.float().T
 
 
 def _centers(coarse: Tensor, step: int, boxes: Tensor) -> Tensor:

@@ -46,12 +46,10 @@ def look_inside(heats: Sequence[Tensor], sets: Sequence[Proposals]) -> list[Insi
     found: dict[int, Inside] = {}
     for indices in users.values():
         whole = sets[indices[0]].whole
-        cells = count_cells(whole.masks)
         rows = [sets[index].rows for index in indices]
         of_all = _sums([heats[index] for index in indices], whole.masks, rows)
         for index, sums, own in zip(indices, of_all, rows, strict=True):
-            place = bring(own, whole.device)
-            found[index] = Inside(cells[place], sums[place])
+            found[index] = Inside(sets[index].counts, sums[bring(own, whole.device)])
     return [found[index] for index in range(len(sets))]
 
 

@@ -80,8 +80,7 @@ def spread(maps: Tensor, query: Tensor, key: Tensor, heads: int) -> Tensor:
 
     Args:
         maps: float32 (B, G, T), T = h * w places.
-        query: (B, T, heads * d) of the self-attention.
-        key: (B, T, heads * d).
+        query, key: (B, T, heads * d) of the self-attention.
         heads: number of attention heads.
 
     Returns:
@@ -89,8 +88,7 @@ def spread(maps: Tensor, query: Tensor, key: Tensor, heads: int) -> Tensor:
 
     Source: METHOD.md 3c, idea 5.
     """
-    size = query.shape[-1] // heads
-    spread_maps = torch.zeros_like(maps)
+    size, spread_maps = query.shape[-1] // heads, torch.zeros_like(maps)
     rows = max(1, SCORES_AT_ONCE // query.shape[:2].numel())
     for q, k in zip(query.float().split(size, -1), key.float().split(size, -1), strict=True):
         for part, out in zip(q.split(rows, 1), spread_maps.split(rows, 2), strict=True):

@@ -80,7 +80,8 @@ def spread(maps: Tensor, query: Tensor, key: Tensor, heads: int) -> Tensor:
 
     Args:
         maps: float32 (B, G, T), T = h * w places.
-        query, key: (B, T, heads * d) of the self-attention.
+        query: (B, T, heads * d) of the self-attention.
+        key: (B, T, heads * d).
         heads: number of attention heads.
 
     Returns:
@@ -92,8 +93,7 @@ def spread(maps: Tensor, query: Tensor, key: Tensor, heads: int) -> Tensor:
     rows = max(1, SCORES_AT_ONCE // query.shape[:2].numel())
     for q, k in zip(query.float().split(size, -1), key.float().split(size, -1), strict=True):
         for part, out in zip(q.split(rows, 1), spread_maps.split(rows, 2), strict=True):
-            attended = (part @ k.transpose(1, 2) * size**-0.5).softmax(-1)  # (B, rows, T)
-            out += maps @ attended.transpose(1, 2)
+            out += maps @ (part @ k.transpose(1, 2) * size**-0.5).softmax(-1).transpose(1, 2)
     return spread_maps / heads
 
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import torch
 
-from refdiff_core import load_demo, segment
 from refdiff_core.evaluation.demo import publish, to_markdown
 from refdiff_core.finishing import Finish
 from refdiff_core.grid import LogitMasks, working_grid
 from refdiff_core.pictures.images import check_image, shrink
-from refdiff_core.pipeline import Models
-from refdiff_core.seeing.proposals import FixedProposals
 from refdiff_core.settings import Settings
-from refdiff_core.testing import FakeAttention
 from refdiff_core.values import Drawing, Proposals
 
-from .measure import machine, peak_memory
-from .ours import _discs
+from . import many
+from .measure import machine
 from .whole import SIZES_HW, measure_sizes, size_rows
 
 CPU = torch.device("cpu")
@@ -32,7 +28,6 @@ SHAPES = {
     "filled": {"fill": True},
     "inverted": {"invert": True},
 }
-OUTSIDE, SIDE = 500, 1024
 
 HEAD = """# Large pictures and many masks
 
@@ -51,7 +46,9 @@ A mask is drawn where there is something of it. Here it is an ellipse over an ei
 
 {masks}
 
-MiB are what came on top of picture, masks and models."""
+MiB are what came on top of picture, masks and models. What CLIP takes for the crops of masks is
+told from the rest by having its passes' answers ready: what is left is all that is not CLIP, with
+its memory. Maps of noise fall into thousands of parts, of which few become candidates."""
 
 
 def steps() -> list[list[str]]:
@@ -81,45 +78,6 @@ def _ellipse(size_hw: tuple[int, int]) -> Proposals:
     return Proposals(fine.on_grid(working_grid(size_hw)), torch.ones(1), size_hw, fine)
 
 
-def many() -> Iterator[list[str]]:
-    """Masks from outside, and noise that would fall into thousands of parts."""
-    yield ["", "seconds", "of them CLIP's", "MiB"]
-    masks, picture = _discs(torch.zeros(SIDE, SIDE, 3), OUTSIDE, 0), torch.rand(SIDE, SIDE, 3)
-    models = load_demo()
-    score, spent = models.scorer.score, list[float]()
-
-    def timed(*given: object) -> object:
-        start = time.process_time()
-        found = score(*given)
-        spent.append(time.process_time() - start)
-        return found
-
-    models.scorer.score = timed  # type: ignore[method-assign]
-
-    def ask() -> None:
-        for part in (models.attention, models.scorer):
-            part.cache.clear()
-        outside = FixedProposals(Proposals.of(masks))
-        segment(
-            picture, "the red circle on the left", Models(models.attention, outside, models.scorer)
-        )
-
-    seconds, memory = _measured(ask)
-    yield [f"{OUTSIDE} masks of {SIDE} x {SIDE}", f"{seconds:.2f}", f"{min(spent):.2f}", memory]
-    noise = torch.rand(512, 512)
-    alone = Models(FakeAttention(lambda *_: noise))
-    seconds, memory = _measured(lambda: segment(torch.rand(512, 512, 3), "the cup", alone))
-    yield ["512 x 512 noise, attention alone", f"{seconds:.2f}", "-", memory]
-
-
-def _measured(work: Callable[[], object]) -> tuple[float, str]:
-    seconds, found = [], dict[str, float]()
-    for _ in range(2):  # the first allocates what later ones use again
-        with peak_memory(found, "beside", CPU, beside=True):
-            seconds.append(_seconds(work, 1))
-    return min(seconds), f"{1024 * found['beside']:.0f}"
-
-
 def _seconds(work: Callable[[], object], rounds: int = 3) -> float:
     found = []
     for _ in range(rounds):
@@ -135,7 +93,7 @@ def large(write: Path | None) -> None:
     """Measure what large pictures and many masks cost beside the models; two minutes."""
     torch.set_num_threads(1)
     sizes = size_rows(measure_sizes(CPU))
-    tables = (to_markdown(each) for each in (sizes, steps(), list(many())))
+    tables = (to_markdown(each) for each in (sizes, steps(), list(many.rows())))
     text = HEAD.format(
         machine=machine(CPU),
         torch=torch.__version__,

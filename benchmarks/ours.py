@@ -91,26 +91,28 @@ class Ours:
     def _known(self, image: Tensor, number: int) -> Proposals:
         """Drawn but once: a model's masks come out of it."""
         if number not in self._drawn:
-            discs = [_discs(image, work.REGIONS - OWN, 0), _discs(image, OWN, number)]
-            found = Proposals.of(torch.cat(discs))
+            drawn = [discs(image, work.REGIONS - OWN, 0), discs(image, OWN, number)]
+            found = Proposals.of(torch.cat(drawn))
             self._drawn[number] = replace(found, masks=found.masks.to(image.device))
         return self._drawn[number]
 
 
 def modules_of(models: Any) -> dict[str, Sequence[nn.Module]]:
-    """The modules of attention, proposer and scorer whose time is the stages'."""
-    model, sam, clip = models.attention.model, models.proposer.sam, models.scorer.clip.model
-    return {
-        work.TEXT: model.text_encoders,
-        work.AUTOENCODER: [model.vae.encoder],
-        work.DENOISER: [model.unet],
-        work.SAM_PICTURE: [sam.image_encoder],
-        work.SAM_PROMPTS: [sam.mask_decoder],
-        work.CLIP_CROPS: [clip.visual],
+    """The modules whose time is the stages', of those of attention, proposer and scorer there."""
+    found: dict[str, Sequence[nn.Module]] = {}
+    if model := getattr(models.attention, "model", None):
+        found[work.TEXT] = model.text_encoders
+        found[work.AUTOENCODER] = [model.vae.encoder]
+        found[work.DENOISER] = [model.unet]
+    if sam := getattr(models.proposer, "sam", None):
+        found[work.SAM_PICTURE] = [sam.image_encoder]
+        found[work.SAM_PROMPTS] = [sam.mask_decoder]
+    if clip := getattr(models.scorer, "clip", None):
+        found[work.CLIP_CROPS] = [clip.model.visual]
         # crops pass through the whole of it, a picture whose regions are told apart does not
-        work.CLIP_PICTURE: [clip.visual.transformer],
-        work.CLIP_TEXT: [clip.transformer],
-    }
+        found[work.CLIP_PICTURE] = [clip.model.visual.transformer]
+        found[work.CLIP_TEXT] = [clip.model.transformer]
+    return found
 
 
 def _number(attention: AttentionMap | None) -> int:
@@ -136,7 +138,7 @@ class _Timed:
         return seam
 
 
-def _discs(image: Tensor, count: int, seed: int) -> Tensor:
+def discs(image: Tensor, count: int, seed: int) -> Tensor:
     """Round regions anywhere in a picture, bool (count, H, W)."""
     generator = torch.Generator().manual_seed(seed % 2**31)
     height, width = image.shape[:2]

@@ -87,23 +87,25 @@ def run_all(parts: Sequence[Part]) -> None:
 def measure_sizes(device: torch.device) -> dict[str, Size]:
     """The same drawing at several sizes, by the demo's models."""
     models = load_demo(device=str(device))
-    drawn = torch.rand(10, 10, 3, generator=torch.Generator().manual_seed(0))
     found: dict[str, Size] = {}
     # the first round allocates what all later ones use again; of those the least disturbed counts
     for turn in range(1 + ROUNDS):
         for name, size_hw in SIZES_HW.items():
-            picture = drawn.repeat_interleave(size_hw[0] // 10, 0).repeat_interleave(
-                size_hw[1] // 10, 1
-            )
-            size = _measure_size(models, picture)
+            size = _measure_size(models, blocks(size_hw))
             if turn and (name not in found or size.rest < found[name].rest):
                 found[name] = size
     return found
 
 
+def blocks(size_hw: tuple[int, int]) -> Tensor:
+    """A picture of ten by ten areas of a colour each, the same at any size."""
+    drawn = torch.rand(10, 10, 3, generator=torch.Generator().manual_seed(0))
+    return drawn.repeat_interleave(size_hw[0] // 10, 0).repeat_interleave(size_hw[1] // 10, 1)
+
+
 def _measure_size(models: Models, picture: Tensor) -> Size:
     gc.collect()
-    _forget(models)
+    forget(models)
     clock, memory = Clock(), dict[str, float]()
     with (
         peak_memory(memory, "beside", torch.device("cpu"), beside=True),
@@ -134,6 +136,8 @@ def size_rows(sizes: Mapping[str, Size]) -> list[list[str]]:
     return rows
 
 
-def _forget(models: Models) -> None:
+def forget(models: Models) -> None:
+    """As before the first question."""
     for part in (models.attention, models.proposer, models.scorer):
-        part.cache.clear()
+        if hasattr(part, "cache"):
+            part.cache.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -21,28 +20,20 @@ from ..refdiff_core.pictures.previews import caption, heat_picture, label, overl
 from ..refdiff_core.seeing.attention import resize
 from ..refdiff_core.seeing.proposals import mask_boxes
 from ..refdiff_core.values import Image, Proposals, Segmentation
+from ._segs import SEG, from_segs
 from ._values import AttentionBatch, ProposalBatch, ResultBatch
-
-SEG = namedtuple(
-    "SEG",
-    ("cropped_image", "cropped_mask", "confidence", "crop_region", "bbox", "label",
-     "control_net_wrapper"),
-    defaults=(None,),
-)  # fmt: skip
-"""Looks like Impact Pack's, which reads these by name."""
 
 
 def images(image: Tensor) -> list[Image]:
     """IMAGE (B, H, W, C) as B pictures on the CPU; a fourth channel is left out."""
-    if image.ndim != 4 or image.shape[-1] not in (3, 4) or not len(image):
-        planes = (
-            " It has its channels first." if image.ndim == 4 and image.shape[1] in (3, 4) else ""
-        )
+    shape = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
+    if len(shape) != 4 or shape[-1] not in (3, 4) or not image.numel():
+        planes = " It has its channels first." if len(shape) == 4 and shape[1] in (3, 4) else ""
         raise ImageError(
-            f"An IMAGE is (batch, height, width, 3), got {tuple(image.shape)}.{planes} "
+            f"An IMAGE is (batch, height, width, 3), got {shape}.{planes} "
             "Connect a Load Image node."
         )
-    if image.max() > _BRIGHTEST:
+    if image.is_floating_point() and _BRIGHTEST < image.max() < math.inf:
         raise ImageError(
             f"An IMAGE has values in [0, 1], this one up to {float(image.max()):.0f}. "
             "Divide it by 255 before it gets here."
@@ -76,9 +67,12 @@ def masks(mask: Tensor | Sequence[Tensor]) -> Tensor:
     if mask.ndim == 4 and mask.shape[1] == 1:
         mask = mask[:, 0]
     mask = mask[None] if mask.ndim == 2 else mask
-    if mask.ndim != 3:
+    if mask.ndim != 3 or 0 in mask.shape[1:]:
         raise MaskError(f"A MASK is (batch, height, width), got {tuple(mask.shape)}.")
-    return mask.detach().to("cpu", torch.float32)
+    mask = mask.detach().to("cpu", torch.float32)
+    if not all(part.isfinite().all() for part in in_parts(mask)):
+        raise MaskError("A MASK holds values that are not finite. Repair it first.")
+    return mask
 
 
 def to_host(values: Sequence[Tensor]) -> Tensor:
@@ -94,7 +88,7 @@ def proposals(value: Any) -> ProposalBatch:
         # a few at a time: compared all at once they would be there twice
         cut = Proposals.of_parts(part >= 0.5 for part in in_parts(masks(value)))
         return ProposalBatch(((cut,),))
-    return ProposalBatch(((_from_segs(value),),))
+    return ProposalBatch(((from_segs(value),),))
 
 
 def check_sizes(pictures: Iterable[Image], batch: ProposalBatch) -> None:
@@ -107,39 +101,6 @@ def check_sizes(pictures: Iterable[Image], batch: ProposalBatch) -> None:
                     f"The candidates are {each.size_hw[1]} x {each.size_hw[0]} pixels, but the "
                     f"picture is {size_hw[1]} x {size_hw[0]}. Resize one of them."
                 )
-
-
-def _from_segs(segs: Any) -> Proposals:
-    size_hw, found = segs
-    if not found:
-        return Proposals.of(torch.zeros(0, *size_hw, dtype=torch.bool))
-    quality = torch.tensor([_confidence(seg) for seg in found])
-    return Proposals.of_parts((_whole(seg, size_hw) for seg in found), quality)
-
-
-def _whole(seg: Any, size_hw: Sequence[int]) -> Tensor:
-    """The mask of a SEG in its picture, bool (1, H, W)."""
-    mask = torch.zeros(1, *size_hw, dtype=torch.bool)
-    x0, y0, x1, y1 = (int(edge) for edge in seg.crop_region)
-    if seg.cropped_mask is None:  # a box alone
-        mask[0, max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
-        return mask
-    part = torch.as_tensor(seg.cropped_mask).squeeze()
-    if part.shape != (y1 - y0, x1 - x0):
-        raise MaskError(
-            f"A SEG's mask is {tuple(part.shape)}, its crop_region {(y1 - y0, x1 - x0)}. "
-            "Connect the detector's own SEGS."
-        )
-    # regions are padded by some detectors and then reach past the picture
-    inside = part[max(0, -y0) : max(0, size_hw[0] - y0), max(0, -x0) : max(0, size_hw[1] - x0)]
-    top, left = max(0, y0), max(0, x0)
-    mask[0, top : top + inside.shape[0], left : left + inside.shape[1]] = inside >= 0.5
-    return mask
-
-
-def _confidence(seg: Any) -> float:
-    # Impact Pack's own detectors give a float, a numpy array of one value, or None
-    return 1.0 if seg.confidence is None else float(torch.as_tensor(seg.confidence).mean())
 
 
 def draw_each(batch: ResultBatch) -> Tensor:

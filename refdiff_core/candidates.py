@@ -108,7 +108,12 @@ class Proposals:
     @cached_property
     def areas(self) -> Tensor:
         """float32 (N,): the share of the picture that each mask covers, in [0, 1]."""
-        return count_cells(self.masks).cpu() / max(1, self.masks[:1].numel())
+        return self.counts.cpu() / max(1, self.masks[:1].numel())
+
+    @cached_property
+    def counts(self) -> Tensor:
+        """float32 (N,), where the masks are: how many of the grid's cells each covers."""
+        return count_cells(self.masks)
 
     @cached_property
     def _bits(self) -> Tensor:
@@ -227,6 +232,11 @@ class Chosen(Proposals):
     def masks(self) -> Tensor:
         """See `Proposals`."""
         return self.whole.masks[bring(self.rows, self.device)]
+
+    @cached_property
+    def counts(self) -> Tensor:
+        """See `Proposals.counts`."""
+        return self.whole.counts[bring(self.rows, self.device)]
 
     @cached_property
     def areas(self) -> Tensor:

@@ -25,6 +25,9 @@ GRID_CELLS = 512 * 512
 """Cells of the working grid at most. A bound of its area, because one of its longer side would
 leave a strip a few rows."""
 
+CELLS_AT_HAND = 2**20
+"""As many as a processor's own memory holds as numbers, 4 MiB."""
+
 CELLS_AT_ONCE = 2**23
 """Cells held as numbers at once, 32 MiB of them, where there are more masks than that."""
 
@@ -79,9 +82,13 @@ def fetch(values: Sequence[Tensor]) -> list[Tensor]:
     return [part.view(each.shape) for part, each in zip(parts, values, strict=True)]
 
 
-def in_parts(masks: Tensor) -> tuple[Tensor, ...]:
-    """Masks (N, h, w) a few at a time, so that they may be held as numbers; one part at least."""
-    at_once = max(1, CELLS_AT_ONCE // max(1, masks[:1].numel()))
+def in_parts(masks: Tensor, *, at_hand: bool = False) -> tuple[Tensor, ...]:
+    """Masks (N, h, w) a few at a time, so that they may be held as numbers; one part at least.
+
+    ``at_hand``: so few that a processor, if they are there, has their numbers at hand.
+    """
+    near = at_hand and masks.device.type == "cpu"
+    at_once = max(1, (CELLS_AT_HAND if near else CELLS_AT_ONCE) // max(1, masks[:1].numel()))
     return tuple(torch.split(masks, at_once))
 
 
@@ -306,9 +313,7 @@ def to_grid(masks: Tensor) -> Tensor:
     for axis, cells in enumerate(grid_hw, 1):
         seen = _at(seen, axis, cells, 0.25) + _at(seen, axis, cells, 0.75)
     small = seen >= 2
-    # as bytes: torch's any() of booleans is many times as slow
-    kept = small.view(torch.uint8).flatten(1).amax(1) if len(small) else small
-    for index in (kept == 0).nonzero()[:, 0].tolist():
+    for index in (count_cells(small) == 0).nonzero()[:, 0].tolist():
         small[index] = _most_covered(masks[index], grid_hw)
     return small
 

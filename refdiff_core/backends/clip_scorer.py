@@ -104,14 +104,14 @@ class ClipScorer:
     def _embed_sets(self, image: Image, sets: Sequence[Proposals], sides: Sides) -> list[Tensor]:
         """`embed_regions` of several sets of masks at once, for those that are not kept."""
         picture = fingerprint(image)
-        masks = [(each, at) for each in sets for at in range(len(each))]
-        keys = [(picture, self.settings, sides, each.digests[at]) for each, at in masks]
+        masks = [(each.whole, row) for each in sets for row in each.rows.tolist()]
+        keys = [(picture, self.settings, sides, each.digests[row]) for each, row in masks]
         found = {key: kept[0] for key in set(keys) if (kept := self.cache.get(key)) is not None}
         new = {key: mask for key, mask in zip(keys, masks, strict=True) if key not in found}
         if new:
-            shown = torch.stack([each.whole.masks[each.rows[at]] for each, at in new.values()])
+            shown = bring(_together(list(new.values())), self.device)
             with autocast(self._weight):
-                regions = self.embed_regions(image, bring(shown, self.device), sides)
+                regions = self.embed_regions(image, shown, sides)
             found |= zip(new, regions, strict=True)
         for key in new:
             self.cache.put(key, found[key])
@@ -226,6 +226,14 @@ class ClipScorer:
         """Of the place and type of pictures and regions."""
         weight: Tensor = self.clip.model.visual.conv1.weight
         return weight
+
+
+def _together(masks: Sequence[tuple[Proposals, int]]) -> Tensor:
+    """Masks by their set and row, bool (N, h, w); no copy where they are all of one set."""
+    whole, rows = masks[0][0], [row for _, row in masks]
+    if all(each is whole for each, _ in masks) and rows == [*range(len(whole))]:
+        return whole.masks
+    return torch.stack([each.masks[row] for each, row in masks])
 
 
 def attend(transformer: Any, tokens: Tensor, mask: Tensor) -> Tensor:

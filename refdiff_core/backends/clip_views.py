@@ -67,11 +67,22 @@ def patch_coverage(masks: Tensor, grid_hw: tuple[int, int]) -> Tensor:
     Returns:
         bool (N, h * w); all false for an empty mask.
     """
-    parts = [F.adaptive_avg_pool2d(part.float(), grid_hw) for part in in_parts(masks)]
-    cover = torch.cat(parts).flatten(1)
+    rows, columns = (
+        _windows(size, count, masks.device)
+        for size, count in zip(masks.shape[1:], grid_hw, strict=True)
+    )
+    # as adaptive_avg_pool2d, in half its time
+    sums = [rows @ (part.float() @ columns.T) for part in in_parts(masks, at_hand=True)]
+    cover = (torch.cat(sums) / rows.sum(1)[:, None] / columns.sum(1)).flatten(1)
     best = (cover == cover.amax(1, keepdim=True)) & (cover > 0)
     first = best & (best.cumsum(1) == 1)
     return (cover >= 0.5) | first
+
+
+def _windows(size: int, count: int, device: torch.device) -> Tensor:
+    """Which cells each of ``count`` windows of even width holds: float32 (count, size), 0 or 1."""
+    cells, window = torch.arange(size, device=device), torch.arange(count, device=device)[:, None]
+    return ((cells + 1) * count > window * size).float() * (cells * count < (window + 1) * size)
 
 
 def blocked_pairs(inside: Tensor) -> Tensor:
@@ -160,8 +171,12 @@ def _sample_masks(masks: Tensor, places: Tensor) -> Tensor:
     """How far places (N, S, S, 2), in cells, lie in the mask of their own: (N, 1, S, S)."""
     height, width = masks.shape[1:]
     grid = torch.stack([places[..., 0] / width, places[..., 1] / height], -1) * 2 - 1
-    found = F.grid_sample(masks[:, None].float(), grid, mode="bicubic", align_corners=False)
-    return found.clamp(0, 1)
+    parts = in_parts(masks, at_hand=True)
+    found = [
+        F.grid_sample(part[:, None].float(), own, mode="bicubic", align_corners=False)
+        for part, own in zip(parts, grid.split(len(parts[0])), strict=True)
+    ]
+    return torch.cat(found).clamp(0, 1)
 
 
 def _sample_picture(planes: Tensor, places: Tensor, steps: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ..grid import count_cells
 from ..seeing.proposals import mask_boxes
 from ..values import Proposals
 
@@ -85,21 +86,26 @@ class Layout:
     @cached_property
     def areas(self) -> Tensor:
         """float32 (N,): each mask's cells."""
-        return self.cells.sum(1).float()
+        return count_cells(self.cells)
 
     @cached_property
     def shared(self) -> Tensor:
         """float32 (N, N): the cells that each two masks share, counted once for all who ask."""
-        return _shared(self, self)
+        order = self.boxes[:, 1].argsort()  # from the top down
+        cells, among = self.cells[order].float(), torch.zeros(len(order), len(order))
+        for first in range(0, len(cells), 64):  # each pair but once, and where there is any of it
+            rows = slice(first, first + 64)
+            filled = cells[rows].amax(0).nonzero()[:, 0]
+            if len(filled):
+                there = slice(int(filled[0]), int(filled[-1]) + 1)
+                part = cells[rows, there] @ cells[first:, there].T
+                among[rows, first:], among[first:, rows] = part, part.T
+        back = order.argsort()
+        return among[back][:, back]
 
     def shared_with(self, other: Layout) -> Tensor:
         """float32 (N, M): the cells shared with each mask of another layout, or of this one."""
-        return self.shared if other is self else _shared(self, other)
-
-
-def _shared(a: Layout, b: Layout) -> Tensor:
-    ours = a.cells.float()
-    return ours @ (ours if b is a else b.cells.float()).T
+        return self.shared if other is self else self.cells.float() @ other.cells.float().T
 
 
 def _centers(coarse: Tensor, step: int, boxes: Tensor) -> Tensor:

@@ -46,12 +46,10 @@ def look_inside(heats: Sequence[Tensor], sets: Sequence[Proposals]) -> list[Insi
     found: dict[int, Inside] = {}
     for indices in users.values():
         whole = sets[indices[0]].whole
-        cells = count_cells(whole.masks)
         rows = [sets[index].rows for index in indices]
         of_all = _sums([heats[index] for index in indices], whole.masks, rows)
         for index, sums, own in zip(indices, of_all, rows, strict=True):
-            place = bring(own, whole.device)
-            found[index] = Inside(cells[place], sums[place])
+            found[index] = Inside(sets[index].counts, sums[bring(own, whole.device)])
     return [found[index] for index in range(len(sets))]
 
 
@@ -68,7 +66,7 @@ def _sums(heats: Sequence[Tensor], masks: Tensor, rows: Sequence[Tensor] | None 
             )
     sums = torch.zeros(len(heats), len(masks), device=masks.device)
     flat, last = [heat.flatten() for heat in heats], 0
-    for part in in_parts(masks):
+    for part in in_parts(masks, at_hand=len(heats) < HEATS_AT_ONCE):
         numbers, first, last = part.flatten(1).float(), last, last + len(part)
         asking = [
             index

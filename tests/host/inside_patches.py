@@ -16,7 +16,7 @@ def _apart(plain, found):
     return max(float((a.heat - b.heat).abs().max()) for a, b in pairs)
 
 
-def _said(call):
+def said(call):
     """What came of it: how far from the plain maps, or the error's kind and text."""
     try:
         return call()
@@ -47,8 +47,8 @@ def samplings(_=None):
     found = {}
     for name, patch in others.items():
         checkpoint = (patch()[0], clip, vae)
-        found[name] = _said(lambda each=checkpoint: _apart(plain, read(each, TEXT)[1]))
-    ends = [_said(lambda at=at: len(read((discrete.patch(model, "lcm", False)[0], clip, vae), TEXT,
+        found[name] = said(lambda each=checkpoint: _apart(plain, read(each, TEXT)[1]))
+    ends = [said(lambda at=at: len(read((discrete.patch(model, "lcm", False)[0], clip, vae), TEXT,
                                          timestep=at)[1])) for at in (0, 49, 50, 999)]  # fmt: skip
     return {"apart": found, "ends": ends, "after": _apart(plain, read((model, clip, vae), TEXT)[1])}
 
@@ -72,7 +72,7 @@ def texts(_=None):
         other.set_model_attn2_patch(patch)
         if name == "rows twice":  # as regional prompts do: what they doubled they bring together
             other.set_model_attn2_output_patch(lambda n, _: n.view(2, -1, *n.shape[1:]).mean(0))
-        found[name] = _said(lambda each=other: _apart(plain, read((each, clip, vae), TEXT)[1]))
+        found[name] = said(lambda each=other: _apart(plain, read((each, clip, vae), TEXT)[1]))
     return found
 
 
@@ -97,8 +97,8 @@ def doubled(_=None):
     _, plain = read((model, clip, vae), TEXT)
     other = model.clone()
     other.set_model_attn2_patch(lambda n, k, v, _: (n, k[:, 0::2], v[:, 1::2]))
-    both = _said(lambda: _apart(plain, read((other, Doubling(clip), vae), TEXT)[1]))
-    alone = _said(lambda: _apart(plain, read((model, Doubling(clip), vae), TEXT)[1]))
+    both = said(lambda: _apart(plain, read((other, Doubling(clip), vae), TEXT)[1]))
+    alone = said(lambda: _apart(plain, read((model, Doubling(clip), vae), TEXT)[1]))
     return [both, alone]
 
 
@@ -108,8 +108,8 @@ def merged(_=None):
     other = model.clone()
     other.set_model_attn1_patch(lambda n, k, v, _: (n, k[:, 0::2], v[:, 0::2]))
     return [
-        _said(lambda: len(read((other, clip, vae), TEXT)[1])),
-        _said(lambda: len(read((other, clip, vae), TEXT, propagation=1)[1])),
+        said(lambda: len(read((other, clip, vae), TEXT)[1])),
+        said(lambda: len(read((other, clip, vae), TEXT, propagation=1)[1])),
     ]
 
 
@@ -147,13 +147,13 @@ def given(_=None):
         "none": [len(none.results), none.results[0].found, host.message(none)],
         "drawn": list(host.answer(none, {}).result[0].shape),
         "list": len(fuse([square, square[None]]).results),
-        "unlike": _said(lambda: host.masks([square, square[:50]])),
+        "unlike": said(lambda: host.masks([square, square[:50]])),
         "past the edge": area(torch.ones(20, 20), 0.9, (150, 86, 170, 106)),
         "before it": area(torch.ones(20, 20), 0.9, (-10, -10, 10, 10)),
         "no mask": area(None, None, (150, 86, 170, 106)),
-        "no fit": _said(lambda: area(torch.ones(5, 5), 0.9, (0, 0, 20, 20))),
-        "planes": _said(lambda: host.images(torch.rand(1, 3, 96, 160))),
-        "bytes": _said(lambda: host.images(torch.rand(1, 96, 160, 3) * 255)),
+        "no fit": said(lambda: area(torch.ones(5, 5), 0.9, (0, 0, 20, 20))),
+        "planes": said(lambda: host.images(torch.rand(1, 3, 96, 160))),
+        "bytes": said(lambda: host.images(torch.rand(1, 96, 160, 3) * 255)),
         "one mask": _one_mask(host, fuse([square, square.flip(1)]), square),
     }
 

@@ -18,6 +18,30 @@ def test_what_other_nodes_give_is_taken_as_it_is_meant(ask):
     assert "Divide it by 255" in found["bytes"]
 
 
+def test_what_no_node_should_hand_over_is_told_in_one_sentence_or_means_something(ask):
+    found = ask("odd")
+    told = {name: each for name, each in found.items() if isinstance(each, str)}
+    assert not [
+        each for each in told.values() if not each.startswith(("ImageError: ", "MaskError: "))
+    ]
+    assert {name.split()[0] for name in told} == {"image", "mask", "hint", "seg", "segs", "size"}
+    taken = {name: each for name, each in found.items() if name not in told}
+    pictures = [each for name, each in taken.items() if name.startswith("image ")]
+    assert all(each[1:] == ["torch.float32", True] for each in pictures) and len(pictures) >= 5
+    areas = {name: each[0] for name, each in taken.items() if name.startswith(("mask ", "hint "))}
+    assert {name for name, area in areas.items() if area != 600} == {
+        "mask negative",
+        "hint negative",
+    }
+    segs = {name.removeprefix("seg "): each for name, each in taken.items() if name[:4] == "seg "}
+    assert [segs[name][0] for name in ("flat", "thin", "point")] == [[30], [20], [1]]
+    sure = {name: each[1] for name, each in segs.items() if name.startswith("confidence ")}
+    assert sure == {
+        "confidence none": [1], "confidence nan": [1], "confidence inf": [1],
+        "confidence negative": [0], "confidence whole": [1],
+    }  # fmt: skip
+
+
 def test_networks_breaks_and_comments_of_pasted_prompts_are_no_words(ask):
     assert ask("pasted") == [
         ["the red circle"],

@@ -65,7 +65,9 @@ def _tensors(value):
     )
 
 
-@pytest.mark.parametrize("way", [{}, {"propagation": 1}, {"words": "root"}], ids=str)
+@pytest.mark.parametrize(
+    "way", [{}, {"propagation": 1}, {"finest": True}, {"words": "root"}], ids=str
+)
 def test_a_read_keeps_nothing_but_its_maps_and_the_latents(model, no_gc, way):
     source = DiffusersAttention(model, AttentionSettings(**way))
     image = torch.rand(96, 160, 3, generator=torch.Generator().manual_seed(0))

@@ -18,8 +18,8 @@ from ..refdiff_core.cache import fingerprint
 from ..refdiff_core.protocols import AttentionSource, ImageTextScorer, MaskProposer
 from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
 
-MOST_BYTES = 256 * 2**20
-"""Of what one model saw: some ten pictures with fifty candidates each."""
+MOST_BYTES, MOST_ANSWERS = 256 * 2**20, 32
+"""Of what one model saw: some ten pictures with fifty candidates each, or a batch of small ones."""
 
 Answer = TypeVar("Answer")
 
@@ -43,7 +43,7 @@ class Memory:
         if size <= self.max_bytes:
             self._kept[key] = answer, size
             self.bytes += size
-        while self.bytes > self.max_bytes:
+        while self.bytes > self.max_bytes or len(self._kept) > MOST_ANSWERS:
             self.bytes -= self._kept.popitem(last=False)[1][1]
         return answer
 
@@ -57,14 +57,23 @@ def memory_of(model: Any) -> Memory:
 
 
 def bytes_of(value: Any) -> int:
-    """Bytes of all tensors in a value of ours."""
+    """Bytes of all tensors in a value of ours; what several parts share counts once."""
+    every: dict[int, Tensor] = {}
+    _gather(value, every)
+    return sum(each.nbytes for each in every.values())
+
+
+def _gather(value: Any, every: dict[int, Tensor]) -> None:
+    if isinstance(value, Proposals):
+        value = value.whole  # which they keep, and read their own masks from
     if isinstance(value, Tensor):
-        return value.nbytes
-    if isinstance(value, (list, tuple)):
-        return sum(map(bytes_of, value))
-    if is_dataclass(value):
-        return sum(bytes_of(getattr(value, each.name)) for each in fields(value))
-    return 0
+        every[id(value)] = value
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            _gather(each, every)
+    elif is_dataclass(value):
+        for field in fields(value):
+            _gather(getattr(value, field.name), every)
 
 
 @dataclass(frozen=True)

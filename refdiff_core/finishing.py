@@ -29,6 +29,12 @@ class Finish:
         return 1 + max(0, self.settings.grow) + 2 * (max(0, self.settings.feather) // 2)
 
     @property
+    def plain(self) -> bool:
+        """Whether a mask stays as it is."""
+        look = self.settings
+        return not (look.fill or look.grow or look.feather or look.invert)
+
+    @property
     def outside(self) -> float:
         """What is farther than that from any mask."""
         return float(self.settings.invert)

@@ -24,6 +24,7 @@ RANGES: Mapping[str, Range] = {
     "resolution": range(64, 4097),
     "seed": range(2**63),
     "words": ("content", "root"),
+    "reading": ("all", "text", "output"),
     "propagation": range(17),
     "budget": MEBIBYTES,
     # Segment Anything: 128 points a side are 16,384 prompts

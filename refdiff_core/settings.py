@@ -310,7 +310,7 @@ def read_preset(path: Path) -> Preset:
     try:
         if path.exists() and not path.is_file():
             raise ValueError("it is no file")
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(path.read_text(encoding="utf-8-sig"))
         base = PRESETS[told.get("base", "default")]
         parts = {part: told[part] for part in _PARTS if part in told}
         return changed(base, parts)

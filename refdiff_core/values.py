@@ -182,7 +182,7 @@ class Drawing:
         empty = torch.from_numpy(np.zeros(size_hw, np.float32))
         drawn = torch.ones(size_hw) if self.finish.outside else empty
         if part.numel():
-            drawn[window] = self.finish(part)
+            drawn[window] = part if self.finish.plain else self.finish(part)
         return drawn
 
     def draw_each(self) -> Iterator[Tensor]:

@@ -91,12 +91,17 @@ class Layout:
     @cached_property
     def shared(self) -> Tensor:
         """float32 (N, N): the cells that each two masks share, counted once for all who ask."""
-        cells, among = self.cells.float(), torch.empty(len(self.cells), len(self.cells))
-        for first in range(0, len(cells), 128):  # each pair but once
-            rows = slice(first, first + 128)
-            part = cells[rows] @ cells[first:].T
-            among[rows, first:], among[first:, rows] = part, part.T
-        return among
+        order = self.boxes[:, 1].argsort()  # from the top down
+        cells, among = self.cells[order].float(), torch.zeros(len(order), len(order))
+        for first in range(0, len(cells), 64):  # each pair but once, and where there is any of it
+            rows = slice(first, first + 64)
+            filled = cells[rows].amax(0).nonzero()[:, 0]
+            if len(filled):
+                there = slice(int(filled[0]), int(filled[-1]) + 1)
+                part = cells[rows, there] @ cells[first:, there].T
+                among[rows, first:], among[first:, rows] = part, part.T
+        back = order.argsort()
+        return among[back][:, back]
 
     def shared_with(self, other: Layout) -> Tensor:
         """float32 (N, M): the cells shared with each mask of another layout, or of this one."""

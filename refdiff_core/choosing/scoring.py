@@ -66,7 +66,7 @@ def _sums(heats: Sequence[Tensor], masks: Tensor, rows: Sequence[Tensor] | None 
             )
     sums = torch.zeros(len(heats), len(masks), device=masks.device)
     flat, last = [heat.flatten() for heat in heats], 0
-    for part in in_parts(masks):
+    for part in in_parts(masks, at_hand=len(heats) < HEATS_AT_ONCE):
         numbers, first, last = part.flatten(1).float(), last, last + len(part)
         asking = [
             index

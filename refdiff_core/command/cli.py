@@ -18,7 +18,7 @@ from typing import Any, cast
 import click
 
 from ..errors import RefDiffError
-from ..runs.console import logging_to_stderr, say, table, working
+from ..runs.console import brief, logging_to_stderr, say, table, working
 from ..version import version as get_version
 from .options import (
     SEED,
@@ -279,7 +279,7 @@ def parse(texts: tuple[str, ...], as_json: bool) -> None:
         record = to_json(expression)
         click.echo(json.dumps(record) if as_json else _describe_parse(record))
         for note in expression.notes:
-            say(f"note: '{expression.text}': {note}")
+            say(f"note: '{brief(expression.text)}': {note}")
 
 
 def _describe_parse(record: dict[str, object]) -> str:

@@ -24,6 +24,11 @@ def say(text: str) -> None:
     click.echo(f"refdiff: {' '.join(text.split())}", err=True)
 
 
+def brief(text: str, most: int = 200) -> str:
+    """A text as messages quote it: of a very long one, the beginning."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 class Work:
     """A piece of work in steps: a bar on standard error, results on standard output.
 
@@ -71,7 +76,7 @@ class Work:
     def notes(self, expression: Expression) -> None:
         """Say what of an expression was not understood."""
         for note in expression.notes:
-            self.trouble(f"note: '{expression.text}': {note}")
+            self.trouble(f"note: '{brief(expression.text)}': {note}")
 
     def trouble(self, text: str) -> None:
         """Say what went wrong, and go on."""

@@ -89,13 +89,11 @@ def spread(maps: Tensor, query: Tensor, key: Tensor, heads: int) -> Tensor:
 
     Source: METHOD.md 3c, idea 5.
     """
-    size = query.shape[-1] // heads
-    spread_maps = torch.zeros_like(maps)
+    size, spread_maps = query.shape[-1] // heads, torch.zeros_like(maps)
     rows = max(1, SCORES_AT_ONCE // query.shape[:2].numel())
     for q, k in zip(query.float().split(size, -1), key.float().split(size, -1), strict=True):
         for part, out in zip(q.split(rows, 1), spread_maps.split(rows, 2), strict=True):
-            attended = (part @ k.transpose(1, 2) * size**-0.5).softmax(-1)  # (B, rows, T)
-            out += maps @ attended.transpose(1, 2)
+            out += maps @ (part @ k.transpose(1, 2) * size**-0.5).softmax(-1).transpose(1, 2)
     return spread_maps / heads
 
 

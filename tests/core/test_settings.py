@@ -8,6 +8,7 @@ import pytest
 
 from refdiff_core.errors import SettingsError
 from refdiff_core.ranges import RANGES
+from refdiff_core.seeing.joint import READINGS
 from refdiff_core.settings import (
     DEFAULT,
     PAPER,
@@ -90,6 +91,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
         {"attention": {"resolution": 10**9}},
         {"attention": {"resolution": 512.5}},
         {"attention": {"words": "all"}},
+        {"attention": {"reading": "sideways"}},
         {"sam": {"points_per_side": 10**6}},
         {"clip": {"surround": "white"}},
         {"clip": {"zoom": 1e9}},
@@ -113,6 +115,15 @@ def test_every_number_has_a_range_and_the_presets_keep_to_them():
     parts = (AttentionSettings, SamSettings, ClipSettings, Calibration, Settings)
     named = {field.name for part in parts for field in fields(part) if field.type in NUMBERS}
     assert named and named <= set(RANGES)
+
+
+def test_ways_of_reading_are_those_that_there_are():
+    assert RANGES["reading"] == READINGS
+
+
+def test_a_file_may_begin_with_a_mark_of_its_encoding(tmp_path):
+    (tmp_path / "mine.json").write_text('{"base": "paper"}', encoding="utf-8-sig")
+    assert find_preset(str(tmp_path / "mine.json")) == PAPER
 
 
 @pytest.mark.parametrize("told", ["[" * 10**5, '{"fusion":' * 10**5], ids=["list", "object"])

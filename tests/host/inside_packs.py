@@ -146,27 +146,11 @@ def storyicon(_=None):
 
 def interop(_=None):
     """SAM_MODEL and SEGS between our nodes and other packs' way of using them."""
-    run, models, host = ours("nodes._run"), ours("nodes._models"), ours("nodes._host")
-    load_sam = ours("refdiff_core.demo.models").load_sam
-    image, found = picture(), {}
-    pixels = (image[0].numpy() * 255).astype("uint8")
-    mine = models.hold_sam(load_sam(), "somewhere/sam_vit_b_01ec64.pth")
-    found["model_name"] = mine.model_name
-
-    predictor = SamPredictor(mine)  # as storyicon's nodes do
-    predictor.set_image(pixels)
-    masks, _, _ = predictor.predict(
-        point_coords=np.array([[80, 48]]),
-        point_labels=np.array([1]),
-    )
-    mine.sam_wrapper.prepare_device()  # as Impact Pack's do
-    wrapped = mine.sam_wrapper.predict(pixels, [[80, 48]], [1], None, 0.0)
-    strict = mine.sam_wrapper.predict(pixels, None, None, [60, 30, 100, 70], 2.0)
-    mine.sam_wrapper.release_device()
-    found["impact"] = [len(wrapped), len(strict), bool((masks[0] == wrapped[0]).all())]
-
+    load_sam, image = ours("refdiff_core.demo.models").load_sam, picture()
+    mine = ours("nodes._models").hold_sam(load_sam(), "somewhere/sam_vit_b_01ec64.pth")
+    found = {"model_name": mine.model_name, "impact": _as_others_ask(mine, image)}
     # few of the demo's masks pass a real one's limits
-    limits = {"min_predicted_iou": 0.7, "min_stability": 0.8}
+    limits, run = {"min_predicted_iou": 0.7, "min_stability": 0.8}, ours("nodes._run")
     settings = dataclasses.replace(run.own_settings(mine), **limits)
     own = run.propose(mine, image, None, settings)
     foreign = load_sam()  # a bare Sam from another pack's loader
@@ -181,19 +165,44 @@ def interop(_=None):
     held = [each.model is mine.sam_wrapper.patcher for each in management.current_loaded_models]
     management.unload_all_models()
     found["held, freed"] = [any(held), not management.current_loaded_models]
+    return found | _as_segs(own, image) | _folders()
 
+
+def _as_others_ask(mine, image):
+    """Our SAM_MODEL asked as other packs do: how many masks, and whether they agree."""
+    pixels = (image[0].numpy() * 255).astype("uint8")
+    predictor = SamPredictor(mine)  # as storyicon's nodes do
+    predictor.set_image(pixels)
+    masks, _, _ = predictor.predict(
+        point_coords=np.array([[80, 48]]),
+        point_labels=np.array([1]),
+    )
+    mine.sam_wrapper.prepare_device()  # as Impact Pack's do
+    wrapped = mine.sam_wrapper.predict(pixels, [[80, 48]], [1], None, 0.0)
+    strict = mine.sam_wrapper.predict(pixels, None, None, [60, 30, 100, 70], 2.0)
+    mine.sam_wrapper.release_device()
+    return [len(wrapped), len(strict), bool((masks[0] == wrapped[0]).all())]
+
+
+def _as_segs(own, image):
+    """Our masks as SEGS and back."""
+    run, host = ours("nodes._run"), ours("nodes._host")
     masks = own.sets[0][0].masks
     # not the ground they lie on
     thing = (masks.flatten(1).float().mean(1) - 0.05).abs().argmin()
     attention = run.AttentionBatch.of_masks(masks[thing][None].float(), image[0], None)
     batch = run.fuse_batch(attention, own, None, None, ours("refdiff_core.settings").Settings())
     segs = host.to_segs(batch, host.draw(batch))
-    found["segs"] = [type(segs[1][0]).__name__, list(segs[0]), sorted(segs[1][0]._fields)]
     back = host.proposals(segs).sets[0][0].masks
-    found["round trip"] = bool((back[0] == (batch.results[0].mask >= 0.5)).all())
+    return {
+        "segs": [type(segs[1][0]).__name__, list(segs[0]), sorted(segs[1][0]._fields)],
+        "round trip": bool((back[0] == (batch.results[0].mask >= 0.5)).all()),
+    }
 
+
+def _folders():
+    """Another pack's folder for SAM files stays the first."""
     folder_paths.folder_names_and_paths["sams"] = (["/elsewhere/sams"], {".pth"})
-    models.register_folders()
+    ours("nodes._models").register_folders()
     places, suffixes = folder_paths.folder_names_and_paths["sams"]
-    found["sams"] = [places[0] == "/elsewhere/sams", len(places), sorted(suffixes)]
-    return found
+    return {"sams": [places[0] == "/elsewhere/sams", len(places), sorted(suffixes)]}

@@ -16,7 +16,7 @@ def _apart(plain, found):
     return max(float((a.heat - b.heat).abs().max()) for a, b in pairs)
 
 
-def _said(call):
+def said(call):
     """What came of it: how far from the plain maps, or the error's kind and text."""
     try:
         return call()
@@ -47,8 +47,8 @@ def samplings(_=None):
     found = {}
     for name, patch in others.items():
         checkpoint = (patch()[0], clip, vae)
-        found[name] = _said(lambda each=checkpoint: _apart(plain, read(each, TEXT)[1]))
-    ends = [_said(lambda at=at: len(read((discrete.patch(model, "lcm", False)[0], clip, vae), TEXT,
+        found[name] = said(lambda each=checkpoint: _apart(plain, read(each, TEXT)[1]))
+    ends = [said(lambda at=at: len(read((discrete.patch(model, "lcm", False)[0], clip, vae), TEXT,
                                          timestep=at)[1])) for at in (0, 49, 50, 999)]  # fmt: skip
     return {"apart": found, "ends": ends, "after": _apart(plain, read((model, clip, vae), TEXT)[1])}
 
@@ -72,7 +72,7 @@ def texts(_=None):
         other.set_model_attn2_patch(patch)
         if name == "rows twice":  # as regional prompts do: what they doubled they bring together
             other.set_model_attn2_output_patch(lambda n, _: n.view(2, -1, *n.shape[1:]).mean(0))
-        found[name] = _said(lambda each=other: _apart(plain, read((each, clip, vae), TEXT)[1]))
+        found[name] = said(lambda each=other: _apart(plain, read((each, clip, vae), TEXT)[1]))
     return found
 
 
@@ -97,8 +97,8 @@ def doubled(_=None):
     _, plain = read((model, clip, vae), TEXT)
     other = model.clone()
     other.set_model_attn2_patch(lambda n, k, v, _: (n, k[:, 0::2], v[:, 1::2]))
-    both = _said(lambda: _apart(plain, read((other, Doubling(clip), vae), TEXT)[1]))
-    alone = _said(lambda: _apart(plain, read((model, Doubling(clip), vae), TEXT)[1]))
+    both = said(lambda: _apart(plain, read((other, Doubling(clip), vae), TEXT)[1]))
+    alone = said(lambda: _apart(plain, read((model, Doubling(clip), vae), TEXT)[1]))
     return [both, alone]
 
 
@@ -108,8 +108,8 @@ def merged(_=None):
     other = model.clone()
     other.set_model_attn1_patch(lambda n, k, v, _: (n, k[:, 0::2], v[:, 0::2]))
     return [
-        _said(lambda: len(read((other, clip, vae), TEXT)[1])),
-        _said(lambda: len(read((other, clip, vae), TEXT, propagation=1)[1])),
+        said(lambda: len(read((other, clip, vae), TEXT)[1])),
+        said(lambda: len(read((other, clip, vae), TEXT, propagation=1)[1])),
     ]
 
 
@@ -147,105 +147,15 @@ def given(_=None):
         "none": [len(none.results), none.results[0].found, host.message(none)],
         "drawn": list(host.answer(none, {}).result[0].shape),
         "list": len(fuse([square, square[None]]).results),
-        "unlike": _said(lambda: host.masks([square, square[:50]])),
+        "unlike": said(lambda: host.masks([square, square[:50]])),
         "past the edge": area(torch.ones(20, 20), 0.9, (150, 86, 170, 106)),
         "before it": area(torch.ones(20, 20), 0.9, (-10, -10, 10, 10)),
         "no mask": area(None, None, (150, 86, 170, 106)),
-        "no fit": _said(lambda: area(torch.ones(5, 5), 0.9, (0, 0, 20, 20))),
-        "planes": _said(lambda: host.images(torch.rand(1, 3, 96, 160))),
-        "bytes": _said(lambda: host.images(torch.rand(1, 96, 160, 3) * 255)),
+        "no fit": said(lambda: area(torch.ones(5, 5), 0.9, (0, 0, 20, 20))),
+        "planes": said(lambda: host.images(torch.rand(1, 3, 96, 160))),
+        "bytes": said(lambda: host.images(torch.rand(1, 96, 160, 3) * 255)),
         "one mask": _one_mask(host, fuse([square, square.flip(1)]), square),
     }
-
-
-def odd(_=None):
-    """What no node should hand over, and what comes of each."""
-    host, run, settings = ours("nodes._host"), ours("nodes._run"), ours("refdiff_core.settings")
-    square, picture = torch.zeros(96, 160), torch.rand(1, 96, 160, 3)
-    square[20:40, 30:60] = 1
-    nan, inf = float("nan"), float("inf")
-    Seg = namedtuple("SEG", "cropped_mask confidence crop_region")
-    box = (30, 20, 60, 40)
-    ones = torch.ones(20, 30)
-
-    def image(given):
-        (found,) = host.images(given)
-        return [list(found.shape), str(found.dtype), bool(found.isfinite().all())]
-
-    def hint(mask):
-        found = run.fuse_batch(mask, None, None, None, settings.Settings()).results
-        return [int((each.mask >= 0.5).sum()) for each in found]
-
-    def mask(given):
-        (found,) = host.proposals(given).sets[0]
-        return [int(found.draw(at).sum()) for at in range(len(found))]
-
-    def segs(*found, size=(96, 160)):
-        (held,) = host.proposals((size, list(found))).sets[0]
-        host.check_sizes([picture[0]], host.ProposalBatch(((held,),)))
-        areas = [int(held.draw(at).sum()) for at in range(len(held))]
-        return [areas, [round(float(each), 2) for each in held.quality]]
-
-    images = {
-        "none": None, "list": [picture], "no pictures": picture[:0], "no pixels": picture[:, :0],
-        "grey": picture[..., :1], "alone": picture[0], "bytes": (picture * 50).to(torch.uint8),
-        "bits": picture > 0.5, "nan": picture * nan, "inf": picture * inf,
-        "half": picture.half(), "double": picture.double(), "complex": picture.cfloat(),
-        "negative": picture - 2, "turned": picture.transpose(1, 2), "alpha": torch.rand(1, 5, 7, 4),
-        "gradient": picture.clone().requires_grad_(),
-    }  # fmt: skip
-    masks = {
-        "bool": square > 0, "bytes": (square * 255).to(torch.uint8), "half": square.half(),
-        "channel last": square[None, ..., None], "channel first": square[None, None],
-        "two channels": square.expand(1, 2, -1, -1), "no pixels": torch.zeros(1, 0, 0),
-        "nan": square * nan, "inf": square * inf, "negative": square - 1, "many": [square] * 20,
-        "no list": [], "numbers": [1, 2],
-    }  # fmt: skip
-    found = {f"image {name}": _said(lambda each=each: image(each)) for name, each in images.items()}
-    for name, each in masks.items():
-        found[f"mask {name}"] = _said(lambda each=each: mask(each))
-        if host.is_mask(each):  # sockets take no other
-            found[f"hint {name}"] = _said(lambda each=each: hint(each))
-    parts = {
-        "flat": Seg(torch.ones(1, 30), 0.9, (30, 20, 60, 21)),
-        "thin": Seg(torch.ones(20, 1), 0.9, (30, 20, 31, 40)),
-        "point": Seg(torch.ones(1, 1), 0.9, (30, 20, 31, 21)),
-        "deep": Seg(torch.ones(1, 1, 20, 30), 0.9, box),
-        "bytes": Seg((ones.numpy() * 255).astype("uint8"), 0.9, box),
-        "lists": Seg(ones.tolist(), 0.9, box),
-        "elsewhere": Seg(ones, 0.9, (3000, 2000, 3030, 2020)),
-        "inside out": Seg(None, 0.9, (60, 40, 30, 20)),
-        "edges as text": Seg(None, 0.9, ("30", "20", "60", "40")),
-        "edges no numbers": Seg(None, 0.9, (nan, 20, 60, 40)),
-        "three edges": Seg(None, 0.9, (30, 20, 60)),
-        "no edges": Seg(None, 0.9, None),
-        "words for a mask": Seg("mask", 0.9, box),
-        "a mask of nan": Seg(ones * nan, 0.9, box),
-        "no confidence": Seg(ones, None, box),
-        "confidence nan": Seg(ones, nan, box),
-        "confidence inf": Seg(ones, inf, box),
-        "confidence negative": Seg(ones, -3.0, box),
-        "confidence whole": Seg(ones, torch.tensor([1]), box),
-        "confidence text": Seg(ones, "high", box),
-        "a dict": {"bbox": box},
-    }
-    for name, each in parts.items():
-        found[f"seg {name}"] = _said(lambda each=each: segs(each))
-    for size in (
-        (0, 0),
-        (-5, 10),
-        (10**6, 10**6),
-        (96.0, 160.0),
-        (96, 160, 3),
-        (nan, 1),
-        None,
-        "ab",
-    ):
-        found[f"size {size}"] = _said(lambda size=size: segs(size=size))
-        found[f"size {size} with one"] = _said(lambda size=size: segs(parts["deep"], size=size))
-    for name, given in {"nothing": None, "text": "segs", "three": ((96, 160), [], 1)}.items():
-        found[f"segs {name}"] = _said(lambda given=given: host.proposals(given))
-    return found
 
 
 def _one_mask(host, batch, square):

@@ -37,8 +37,8 @@ def test_what_no_node_should_hand_over_is_told_in_one_sentence_or_means_somethin
     assert [segs[name][0] for name in ("flat", "thin", "point")] == [[30], [20], [1]]
     sure = {name: each[1] for name, each in segs.items() if name.startswith("confidence ")}
     assert sure == {
-        "confidence nan": [1], "confidence inf": [1], "confidence negative": [0],
-        "confidence whole": [1],
+        "confidence none": [1], "confidence nan": [1], "confidence inf": [1],
+        "confidence negative": [0], "confidence whole": [1],
     }  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import math
 import pickle
 import random
 from dataclasses import fields
@@ -240,17 +239,19 @@ def outlines(rng: random.Random, _folder: Path):
     for number in range(10**9):
         if number % 3 == 0:
             wanted = mask()
-            outline = encode_mask(wanted)
-            if number % 2:
-                runs = np.diff(np.flatnonzero(np.diff(wanted.T.flatten().numpy(), prepend=2)))
-                first = [] if not wanted[0, 0] else [0]
-                counts = [*first, *runs.tolist()]
-                counts.append(math.prod(size_hw) - sum(counts))
-                outline = {"size": list(size_hw), "counts": counts}
+            outline = _runs_of(wanted) if number % 2 else encode_mask(wanted)
             yield f"mask {number}", lambda o=outline, w=wanted: check(o, w)
         else:
             outline = polygon() if number % 3 == 1 else code()
             yield f"outline {number} {str(outline)[:60]}", lambda o=outline: check(o)
+
+
+def _runs_of(mask: torch.Tensor):
+    """The outline of a mask as the lengths of its runs, down the columns, outside first."""
+    runs = np.diff(np.flatnonzero(np.diff(mask.T.flatten().numpy(), prepend=2)))
+    counts = [*([0] if mask[0, 0] else []), *runs.tolist()]
+    counts.append(mask.numel() - sum(counts))
+    return {"size": list(mask.shape), "counts": counts}
 
 
 def data_sets(rng: random.Random, folder: Path):

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import PIL.Image
 import pytest
 import torch
 import torch.nn.functional as F
+import transformers
 from folders import FAMILY, write_folder
 from torch.overrides import TorchFunctionMode
 
@@ -29,6 +31,8 @@ SIZE_HW = (96, 160)
 
 @pytest.fixture(scope="module", params=FAMILY)
 def folder(request, tmp_path_factory):
+    if not hasattr(diffusers, request.param) or transformers.__version__ < "5":
+        pytest.skip("such a folder is written by newer versions of diffusers and transformers")
     return write_folder(request.param, tmp_path_factory.mktemp(request.param))
 
 

@@ -94,7 +94,7 @@ def test_no_two_proposals_are_the_same_thing(sam, scene):
 
 
 def test_filters_that_nothing_passes_leave_no_proposals(sam, scene):
-    (found,) = SamProposer(sam, SamSettings(4, 0, min_predicted_iou=2.0)).propose(
+    (found,) = SamProposer(sam, SamSettings(4, 0, min_predicted_iou=1.0)).propose(
         picture(scene), [None]
     )
     assert len(found) == 0 and found.size_hw == (96, 160)

@@ -9,7 +9,7 @@ from refdiff_core import AttentionSettings, load_demo, load_models, segment
 from refdiff_core.backends.official import OfficialAttention, OfficialProposer, OfficialScorer
 from refdiff_core.demo.models import CLIP_FILE, DENOISER_FILE, SAM_FILE, load_clip, load_sam
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
-from refdiff_core.errors import ModelError
+from refdiff_core.errors import ModelError, SettingsError
 from refdiff_core.models.choice import ModelChoice
 from refdiff_core.seeing.proposals import FixedProposals
 from refdiff_core.settings import PAPER, PRESETS, ClipSettings
@@ -137,7 +137,7 @@ def test_the_published_code_makes_no_proposals():
 
 
 def test_unknown_settings_are_refused():
-    with pytest.raises(ModelError, match="one of default, paper, official"):
+    with pytest.raises(SettingsError, match="one of default, paper, official"):
         load_demo(settings="best")
 
 

@@ -33,6 +33,8 @@ def test_the_sums_are_those_of_all_keys_and_the_output_stays_bit_for_bit(modes, 
         scores = query.double() @ key.double().transpose(-1, -2) * SIZE**-0.5
         scores = scores if mask is None else scores + mask
     assert torch.equal(output, wanted)
+    if masked and sums is None and torch.__version__ < "2.2":
+        pytest.skip("this torch keeps no sums of masked attention")
     torch.testing.assert_close(sums, scores.logsumexp(-1).float())
 
 

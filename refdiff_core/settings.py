@@ -181,7 +181,7 @@ class Settings:
         are worth, 0 looks at CLIP alone, 1 at attention alone; with "sum" it is the paper's.
     calibration: what both are worth.
     min_present: the mask is empty where the chance that there is such a thing is below this; 0
-        always gives the best there is, as the paper does.
+        always gives the best there is, as the paper does. Only CLIP can tell, with "agreement".
     sharpen: radius, in cells of the attention's own grid, in which maps follow the picture's
         edges; 0 leaves them as they are, as the paper does.
     size_exponent: how much the generative score favours masks that are neither tiny nor huge;

@@ -66,7 +66,8 @@ _MODEL_OPTIONS = (
     click.option(
         "--min-present",
         type=click.FloatRange(0, 1),
-        help="Empty masks where a thing is there with less than this chance; 0 always finds one.",
+        help="Empty masks where a thing is there with less than this chance; 0 always finds one. "
+        "Only CLIP can tell, and not by the paper's settings or its code's.",
     ),
     click.option("--seed", type=SEED, default=0, help="Of the noise."),
     click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps."),

@@ -26,11 +26,6 @@ def scene():
 
 
 @pytest.fixture(scope="module")
-def image(scene):
-    return torch.from_numpy(scene.image).float() / 255
-
-
-@pytest.fixture(scope="module")
 def masks(scene):
     return torch.from_numpy(scene.masks)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from hashlib import sha256
 
 import torch
@@ -183,13 +183,16 @@ class Proposals:
 
         Args:
             window: of the picture; only that is drawn.
+
+        Returns:
+            Not to be written to: of a single mask it may be the mask itself.
         """
         down, across = window or everywhere(self.size_hw)
-        high, wide = down.stop - down.start, across.stop - across.start
-        drawn = torch.zeros(high, wide, dtype=torch.bool)
-        for index in self.indices if drawn.numel() else ():
-            drawn |= self.draw(index, window=(down, across))
-        return drawn
+        size_hw = down.stop - down.start, across.stop - across.start
+        if not self.indices or 0 in size_hw:
+            return torch.zeros(size_hw, dtype=torch.bool)
+        drawn = (self.draw(index, window=(down, across)) for index in self.indices)
+        return reduce(torch.logical_or, drawn)
 
     def window(self, reach: int = 0) -> Window:
         """Of the picture, outside of which, but for so many pixels around, no mask has anything."""

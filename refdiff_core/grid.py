@@ -87,9 +87,18 @@ def in_parts(masks: Tensor, *, at_hand: bool = False) -> tuple[Tensor, ...]:
 
     ``at_hand``: so few that a processor, if they are there, has their numbers at hand.
     """
-    near = at_hand and masks.device.type == "cpu"
-    at_once = max(1, (CELLS_AT_HAND if near else CELLS_AT_ONCE) // max(1, masks[:1].numel()))
-    return tuple(torch.split(masks, at_once))
+    cells = _cells_at_hand(masks.device) if at_hand else CELLS_AT_ONCE
+    return tuple(torch.split(masks, max(1, cells // max(1, masks[:1].numel()))))
+
+
+def _cells_at_hand(device: torch.device) -> int:
+    return CELLS_AT_HAND if device.type == "cpu" else CELLS_AT_ONCE
+
+
+def as_numbers(masks: Tensor) -> Tensor:
+    """Masks as float32, 0 and 1, where they are."""
+    # as bytes: from booleans it takes torch three times as long
+    return masks.view(torch.uint8).float()
 
 
 def count_cells(masks: Tensor) -> Tensor:
@@ -154,7 +163,7 @@ def draw_above(
     wide = _along(plane, -1, size_hw[1], columns, across)
     high, width = down.stop - down.start, across.stop - across.start
     drawn = torch.empty(high, width, dtype=torch.bool, device=plane.device)
-    band = max(1, CELLS_AT_ONCE // max(1, width))
+    band = max(1, _cells_at_hand(plane.device) // max(1, width))
     for top in range(0, high, band):
         part = slice(down.start + top, min(down.start + top + band, down.stop))
         drawn[top : top + band] = _along(wide, -2, size_hw[0], rows, part) > threshold
@@ -188,7 +197,7 @@ class GridMasks:
         mask = self.masks[index]
         if tuple(mask.shape) == size_hw:
             return mask if window is None else mask[window]
-        return draw_above(mask.float(), 0.5, size_hw, window=window)
+        return draw_above(as_numbers(mask), 0.5, size_hw, window=window)
 
     def window(self, index: int, size_hw: Size) -> Window:
         """See `FineMasks.window`."""
@@ -221,7 +230,7 @@ class LogitMasks:
 
     def on_grid(self, size_hw: Size) -> Tensor:
         """All masks, bool (N, H, W)."""
-        at_once = max(1, CELLS_AT_ONCE // (size_hw[0] * size_hw[1]))
+        at_once = max(1, _cells_at_hand(self.logits.device) // (size_hw[0] * size_hw[1]))
         parts = self.logits.split(at_once)
         drawn = [resample(part, size_hw, self.span_hw) > self.threshold for part in parts]
         return torch.cat(drawn)
@@ -247,7 +256,7 @@ class PackedMasks:
         mask = self._unpack(index)
         if size_hw == self.size_hw:
             return mask if window is None else mask[window]
-        return draw_above(mask.float(), 0.5, size_hw, window=window)
+        return draw_above(as_numbers(mask), 0.5, size_hw, window=window)
 
     def window(self, index: int, size_hw: Size) -> Window:
         """See `FineMasks.window`."""
@@ -312,10 +321,11 @@ def to_grid(masks: Tensor) -> Tensor:
     seen = masks.view(torch.uint8)
     for axis, cells in enumerate(grid_hw, 1):
         seen = _at(seen, axis, cells, 0.25) + _at(seen, axis, cells, 0.75)
-    small = seen >= 2
-    for index in (count_cells(small) == 0).nonzero()[:, 0].tolist():
-        small[index] = _most_covered(masks[index], grid_hw)
-    return small
+    # in bytes throughout: with booleans torch takes many times as long
+    seen.ge_(2)
+    for index in (seen.flatten(1).amax(1) == 0).nonzero()[:, 0].tolist():
+        seen[index] = _most_covered(masks[index], grid_hw)
+    return seen.view(torch.bool)
 
 
 def _at(values: Tensor, axis: int, cells: int, place: float) -> Tensor:
@@ -329,5 +339,5 @@ def _at(values: Tensor, axis: int, cells: int, place: float) -> Tensor:
 
 
 def _most_covered(mask: Tensor, grid_hw: Size) -> Tensor:
-    cover = torch.nn.functional.adaptive_avg_pool2d(mask[None].float(), grid_hw)[0]
+    cover = torch.nn.functional.adaptive_avg_pool2d(as_numbers(mask)[None], grid_hw)[0]
     return (cover == cover.amax()) & (cover > 0)

@@ -172,10 +172,13 @@ class Drawing:
         """The mask, float32 (H, W) in [0, 1]."""
         size_hw = self.winners.size_hw
         # elsewhere nothing can be, so that nothing has to be drawn
-        window = everywhere(size_hw) if self.whole else self.winners.window(self.finish.reach)
-        part = self.winners.union(window) | self.whole
+        if self.whole:
+            window, part = everywhere(size_hw), torch.ones(size_hw, dtype=torch.bool)
+        else:
+            window = self.winners.window(self.finish.reach)
+            part = self.winners.union(window)
         for each in self.without:
-            part &= ~each.union(window)
+            part = part & ~each.union(window)
         if window == everywhere(size_hw):
             return self.finish(part)
         # from numpy, zeros are the system's own: none is written before it is asked for

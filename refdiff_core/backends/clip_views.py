@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..grid import bring, in_parts
+from ..grid import Size, as_numbers, bring, in_parts
 from ..seeing.proposals import mask_boxes
 from ..values import Image
 
@@ -72,7 +72,7 @@ def patch_coverage(masks: Tensor, grid_hw: tuple[int, int]) -> Tensor:
         for size, count in zip(masks.shape[1:], grid_hw, strict=True)
     )
     # as adaptive_avg_pool2d, in half its time
-    sums = [rows @ (part.float() @ columns.T) for part in in_parts(masks, at_hand=True)]
+    sums = [rows @ (as_numbers(part) @ columns.T) for part in in_parts(masks, at_hand=True)]
     cover = (torch.cat(sums) / rows.sum(1)[:, None] / columns.sum(1)).flatten(1)
     best = (cover == cover.amax(1, keepdim=True)) & (cover > 0)
     first = best & (best.cumsum(1) == 1)
@@ -173,7 +173,7 @@ def _sample_masks(masks: Tensor, places: Tensor) -> Tensor:
     grid = torch.stack([places[..., 0] / width, places[..., 1] / height], -1) * 2 - 1
     parts = in_parts(masks, at_hand=True)
     found = [
-        F.grid_sample(part[:, None].float(), own, mode="bicubic", align_corners=False)
+        F.grid_sample(as_numbers(part[:, None]), own, mode="bicubic", align_corners=False)
         for part, own in zip(parts, grid.split(len(parts[0])), strict=True)
     ]
     return torch.cat(found).clamp(0, 1)
@@ -181,9 +181,15 @@ def _sample_masks(masks: Tensor, places: Tensor) -> Tensor:
 
 def _sample_picture(planes: Tensor, places: Tensor, steps: Tensor) -> Tensor:
     """Colours (N, 3, S, S) at places (N, S, S, 2) that lie ``steps`` (N,) pixels apart."""
-    tower, sizes, tops = _pyramid(planes, places.shape[1])
+    sizes = _level_sizes((planes.shape[1], planes.shape[2]), places.shape[1])
     level = steps.log2().round().long().clamp(0, len(sizes) - 1)
-    size_xy, top = sizes[level][:, None, None], tops[level][:, None, None]
+    # what is finer than any square is not kept; elsewhere than on a processor, asking would wait
+    finest = int(level.min()) if planes.device.type == "cpu" else 0
+    tower, tops = _pyramid(planes, sizes, finest)
+    size_xy, top = (
+        bring(torch.tensor(each), planes.device)[level - finest][:, None, None]
+        for each in ([size_hw[::-1] for size_hw in sizes[finest:]], tops)
+    )
     at = places / 2.0 ** level[:, None, None, None]
     # to the middle of the level's outermost pixels: beyond them lies another level
     at = torch.minimum(at.clamp(min=0.5), size_xy - 0.5)
@@ -195,30 +201,37 @@ def _sample_picture(planes: Tensor, places: Tensor, steps: Tensor) -> Tensor:
     return shown.transpose(0, 1)
 
 
-def _pyramid(planes: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """A picture (C, H, W) above its halves, down to about ``size`` pixels.
-
-    Returns:
-        All levels, float32 (C, sum of H, W); the sizes XY of each (L, 2), and their tops (L,).
-    """
-    sizes = [(planes.shape[1], planes.shape[2])]
+def _level_sizes(size_hw: Size, size: int) -> list[Size]:
+    """A picture's size and those of its halves, down to about ``size`` pixels."""
+    sizes = [size_hw]
     while max(sizes[-1]) > 2 * size and min(sizes[-1]) > 1:
         sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
-    tops = [0, *accumulate(height for height, _ in sizes)]
+    return sizes
+
+
+def _pyramid(planes: Tensor, sizes: Sequence[Size], finest: int) -> tuple[Tensor, list[int]]:
+    """A picture (C, H, W) above its halves, from the ``finest`` of the sizes on.
+
+    Returns:
+        All these levels, float32 (C, sum of H, W), and the top of each.
+    """
+    for size_hw in sizes[1 : finest + 1]:
+        planes = _halve(planes, planes.new_empty(len(planes), *size_hw))
+    *tops, high = accumulate((height for height, _ in sizes[finest:]), initial=0)
     # each made where it belongs: of a large picture, every copy takes longer than all crops
-    tower = planes.new_zeros(len(planes), tops[-1], sizes[0][1])
+    tower = planes.new_zeros(len(planes), high, planes.shape[2])
     places = [
-        tower[:, top:][:, :high, :wide] for top, (high, wide) in zip(tops, sizes, strict=False)
+        tower[:, top:][:, :height, :width]
+        for top, (height, width) in zip(tops, sizes[finest:], strict=True)
     ]
     places[0].copy_(planes)
     for larger, place in pairwise(places):
         _halve(larger, place)
-    size_xy = torch.tensor([[wide, high] for high, wide in sizes])
-    return tower, bring(size_xy, planes.device), bring(torch.tensor(tops[:-1]), planes.device)
+    return tower, tops
 
 
-def _halve(planes: Tensor, halved: Tensor) -> None:
-    """As avg_pool2d(planes, 2) to the bit, in a quarter of its time."""
+def _halve(planes: Tensor, halved: Tensor) -> Tensor:
+    """Into a place, as avg_pool2d(planes, 2) to the bit, in a quarter of its time."""
     height, width = 2 * halved.shape[1], 2 * halved.shape[2]
     first, *others = (
         planes[:, row:height:2, column:width:2] for row in (0, 1) for column in (0, 1)
@@ -227,6 +240,7 @@ def _halve(planes: Tensor, halved: Tensor) -> None:
     for each in others:
         halved += each
     halved /= 4
+    return halved
 
 
 def _blur(planes: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..grid import count_cells
+from ..grid import as_numbers, count_cells
 from ..seeing.proposals import mask_boxes
 from ..values import Proposals
 
@@ -61,10 +61,10 @@ class Layout:
     def _measure(cls, proposals: Proposals) -> Layout:
         height, width = proposals.grid_hw
         unit, step = (height * width) ** 0.5, -(-max(height, width) // GRID)
-        coarse = proposals.masks[:, step // 2 :: step, step // 2 :: step].cpu()
+        coarse = proposals.masks[:, step // 2 :: step, step // 2 :: step].contiguous().cpu()
         boxes = mask_boxes(proposals.masks).cpu()
         return cls(
-            centers=_centers(coarse.float(), step, boxes) / unit,
+            centers=_centers(as_numbers(coarse), step, boxes) / unit,
             boxes=boxes / unit,
             size=(width / unit, height / unit),
             cells=coarse.flatten(1),
@@ -92,10 +92,11 @@ class Layout:
     def shared(self) -> Tensor:
         """float32 (N, N): the cells that each two masks share, counted once for all who ask."""
         order = self.boxes[:, 1].argsort()  # from the top down
-        cells, among = self.cells[order].float(), torch.zeros(len(order), len(order))
+        inside, among = self.cells[order], torch.zeros(len(order), len(order))
+        cells = as_numbers(inside)
         for first in range(0, len(cells), 64):  # each pair but once, and where there is any of it
             rows = slice(first, first + 64)
-            filled = cells[rows].amax(0).nonzero()[:, 0]
+            filled = inside[rows].view(torch.uint8).amax(0).nonzero()[:, 0]
             if len(filled):
                 there = slice(int(filled[0]), int(filled[-1]) + 1)
                 part = cells[rows, there] @ cells[first:, there].T
@@ -105,7 +106,7 @@ class Layout:
 
     def shared_with(self, other: Layout) -> Tensor:
         """float32 (N, M): the cells shared with each mask of another layout, or of this one."""
-        return self.shared if other is self else self.cells.float() @ other.cells.float().T
+        return self.shared if other is self else as_numbers(self.cells) @ as_numbers(other.cells).T
 
 
 def _centers(coarse: Tensor, step: int, boxes: Tensor) -> Tensor:

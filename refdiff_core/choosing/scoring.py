@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import MaskError
-from ..grid import bring, count_cells, in_parts
+from ..grid import as_numbers, bring, count_cells, in_parts
 from ..settings import Calibration, Settings
 from ..values import Proposals
 from .contrast import Compared
@@ -67,7 +67,7 @@ def _sums(heats: Sequence[Tensor], masks: Tensor, rows: Sequence[Tensor] | None 
     sums = torch.zeros(len(heats), len(masks), device=masks.device)
     flat, last = [heat.flatten() for heat in heats], 0
     for part in in_parts(masks, at_hand=len(heats) < HEATS_AT_ONCE):
-        numbers, first, last = part.flatten(1).float(), last, last + len(part)
+        numbers, first, last = as_numbers(part.flatten(1)), last, last + len(part)
         asking = [
             index
             for index in range(len(heats))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..grid import fetch, fit
+from ..grid import as_numbers, fetch, fit
 from ..values import AttentionMap, Image, Proposals
 
 THRESHOLDS = tuple(step / 20 for step in range(1, 20))
@@ -51,7 +51,7 @@ def mask_iou(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         float32 (N, M) in [0, 1]; two empty masks have 0.
     """
-    x, y = a.flatten(1).float(), b.flatten(1).float()
+    x, y = as_numbers(a.flatten(1)), as_numbers(b.flatten(1))
     intersection = x @ y.T
     union = x.sum(1)[:, None] + y.sum(1)[None] - intersection
     return intersection / union.clamp(min=1)

@@ -106,9 +106,10 @@ def diffusion_published(
     ]
 
 
-def encode(model: StableDiffusion, side: int) -> Tensor:
-    """Latents of a grey square."""
-    return encode_pixels(model.vae, torch.full((1, 3, side, side), 0.5).to(_like(model.vae)))
+def encode(model: StableDiffusion, side: int, pictures: int = 1) -> Tensor:
+    """Latents of grey squares, all in one pass."""
+    grey = torch.full((pictures, 3, side, side), 0.5)
+    return encode_pixels(model.vae, grey.to(_like(model.vae)))
 
 
 def run_denoiser(model: StableDiffusion, side: int, rows: int) -> None:
@@ -159,11 +160,11 @@ def sam_published(sam: Any, expressions: int, dtype: torch.dtype | None = None) 
     return sam_floor(sam, 0, AUTOMATIC, AUTOMATIC.batch, expressions, dtype)
 
 
-def embed_picture(sam: Any, dtype: torch.dtype | None = None) -> Tensor:
-    """The embedding of a black picture."""
+def embed_picture(sam: Any, dtype: torch.dtype | None = None, pictures: int = 1) -> Tensor:
+    """The embeddings of black pictures, all in one pass."""
     side, like = sam.image_encoder.img_size, _like(sam)
     with autocast(like, dtype):
-        return sam.image_encoder(torch.zeros(1, 3, side, side).to(like))
+        return sam.image_encoder(torch.zeros(pictures, 3, side, side).to(like))
 
 
 def decode(sam: Any, prompts: int) -> Tensor:

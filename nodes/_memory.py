@@ -130,9 +130,8 @@ class RememberedScorer:
         self, image: Image, expressions: Sequence[Expression], proposals: Sequence[Proposals]
     ) -> list[Any]:
         """See `ImageTextScorer.score`."""
-        masks = {id(each): fingerprint(each.masks) for each in proposals}
         texts = tuple(each.text for each in expressions)
-        regions = tuple(masks[id(each)] for each in proposals)
+        regions = tuple((each.grid_hw, each.digests) for each in proposals)
         key = (fingerprint(image), texts, regions, self.settings)
         return memory_of(self.model).once(
             key, lambda: list(self.scorer.score(image, expressions, proposals))

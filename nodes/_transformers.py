@@ -186,6 +186,11 @@ def _check(family: Transformer, reading: str, settings: AttentionSettings) -> No
             f"In {family.name} the words' own outputs are not to be seen, so none can be compared. "
             "Use the reading 'all' or 'text'."
         )
+    if settings.propagation and family.kind == CROSS:
+        raise ModelError(
+            f"In {family.name} the picture's attention to itself is not seen, and maps are spread "
+            "along that. Set propagation to 0."
+        )
     if settings.reference and not family.reference:
         raise ModelError(
             f"{family.name} cannot be shown a clean picture to edit. Leave the reference off."

@@ -285,7 +285,8 @@ def _match(
         generative: float32 (N,), or None.
         settings: the weights.
     """
-    known, behind = settings.calibration, odds - odds.max()
+    # what is not admissible has none, which no slope may be multiplied by
+    known, behind = settings.calibration, (odds - odds.max()).clamp(min=-1e9)
     slope, bias = known.alone
     if reach is not None:
         behind = (behind + known.border * reach).clamp(-CLEAR, CLEAR)
@@ -308,7 +309,7 @@ def error_variance(compared: Compared, admissible: Tensor, known: Calibration) -
     """
     asked = [compared.own, *(each for group in compared.rivals for each in group)]
     shares, regions = compared.own.shares, int(admissible.sum())
-    if len(shares) < 2 or regions < 2:
+    if int((shares > 0).sum()) < 2 or regions < 2:
         return (compared.own.gap / 3) ** 2 + known.floor**2
     views = torch.stack([each.scale * each.views for each in asked])[:, :, admissible]
     # one view may be lower throughout, which says nothing of regions

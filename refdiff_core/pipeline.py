@@ -1,4 +1,4 @@
-"""The method, on one screen.
+"""The method from end to end: start reading at `segment`.
 
 Source: Ref-Diff, arXiv 2308.16777, as told in METHOD.md 1a. The parts that are there make the
 variant: attention alone is /g (proposals from the map itself), with a proposer /gs, proposer and

@@ -4,7 +4,7 @@ Presence decides found or not, never the ranking, as in SAM 3. It is asked of ev
 things of relations included, as in VIRO (arXiv 2601.12781): no cup is left of an elephant that is
 not there.
 
-Source: the chance itself is `refdiff_core.choosing.contrast`'s.
+Source: the chance itself is `refdiff_core.choosing.scoring.weigh`'s, of the contrast.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..cache import PictureCache, fingerprint
 from ..grid import LogitMasks, bring, working_grid
 from ..pictures.images import scale_to
-from ..seeing.proposals import LOWEST_PEAK, best_apart, mask_iou, peaks_of
+from ..seeing.proposals import best_apart, mask_iou, peaks_of
 from ..settings import SamSettings
 from ..values import AttentionMap, Image, Proposals
 from .precision import autocast
@@ -172,7 +172,7 @@ class SamProposer:
         if attention is None:
             return torch.zeros(0, 2, device=self.device), None
         points, heights = peaks_of(attention.heat.to(self.device), self.settings.peaks)
-        high = heights >= LOWEST_PEAK
+        high = heights > 0
         # a processor spends more on a prompt in vain than on asking first
         return (points[high], None) if self.device.type == "cpu" else (points, high)
 

@@ -75,7 +75,8 @@ PACKAGES = {
 BY_HAND = """\
 To be put in place by hand:
   models/checkpoints  a Stable Diffusion 1.x, 2.x or XL checkpoint; for painting into pictures an
-                      inpainting one is best
+                      inpainting one is best. Flux, Z-Image and other transformers are read from
+                      where ComfyUI keeps them (docs/transformers.md)
   models/open_clip    optional, for CLIP Score: open_clip weights of a vision transformer, such as
                       open_clip_model.safetensors (MIT, about 600 MB) from
                       https://huggingface.co/laion/CLIP-ViT-B-16-laion2B-s34B-b88K

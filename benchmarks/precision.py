@@ -26,8 +26,10 @@ these small ones are not, unless asked.
 
 *Change* is followed by its standard error, over scenes. Rounding moves no mask by much, but where
 two candidates are nearly equal the other one wins: it changed {moved:.1%} of the answers of gsd by
-more than a tenth, for better or worse, so that few scenes say little. The first 20 alone say
-{first:+.3f}."""
+more than a tenth, for better or worse, so that few scenes say little.{early}"""
+
+EARLY = 20
+"""Scenes that say little."""
 
 
 def mean_change(
@@ -60,13 +62,14 @@ def precision(scenes: int, write: Path | None) -> None:
         change, error = mean_change(before[variant], after[variant], sizes)
         rows.append([variant, *(f"{each:.3f}" for each in figures), f"{change:+.4f} ± {error:.4f}"])
     pairs = list(zip(before["gsd"], after["gsd"], strict=True))
-    early = sum(sizes[:20])
+    changes = [b.iou - a.iou for a, b in pairs[: sum(sizes[:EARLY])]]
+    first = f" The first {EARLY} alone say\n{sum(changes) / len(changes):+.3f}."
     text = PAGE.format(
         scenes=scenes,
         count=sum(sizes),
         table=to_markdown(rows),
         moved=sum(abs(a.iou - b.iou) > 0.1 for a, b in pairs) / len(pairs),
-        first=sum(b.iou - a.iou for a, b in pairs[:early]) / early,
+        early=first if scenes > EARLY else "",
     )
     click.echo(text)
     if write is not None:

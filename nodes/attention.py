@@ -35,7 +35,8 @@ class RefDiffAttention(io.ComfyNode):
             display_name="Ref-Diff Attention",
             category=CATEGORY,
             description="Shows where the words are in a picture, by what the loaded checkpoint "
-            "pays attention to. One look at the picture for all lines; nothing is generated.",
+            "pays attention to. One look at the picture for all lines (some transformers, such as "
+            "Z-Image, once a line); nothing is generated.",
             search_aliases=["heat map", "cross attention", "daam", "text to mask", "where"],
             inputs=[
                 *model_inputs(),

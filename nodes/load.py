@@ -122,7 +122,7 @@ class RefDiffLoadCLIP(io.ComfyNode):
                     options=[BY_NAME, *ARCHITECTURES],
                     default=BY_NAME,
                     tooltip="What the file holds. OpenAI's own weights need '-quickgelu'. By "
-                    "name, ViT-B-16.openai.safetensors is a ViT-B-16.",
+                    "name, ViT-B-16.laion2b.safetensors is a ViT-B-16.",
                 ),
             ],
             outputs=[Clip.Output("refdiff_clip", display_name="REFDIFF_CLIP")],

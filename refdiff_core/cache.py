@@ -1,7 +1,8 @@
 """What has been computed of a picture, kept for the next question about it.
 
-Every backend object owns one cache, so that a result is never mistaken for another model's and
-goes when the model goes. Pictures are told apart by their content, not by their name or place.
+A cache belongs to one model, in a backend object that owns it or beside the model where several
+share it (`nodes`), so that a result is never mistaken for another model's and goes when the model
+goes. Pictures are told apart by their content, not by their name or place.
 Several threads may share a cache.
 """
 

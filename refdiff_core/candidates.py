@@ -71,7 +71,7 @@ class Proposals:
             size_hw = (part.shape[1], part.shape[2])
             grid.append(to_grid(part))
             if size_hw != working_grid(size_hw):  # else the grid is all there is to know
-                bits.append(pack(part.flatten(1)))
+                bits.append(pack(part.flatten(1)).cpu())  # drawn from there
         masks = torch.cat(grid)
         fine = PackedMasks(torch.cat(bits), size_hw) if bits else None
         quality = torch.ones(len(masks)) if quality is None else quality
@@ -153,13 +153,12 @@ class Proposals:
 
     def select(self, keep: Tensor) -> Proposals:
         """The proposals that ``keep`` names, by boolean mask or by indices."""
-        fine = None if self.fine is None else self.fine.select(keep)
-        return Chosen(self.whole, self.rows[keep], fine)
+        return Chosen(self.whole, self.rows[keep])
 
     def join(self, more: Proposals) -> Proposals:
         """These proposals and then others for the same picture."""
         every = (self, more)
-        places = [(each.fine or GridMasks(each.masks), at) for each in every for at in each.indices]
+        places = [each._place(at) for each in every for at in each.indices]
         masks = torch.cat([each.masks.to(self.device) for each in every])
         quality = torch.cat([each.quality for each in every])
         return Proposals(masks, quality, self.picture_hw, JoinedMasks(tuple(places)))
@@ -176,7 +175,8 @@ class Proposals:
         window: Window | None = None,
     ) -> Tensor:
         """One mask at the picture's size, or another: bool (H, W) on the CPU; of a window that."""
-        return self._fine.draw(index, size_hw or self.size_hw, window).cpu()
+        fine, at = self._place(index)
+        return fine.draw(at, size_hw or self.size_hw, window).cpu()
 
     def union(self, window: Window | None = None) -> Tensor:
         """What any of these masks covers at the picture's size: bool (H, W) on the CPU.
@@ -196,27 +196,27 @@ class Proposals:
 
     def window(self, reach: int = 0) -> Window:
         """Of the picture, outside of which, but for so many pixels around, no mask has anything."""
-        windows = [self._fine.window(index, self.size_hw) for index in self.indices]
-        return widen(windows, reach, self.size_hw)
+        places = (self._place(index) for index in self.indices)
+        return widen([fine.window(at, self.size_hw) for fine, at in places], reach, self.size_hw)
 
-    @property
-    def _fine(self) -> FineMasks:
-        return self.fine or GridMasks(self.masks)
+    def _place(self, index: int) -> tuple[FineMasks, int]:
+        """What draws a mask, and by which index."""
+        return self.fine or GridMasks(self.masks), index
 
 
 class Chosen(Proposals):
     """Some proposals of a larger set; what is measured is measured of that, once for all.
 
-    Their own masks are gathered where somebody reads them: of hundreds of expressions, whose
-    candidates are mostly the same, that would be gigabytes.
+    Their own masks are gathered where somebody reads them, and drawn by the larger set: of hundreds
+    of expressions, whose candidates are mostly the same, that would be gigabytes. What `Proposals`
+    makes by `dataclasses.replace` is made anew here.
 
     Args:
         whole: the larger set. rows: int64 (N,), on the CPU, their indices there.
-        fine: draws them.
     """
 
-    def __init__(self, whole: Proposals, rows: Tensor, fine: FineMasks | None) -> None:
-        known = (("quality", whole.quality[rows]), ("picture_hw", whole.picture_hw), ("fine", fine))
+    def __init__(self, whole: Proposals, rows: Tensor) -> None:
+        known = (("quality", whole.quality[rows]), ("picture_hw", whole.picture_hw))
         self.__dict__.update(known, _whole=whole, _rows=rows)
 
     @property
@@ -258,12 +258,15 @@ class Chosen(Proposals):
 
     @cached_property
     def _on_cpu(self) -> Proposals:
-        return Chosen(self.whole.on_cpu(), self.rows, self.fine)
+        return Chosen(self.whole.on_cpu(), self.rows)
 
     def on(self, device: torch.device) -> Proposals:
         """See `Proposals.on`."""
-        return Chosen(self.whole.on(device), self.rows, self.fine)
+        return Chosen(self.whole.on(device), self.rows)
 
     def of_size(self, size_hw: tuple[int, int]) -> Proposals:
         """See `Proposals.of_size`."""
-        return Chosen(self.whole.of_size(size_hw), self.rows, self.fine)
+        return Chosen(self.whole.of_size(size_hw), self.rows)
+
+    def _place(self, index: int) -> tuple[FineMasks, int]:
+        return self.whole._place(int(self.rows[index]))

@@ -44,7 +44,7 @@ def finish(mask: Tensor, settings: Settings) -> Tensor:
     """Fill, grow, feather and invert a mask, in this order.
 
     Args:
-        mask: bool (H, W).
+        mask: bool (H, W), on the CPU.
         settings: its last four fields.
 
     Returns:
@@ -57,7 +57,7 @@ def finish(mask: Tensor, settings: Settings) -> Tensor:
 
 
 def grow(mask: Tensor, pixels: int) -> Tensor:
-    """Grow a mask bool (H, W) by a disc of that radius; negative values shrink it."""
+    """Grow a mask bool (H, W), on the CPU, by a disc of that radius; negative values shrink it."""
     if not pixels or not mask.any():
         return mask
     if pixels < 0:

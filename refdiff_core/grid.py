@@ -181,10 +181,6 @@ class FineMasks(Protocol):
         """Outside of it one mask has nothing at that size."""
         ...
 
-    def select(self, keep: Tensor) -> FineMasks:
-        """Some of the masks, by boolean mask or by indices."""
-        ...
-
 
 @dataclass(frozen=True)
 class GridMasks:
@@ -202,10 +198,6 @@ class GridMasks:
     def window(self, index: int, size_hw: Size) -> Window:
         """See `FineMasks.window`."""
         return window_of(self.masks[index].cpu(), size_hw)
-
-    def select(self, keep: Tensor) -> GridMasks:
-        """See `FineMasks.select`."""
-        return GridMasks(self.masks[bring(keep, self.masks.device)])
 
 
 @dataclass(frozen=True)
@@ -235,11 +227,6 @@ class LogitMasks:
         drawn = [resample(part, size_hw, self.span_hw) > self.threshold for part in parts]
         return torch.cat(drawn)
 
-    def select(self, keep: Tensor) -> LogitMasks:
-        """See `FineMasks.select`."""
-        logits = self.logits[bring(keep, self.logits.device)]
-        return LogitMasks(logits, self.span_hw, self.threshold)
-
 
 @dataclass(frozen=True)
 class PackedMasks:
@@ -265,10 +252,6 @@ class PackedMasks:
     def _unpack(self, index: int) -> Tensor:
         return unpack(self.bits[index])[: self.size_hw[0] * self.size_hw[1]].view(self.size_hw)
 
-    def select(self, keep: Tensor) -> PackedMasks:
-        """See `FineMasks.select`."""
-        return PackedMasks(self.bits[keep.to(self.bits.device)], self.size_hw)
-
 
 @dataclass(frozen=True)
 class JoinedMasks:
@@ -285,11 +268,6 @@ class JoinedMasks:
         """See `FineMasks.window`."""
         source, at = self.places[index]
         return source.window(at, size_hw)
-
-    def select(self, keep: Tensor) -> JoinedMasks:
-        """See `FineMasks.select`."""
-        chosen = torch.arange(len(self.places))[keep.cpu()].tolist()
-        return JoinedMasks(tuple(self.places[index] for index in chosen))
 
 
 def pack(rows: Tensor) -> Tensor:

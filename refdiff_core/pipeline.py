@@ -1,4 +1,4 @@
-"""The method, on one screen.
+"""The method from end to end: start reading at `segment`.
 
 Source: Ref-Diff, arXiv 2308.16777, as told in METHOD.md 1a. The parts that are there make the
 variant: attention alone is /g (proposals from the map itself), with a proposer /gs, proposer and
@@ -20,7 +20,7 @@ from .choosing.contrast import questions as contrasted
 from .choosing.fusion import fuse, join, leave_out, locate
 from .choosing.scoring import generative_score, lit_score, look_inside
 from .errors import MaskError
-from .grid import fetch, working_grid
+from .grid import bring, fetch, working_grid
 from .language.expression import parse
 from .language.lines import answered, looked_for, things_of
 from .pictures.images import check_image, shrink
@@ -45,7 +45,7 @@ class Models:
     settings: Settings = Settings()
 
     def __post_init__(self) -> None:
-        if self.attention is None and (self.proposer is None or self.scorer is None):
+        if self.attention is None and (self.cuts or self.scorer is None):
             raise ValueError("Without attention, both a proposer and a scorer are needed.")
 
     @property
@@ -198,7 +198,7 @@ def _generative(
     cut: bool,
 ) -> list[Tensor | None]:
     there = [(seen, each) for seen, each in zip(attention, proposals, strict=True) if seen]
-    heats = [seen.heat.to(each.device) for seen, each in there]
+    heats = [bring(seen.heat, each.device) for seen, each in there]
     inside = look_inside(heats, [each for _, each in there])
     if settings.fusion == "sum" or cut:
         # masks from elsewhere are not each other's parts
@@ -206,7 +206,7 @@ def _generative(
         scores = [generative_score(*each, exponent) for each in zip(heats, inside, strict=True)]
     else:
         scores = [
-            lit_score(heat, found, seen.ground.to(heat.device))
+            lit_score(heat, found, bring(seen.ground, heat.device))
             for (seen, _), heat, found in zip(there, heats, inside, strict=True)
         ]
     found = iter(scores)

@@ -1,4 +1,8 @@
-"""The three seams: whatever reads attention, proposes masks or compares pictures with words."""
+"""The three seams: whatever reads attention, proposes masks or compares pictures with words.
+
+Each may have an attribute ``device``, a torch.device: pictures are brought there first
+(`refdiff_core.pipeline.Models.device`). Else they stay on the CPU.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from .errors import SettingsError
@@ -42,7 +42,7 @@ RANGES: Mapping[str, Range] = {
     "zoom": (0.1, 16.0),
     # calibration
     "shared": (0.0, 1000.0),
-    "floor": (0.0, 1000.0),
+    "floor": (0.001, 1000.0),  # views may agree to the last bit
     "steep": LOG_ODDS,
     "cuts": LOG_ODDS,
     "border": (0.0, 1000.0),
@@ -80,7 +80,9 @@ def check_ranges(settings: Any) -> None:
 
 
 def _is_within(value: Any, wanted: Range) -> bool:
-    if isinstance(wanted, range) or isinstance(wanted[0], str):
+    if isinstance(wanted, range):
+        return isinstance(value, Integral) and value in wanted
+    if isinstance(wanted[0], str):
         return value in wanted
     return isinstance(value, Real) and bool(wanted[0] <= value <= wanted[1])  # type: ignore[operator]
 

@@ -70,7 +70,7 @@ class SamSettings:
     """How Segment Anything is asked.
 
     points_per_side: of the grid of point prompts. The package's generator uses 32 (1,024
-        prompts); with peaks of the attention to guide the search, 8 are enough (DESIGN.md, Speed).
+        prompts); with peaks of the attention to guide the search, 8 are enough (docs/speed.md).
     peaks: most points taken from an expression's attention map, 0 for the grid alone. With 4 the
         demo's masks are better than with none or with 16, which add scraps to choose from.
     batch: prompts decoded at once, at most; see `SamProposer.prompts_at_once`.

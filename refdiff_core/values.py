@@ -119,7 +119,8 @@ class Likeness:
 class Scores:
     """One figure per proposal and term; None for a term that was not asked for.
 
-    generative: float32 (N,) in [-1, 1], mean attention inside minus outside.
+    generative: float32 (N,), how lit each is: `refdiff_core.choosing.scoring.lit_score`; of cuts of
+        a map, and with "sum", in [-1, 1], mean attention inside minus outside.
     discriminative: float32 (N,), cosine of each proposal and the words, CLIP's view.
     match: float32 (N,) in [0, 1], the chance that each is a thing of the kind that is named.
     spatial: float32 (N,) in [0, 1], geometry against the words.

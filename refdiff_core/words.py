@@ -66,7 +66,7 @@ class Expression:
     region: what is no thing: picture (all of it), background (what no thing covers), foreground
         (all things); None for things.
     things: of a list ("face . hair . left hand"), each with a text of its own; the mask is their
-        union. The list itself then names nothing.
+        union. All else that is said here is then the first thing's.
     negative: the line asks for what to leave out.
     excluded: what the line itself says it does not mean ("not the red one"), each as an
         expression of its own, with its words at their places in ``text``.

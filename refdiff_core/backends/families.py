@@ -64,7 +64,8 @@ class Family:
     multiple: sides of a picture are brought to multiples of this many pixels, so that every
         level of autoencoder and denoiser halves evenly.
     timestep: where attention is read. 100 is the paper's t = 2 of 20 steps (METHOD.md 1b: 101);
-        the demo's is among those that choose best (docs/demo-models.md).
+        the demo's was chosen on scenes outside the benchmark, before layers were brought to one
+        scale; docs/maps.md has what others choose now.
     grid_factor: the paper's layers lie on the latent grid divided by this. 4 is the published
         code's choice for SD 1.x (METHOD.md 1b: "ds=4"), and the one that carries most meaning
         (METHOD.md 3c, idea 7).

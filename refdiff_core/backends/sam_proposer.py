@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from ..cache import PictureCache, fingerprint
 from ..grid import LogitMasks, bring, working_grid
 from ..pictures.images import scale_to
-from ..seeing.proposals import LOWEST_PEAK, best_apart, mask_iou, peaks_of
+from ..seeing.proposals import best_apart, mask_iou, peaks_of
 from ..settings import SamSettings
 from ..values import AttentionMap, Image, Proposals
 from .precision import autocast
@@ -171,7 +172,7 @@ class SamProposer:
         if attention is None:
             return torch.zeros(0, 2, device=self.device), None
         points, heights = peaks_of(attention.heat.to(self.device), self.settings.peaks)
-        high = heights >= LOWEST_PEAK
+        high = heights > 0
         # a processor spends more on a prompt in vain than on asking first
         return (points[high], None) if self.device.type == "cpu" else (points, high)
 
@@ -202,14 +203,17 @@ class SamProposer:
         step: _Steps,
     ) -> LowMasks:
         """Masks of point prompts, three per point, `MOST` at most; points not asked have none."""
-        found = [LowMasks.none(frame, self.device)]
-        for batch in points_xy.split(self.prompts_at_once()) if len(points_xy) else ():
-            found.append(self._decode_batch(embedding, frame, batch))
+        found, size = [LowMasks.none(frame, self.device)], self.prompts_at_once()
+        wanted = repeat(None) if asked is None else asked.split(size)
+        batches = points_xy.split(size) if len(points_xy) else ()
+        for batch, own in zip(batches, wanted, strict=False):
+            masks = self._decode_batch(embedding, frame, batch)
+            # before the best are taken: what was not asked must not push out what was
+            found.append(masks if own is None else masks.only(own.repeat_interleave(3)))
             if sum(len(each.quality) for each in found) > 2 * MOST:
                 found = [self._best(found)]
             step(len(batch))
-        masks = self._best(found)
-        return masks if asked is None else masks.only(asked.repeat_interleave(3))
+        return self._best(found)
 
     def _best(self, found: Sequence[LowMasks]) -> LowMasks:
         return join(*found).best(MOST, self.sam.mask_threshold, self.settings.duplicate_iou)

@@ -26,6 +26,7 @@ from .pieces import Placed
 from .reading import Positions, read_in_batches
 from .tokens import with_sinks
 from .transformer_families import CROSS, Transformer
+from .unet_layers import one_at_a_time
 
 Size = tuple[int, int]
 
@@ -77,6 +78,7 @@ class TransformersAttention:
             raise ModelError(
                 "Clean references are read in ComfyUI only. Leave the setting 'reference' off."
             )
+        check_propagation(model.family, settings)
 
     @torch.inference_mode()
     def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
@@ -88,14 +90,18 @@ class TransformersAttention:
         size_hw = (image.shape[0], image.shape[1])
         seen_hw = working_size(size_hw, self.model.family, self.settings)
         said = [with_sinks(expression.text, self.settings.sinks) for expression in expressions]
-        texts = [self.model.place(text) for text in said]
-        latents = self._encode_image(image, seen_hw)
-
-        def read_rows(rows: list[int], positions: Positions) -> Tensor:
-            return self._read(latents, seen_hw, said[rows[0]], texts[rows[0]], positions)
-
         competing = self.settings.competing
-        return read_in_batches(expressions, texts, read_rows, size_hw, most=1, competing=competing)
+        # one thread at a time: a pipeline keeps what it does, and its models tell all that watch
+        with one_at_a_time(self.model.transformer):
+            texts = [self.model.place(text) for text in said]
+            latents = self._encode_image(image, seen_hw)
+
+            def read_rows(rows: list[int], positions: Positions) -> Tensor:
+                return self._read(latents, seen_hw, said[rows[0]], texts[rows[0]], positions)
+
+            return read_in_batches(
+                expressions, texts, read_rows, size_hw, most=1, competing=competing
+            )
 
     def _encode_image(self, image: Image, seen_hw: Size) -> Tensor:
         """Latents, the autoencoder's mean: no draw, so no seed needed."""
@@ -137,6 +143,15 @@ class TransformersAttention:
         draw = torch.Generator().manual_seed(self.settings.seed)
         noise = torch.randn(latents.shape, generator=draw).to(latents)
         return (1 - sigma) * latents + sigma * noise
+
+
+def check_propagation(family: Transformer, settings: AttentionSettings) -> None:
+    """Raises `ModelError` where maps are to be spread and cannot be."""
+    if settings.propagation and family.kind == CROSS:
+        raise ModelError(
+            f"{family.name} reads its words in calls of their own, so that their maps cannot be "
+            "spread along the picture's self-attention. Set propagation to 0."
+        )
 
 
 def lay_out(

@@ -47,7 +47,7 @@ def capturing(unet: nn.Module, capture: Capture) -> Iterator[None]:
     nothing is computed twice and any attention back end may do the rest.
     """
     # one at a time: another thread's pass would be recorded, too
-    with _one_at_a_time(unet), ExitStack() as hooks:
+    with one_at_a_time(unet), ExitStack() as hooks:
         for name, block in _transformers(unet):
             _watch(name, block, capture, hooks)
         try:
@@ -60,9 +60,10 @@ _locks: WeakKeyDictionary[nn.Module, RLock] = WeakKeyDictionary()
 _lock_of_locks = Lock()
 
 
-def _one_at_a_time(unet: nn.Module) -> RLock:
+def one_at_a_time(denoiser: nn.Module) -> RLock:
+    """Held by the thread whose pass a denoiser's hooks are for."""
     with _lock_of_locks:
-        return _locks.setdefault(unet, RLock())
+        return _locks.setdefault(denoiser, RLock())
 
 
 def _transformers(unet: nn.Module) -> Iterator[tuple[str, nn.Module]]:

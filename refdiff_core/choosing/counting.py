@@ -16,7 +16,7 @@ words say that there are three, a doubtful third is better than none."""
 LARGEST_THING, BORDERS = 0.5, 3
 """What covers more of the picture, or reaches so many of its borders, is ground and no thing."""
 CLEARLY_OFF = -0.25
-"""What has so much less of the ground's attention inside than outside is a thing of any size."""
+"""What has so small a score by the ground's attention is a thing of any size."""
 DOUBTFUL_SHARE, DOUBTFUL_BORDERS = 0.2, 2
 """From here on it may be either, such as a wall or a sofa, and attention decides."""
 
@@ -56,12 +56,12 @@ def pick_winners(
 def pick_things(proposals: Proposals, ground: Tensor | None, admissible: Tensor) -> Tensor:
     """The candidates that are things rather than the ground that they stand on.
 
-    Segment Anything's masks say where things end; the attention to "background" says what is
+    Segment Anything's masks say where things end; the attention to stop words says what is
     ground though it has an outline, such as a wall.
 
     Args:
         proposals: N masks.
-        ground: float32 (N,), attention to the background's words inside each minus outside.
+        ground: float32 (N,), each one's generative score by the attention to the ground's words.
         admissible: bool (N,).
 
     Returns:

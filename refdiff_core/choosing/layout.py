@@ -61,10 +61,12 @@ class Layout:
     def _measure(cls, proposals: Proposals) -> Layout:
         height, width = proposals.grid_hw
         unit, step = (height * width) ** 0.5, -(-max(height, width) // GRID)
-        coarse = proposals.masks[:, step // 2 :: step, step // 2 :: step].contiguous().cpu()
+        steps = min(step, height), min(step, width)  # a strip has few rows
+        down, across = (slice(each // 2, None, each) for each in steps)
+        coarse = proposals.masks[:, down, across].contiguous().cpu()
         boxes = mask_boxes(proposals.masks).cpu()
         return cls(
-            centers=_centers(as_numbers(coarse), step, boxes) / unit,
+            centers=_centers(as_numbers(coarse), steps, boxes) / unit,
             boxes=boxes / unit,
             size=(width / unit, height / unit),
             cells=coarse.flatten(1),
@@ -109,13 +111,13 @@ class Layout:
         return self.shared if other is self else as_numbers(self.cells) @ as_numbers(other.cells).T
 
 
-def _centers(coarse: Tensor, step: int, boxes: Tensor) -> Tensor:
+def _centers(coarse: Tensor, steps: tuple[int, int], boxes: Tensor) -> Tensor:
     """XY of the centres of gravity in pixels; of a mask between the cells, its box's centre."""
     columns, rows = coarse.sum(1), coarse.sum(2)  # (N, w), (N, h)
     mass = columns.sum(1)
     x, y = (
         sums @ ((torch.arange(sums.shape[1]) + 0.5) * step) / mass.clamp(min=1)
-        for sums in (columns, rows)
+        for sums, step in ((columns, steps[1]), (rows, steps[0]))
     )
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     return torch.where((mass > 0)[:, None], torch.stack([x, y], -1), middle)

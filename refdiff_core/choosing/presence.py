@@ -4,7 +4,7 @@ Presence decides found or not, never the ranking, as in SAM 3. It is asked of ev
 things of relations included, as in VIRO (arXiv 2601.12781): no cup is left of an elephant that is
 not there.
 
-Source: the chance itself is `refdiff_core.choosing.contrast`'s.
+Source: the chance itself is `refdiff_core.choosing.scoring.weigh`'s, of the contrast.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def judge_presence(
     present, reason = min(told, default=(None, ""))
     if present is None or present >= settings.min_present:
         return present, ""
-    return present, f"{reason} ({present:.2f})".replace("(0.", "(.")
+    return present, f"{reason} ({f'{present:.2f}'.removeprefix('0')})"
 
 
 def _needed(expression: Expression) -> int:
@@ -77,4 +77,5 @@ def enough_chance(count: int, match: Tensor, proposals: Proposals) -> float:
     """
     layout = Layout.of(proposals)
     counted = match[distinct_objects(same_object(layout, layout), match)][None]
-    return float(1 - sum(chance_of_exactly(fewer, counted) for fewer in range(count)))
+    fewer = sum(chance_of_exactly(number, counted) for number in range(count))
+    return max(0.0, float(1 - fewer))  # but for rounding

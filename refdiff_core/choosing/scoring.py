@@ -125,7 +125,7 @@ def lit_score(heat: Tensor, masks: Tensor | Inside, ground: Tensor) -> Tensor:
 
     Where the words light nothing up the ground is high, and no mask has more than any other,
     though c itself is stretched to [0, 1]: so this says how much is known, where the paper's
-    difference does not. On 60 tuning scenes the objects that are named are .11 nats likelier by it.
+    difference does not.
 
     Args:
         heat: float32 (h, w) in [0, 1], the working grid.
@@ -250,7 +250,7 @@ def _odds(
     quality: Tensor,
     settings: Settings,
 ) -> Tensor:
-    """The witnesses together; ``trust``: in CLIP's cosines."""
+    """The witnesses together; ``trust``: log-odds that a log-likelihood of 1 is worth."""
     odds, alpha = settings.quality_exponent * quality.clamp(min=1e-3).log(), settings.alpha
     if generative is not None:
         share = 1.0 if compared is None else min(1.0, 2 * alpha)
@@ -285,7 +285,8 @@ def _match(
         generative: float32 (N,), or None.
         settings: the weights.
     """
-    known, behind = settings.calibration, odds - odds.max()
+    # what is not admissible has none, which no slope may be multiplied by
+    known, behind = settings.calibration, (odds - odds.max()).clamp(min=-1e9)
     slope, bias = known.alone
     if reach is not None:
         behind = (behind + known.border * reach).clamp(-CLEAR, CLEAR)
@@ -308,7 +309,7 @@ def error_variance(compared: Compared, admissible: Tensor, known: Calibration) -
     """
     asked = [compared.own, *(each for group in compared.rivals for each in group)]
     shares, regions = compared.own.shares, int(admissible.sum())
-    if len(shares) < 2 or regions < 2:
+    if int((shares > 0).sum()) < 2 or regions < 2:
         return (compared.own.gap / 3) ** 2 + known.floor**2
     views = torch.stack([each.scale * each.views for each in asked])[:, :, admissible]
     # one view may be lower throughout, which says nothing of regions

@@ -1,8 +1,8 @@
 """Which one: the geometry of proposals against position, order, extremes and relations.
 
 Everything is a chance in [0, 1]. A proposal fits the noun phrase with some chance (its match,
-`refdiff_core.choosing.scoring.match_chance`); given the matches of all, where it lies makes it the
-one that the words mean with another. "Second from the left" asks for exactly one matching thing
+`refdiff_core.choosing.scoring.Evidence.match`); given the matches of all, where it lies makes it
+the one that the words mean with another. "Second from the left" asks for exactly one matching thing
 further left, so the table that the cups stand on is not counted, and of several masks of one cup
 one is.
 

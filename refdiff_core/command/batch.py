@@ -142,7 +142,6 @@ def run_batch(job: BatchJob, work: Work) -> bool:
     entries = load_manifest(job.manifest)
     switches = {"previews": job.previews, "each": job.each}
     about = {"version": version(), **switches, **job.choice.describe()}
-    missing = 0
     with open_records(open_folder(job.out), about, fresh=job.fresh) as records:
         done = records.resume(
             {entry.image: answered_lines(entry) for entry in entries},
@@ -157,10 +156,11 @@ def run_batch(job: BatchJob, work: Work) -> bool:
                 found = failed(entry, result.reason) if isinstance(result, Lost) else result
                 records.append(found)
                 work.advance(1, entry.path.name)
-                errors = errors_of(found)
-                missing += bool(errors)
-                for error in errors:
+                for error in errors_of(found):
                     work.trouble(f"{entry.image}: {error}")
+        # of earlier runs too: a picture with one bad line of two is not tried again
+        troubled = {each["image"] for each in records.records if "error" in each}
+    missing = len(troubled & {entry.image for entry in entries})
     told = f"{len(entries) - missing} of {len(entries)} pictures done"
     work.result(f"{told}; masks and records.jsonl are in {job.out}.")
     return not missing

@@ -108,7 +108,8 @@ def _spelt(arguments: Sequence[str]) -> list[str]:
 def cli(context: click.Context, version: bool) -> None:
     """Describe which one, get its mask.
 
-    Segments what a phrase refers to, from the cross-attention of a Stable Diffusion checkpoint.
+    Segments what a phrase refers to, from the attention of a Stable Diffusion checkpoint or of a
+    transformer such as Flux.
     """
     if version:
         click.echo(f"refdiff {get_version()}")

@@ -118,7 +118,11 @@ _DATA_OPTIONS = (
     ),
     click.option("--images", type=click.Path(path_type=Path), help="Folder of the pictures."),
     click.option("--oracle", is_flag=True, help="Choose among the true masks of all objects."),
-    click.option("--limit", type=click.IntRange(min=1), help="About so many sentences, no more."),
+    click.option(
+        "--limit",
+        type=click.IntRange(min=1),
+        help="About so many sentences: whole pictures until there are.",
+    ),
 )
 
 

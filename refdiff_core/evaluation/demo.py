@@ -1,6 +1,6 @@
 """The demo benchmark: held-out synthetic scenes whose truth is known.
 
-    python -m refdiff_core.evaluation.demo [--scenes 200] [--oracle] [--write docs/results.md]
+    python -m refdiff_core.evaluation.demo [--scenes 200] [--oracle] [--write docs/which-one.md]
 
 Two questions, asked apart: does the right proposal win when the true masks are the proposals
 (choosing), and how good is the mask when nothing is given (segmenting)?

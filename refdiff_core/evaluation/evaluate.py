@@ -14,9 +14,10 @@ from typing import Any, Protocol
 import click
 
 from ..models.choice import ModelChoice, hash_files
+from ..pictures.images import write_whole
 from ..runs.batch import open_folder
 from ..runs.console import Work
-from ..runs.records import Record, RecordFile, errors_of, open_records, write_whole
+from ..runs.records import Record, RecordFile, errors_of, open_records
 from ..runs.workers import Crew, Lost, hire
 from ..version import version
 from .judge import Judge, Judged, Task
@@ -108,8 +109,8 @@ def evaluate(asked: Evaluation, work: Work) -> dict[str, Any]:
         summary = summarise(kept, about)
         work.step("drawing cases")
         cases = _draw_cases(summary, images, kept, crew)
-    write_whole(out / "report.json", json.dumps(summary, indent=1))
-    write_whole(out / "report.html", to_html(summary, cases))
+    write_whole(out / "report.json", json.dumps(summary, indent=1).encode())
+    write_whole(out / "report.html", to_html(summary, cases).encode())
     work.result(to_text(summary))
     seconds = sum(each["seconds"] for each in kept) / max(1, len(kept))
     work.result(

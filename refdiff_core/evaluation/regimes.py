@@ -93,7 +93,7 @@ scenes**: they say how a rule does when CLIP is that good, not how good CLIP is 
 
 Words for a place are taken to tell a thing from others of its kind (`of_several` in
 `refdiff_core/choosing/spatial.py`). What that costs where there is one alone, "the star on the
-left" of one star, is the kind "lone thing", which no other table's choosing holds.
+left" of one star, is the kind "lone thing"; it counts in no other table of choosing.
 """
 
 Figures = dict[int, list[float]]

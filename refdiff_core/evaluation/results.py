@@ -30,16 +30,17 @@ the bundled demo models on the CPU in float32. These are synthetic scenes of col
 figures say that the method works as it should, and what each part adds. They say nothing about
 photographs.
 
-The models saw none of these scenes in training. How long the denoiser and the CLIP were trained,
-and at which noise level the demo's attention is read, was decided by looking at scenes like these,
-the first two hundred among them (docs/demo-models.md); weights and exponents were set on the first
-eighty. "The paper's settings" and "the published code" are `--settings paper` and `official`,
-whole; [method.md](method.md) says what they are, and what had to be assumed. The published code
-has no variant g.
+The models saw none of these scenes in training. How long the denoiser and the CLIP were trained was
+decided by looking at scenes like these, the first two hundred among them
+([demo-models.md](demo-models.md)); the exponents were set on the first eighty. The noise level at
+which the demo's attention is read, and the weights (`Calibration` in `refdiff_core/settings.py`),
+were found on others (seeds from 1,100,000 on). "The paper's settings" and "the published code" are
+`--settings paper` and `official`, whole; [method.md](method.md) says what they are, and what had to
+be assumed. The published code has no variant g.
 
 Sizes, positions, order, relations and negation: [which-one.md](which-one.md). More about the
 models: [demo-models.md](demo-models.md). Every variant by subset: [evaluation.md](evaluation.md).
-Time and work, further down and in full: [speed.md](speed.md).
+Time and work: [speed.md](speed.md).
 """
 
 FIRST = """## "The <colour> <shape>", 2 to 4 objects

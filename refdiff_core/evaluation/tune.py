@@ -23,12 +23,13 @@ from scipy.stats import t
 from ..backends.diffusers_attention import DiffusersAttention
 from ..errors import DataError
 from ..models.choice import ModelChoice
+from ..pictures.images import write_whole
 from ..pipeline import Models
 from ..protocols import AttentionSource, MaskProposer
 from ..ranges import changed
 from ..runs.batch import open_folder
 from ..runs.console import Work, table
-from ..runs.records import Record, write_whole
+from ..runs.records import Record
 from ..settings import AttentionSettings, Preset
 from ..values import AttentionMap, Expression, Image, Proposals
 from .evaluate import Evaluation, answering, open_data, with_models
@@ -117,7 +118,7 @@ def tune(asked: Tuning, work: Work) -> dict[str, Any]:
         "data": {name: about["data"][name] for name in ("name", "split", "by")},
         **preset,
     }
-    write_whole(out / "tuned.json", json.dumps(told, indent=1))
+    write_whole(out / "tuned.json", json.dumps(told, indent=1).encode())
     work.result(_to_text(trials[best], figures))
     work.result(f"\nUse it: --settings {out / 'tuned.json'}")
     return told

@@ -109,7 +109,11 @@ def _subset_rows(ours: Summary, chosen: Summary) -> Iterator[list[str]]:
     show_default=True,
     help="May be repeated.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="About so many sentences.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="About so many sentences: whole pictures until there are.",
+)
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--split", default="val", show_default=True, help="val or test.")
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page here.")

@@ -37,7 +37,7 @@ Decisions, where English leaves a choice:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..errors import ExpressionError
@@ -114,6 +114,9 @@ def _read_all(text: str, negative: bool) -> Expression:
             found = replace(found, notes=(*found.notes, note))
         return found
     things = tuple(_read_one(each) for each in texts)
+    regions = [each for each, thing in zip(texts, things, strict=True) if thing.region]
+    if regions:
+        return _without_regions(texts, regions, negative)
     listed = ", ".join(f"'{each}'" for each in texts)
     note = f"Read as {len(things)} things, whose masks are joined: {listed}."
     if guessed:
@@ -121,6 +124,15 @@ def _read_all(text: str, negative: bool) -> Expression:
     notes = tuple(dict.fromkeys((note, *(each for thing in things for each in thing.notes))))
     first = shift(things[0], text, text.index(texts[0]))
     return replace(first, count=1, things=things, negative=negative, notes=notes)
+
+
+def _without_regions(texts: Sequence[str], regions: Sequence[str], negative: bool) -> Expression:
+    """A list that names the background or the like, which is no thing: without it, or it alone."""
+    kept = [each for each in texts if each not in regions] or [*regions[:1]]
+    dropped = ", ".join(f"'{each}'" for each in texts if each not in kept)
+    note = f"{dropped} cannot be one of several things; ask for it in a line of its own."
+    found = _read_all(" . ".join(kept), negative)
+    return replace(found, notes=(*found.notes, note))
 
 
 def _read_one(

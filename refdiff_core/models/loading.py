@@ -90,7 +90,8 @@ def load_models(
 
     Args:
         variant: g, gs, ds or gsd; None takes the fullest that the named models allow.
-        checkpoint: Stable Diffusion, one file or a diffusers folder.
+        checkpoint: Stable Diffusion, one file or a diffusers folder; or a transformer's diffusers
+            folder (`refdiff_core.backends.pipelines`).
         sam: a Segment Anything checkpoint.
         clip: an open_clip model, ``NAME:PATH`` or the path of a folder or file.
         proposer: masks from outside; then no SAM is needed.
@@ -141,7 +142,8 @@ Loaders = dict[str, Callable[[], Any]]
 """What loads the denoiser "g", Segment Anything "s" and CLIP "d", of those that are named."""
 
 _NEEDS = {
-    "g": "a Stable Diffusion checkpoint: name one with --checkpoint, or use --demo",
+    "g": "a checkpoint, of Stable Diffusion or a transformer: name one with --checkpoint, or use "
+    "--demo",
     "s": "proposals: name a Segment Anything file with --sam, or masks with --masks",
     "d": "a CLIP model: name one with --clip",
 }

@@ -227,10 +227,13 @@ def save_image(image: Image, path: str | Path) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is whole or as it was before."""
+    """Write a file so that it is whole or as it was before, and on the disk when this returns."""
     part = path.with_name(f".{path.name[-100:]}.part")
     try:
-        part.write_bytes(content)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(part, path)
     except OSError:
         part.unlink(missing_ok=True)

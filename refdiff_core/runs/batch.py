@@ -156,7 +156,8 @@ def hand_out(
 
 def _objects(answer: Answer, mask: Tensor, base: str | Path | None) -> list[dict[str, object]]:
     """The things that are meant one by one; their masks are written where a ``base`` is given."""
-    scores = answer.result.scores.total[answer.result.winners].tolist()
+    result = answer.result
+    scores = result.scores.total[result.winners].tolist() if result.found else []
     # what is drawn already is not drawn again
     masks = [mask] * len(scores) if len(scores) == 1 else answer.objects() if scores else ()
     told = []

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import DataError, OutputError
+from ..pictures.images import write_whole
 
 Record = dict[str, Any]
 """One record: its picture's key under "image", its own under "id", an "error" where it failed."""
@@ -169,7 +170,7 @@ def _agree(about: Path, records: Path, run: Mapping[str, Any]) -> None:
                 f"'{records}' is there, but no run.json says what it is. "
                 "Choose another --out, or --fresh to write over it."
             )
-        write_whole(about, json.dumps(run, indent=1))
+        write_whole(about, json.dumps(run, indent=1).encode())
         return
     try:
         earlier = json.loads(about.read_text())
@@ -191,19 +192,6 @@ def _differences(earlier: Mapping[str, Any], now: Mapping[str, Any], path: str =
         elif before != after:
             told.append(f"{path}{key} was {before!r}, is now {after!r}")
     return "; ".join(filter(None, told))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that it is whole or as it was before."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.write(text.encode())
-            _flush(file)
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

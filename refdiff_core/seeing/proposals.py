@@ -51,7 +51,8 @@ def mask_iou(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         float32 (N, M) in [0, 1]; two empty masks have 0.
     """
-    x, y = as_numbers(a.flatten(1)), as_numbers(b.flatten(1))
+    x = as_numbers(a.flatten(1))
+    y = x if b is a else as_numbers(b.flatten(1))
     intersection = x @ y.T
     union = x.sum(1)[:, None] + y.sum(1)[None] - intersection
     return intersection / union.clamp(min=1)
@@ -195,14 +196,15 @@ def find_peaks(heat: Tensor, count: int, *, grid: int = 32) -> Tensor:
         float32 (P, 2), XY as shares of the picture, highest first.
     """
     points, heights = peaks_of(heat, count, grid=grid)
-    return points[heights >= LOWEST_PEAK]
+    return points[heights > 0]
 
 
 def peaks_of(heat: Tensor, count: int, *, grid: int = 32) -> tuple[Tensor, Tensor]:
     """As `find_peaks`, always so many of them, and how high each is; without waiting.
 
     Returns:
-        float32 (count, 2) and (count,), where the map is.
+        float32 (count, 2) and (count,), where the map is; a height is the mean around the place, 0
+        where there is no peak any more.
     """
     height, width = size = fit((heat.shape[0], heat.shape[1]), grid)
     coarse = F.adaptive_avg_pool2d(heat[None], size)

@@ -92,8 +92,8 @@ def qwen_image_edit(draw: Drawn) -> None:
         "## Edit one thing only - Qwen-Image-Edit\n\n1. Load a picture.\n2. Say **which one**, and "
         "what is to become of it.\n3. **Run**. Another one was meant? Click it, and run again.\n\n"
         "An edit model changes the whole picture a little; here it changes the mask, and nothing "
-        "else.\n\n*reference* is on in Ref-Diff Segment: the picture is read as what is to be "
-        "edited. Four steps with the Lightning LoRA; without it 20 steps, CFG 4.",
+        "else.\n\n*show as reference* is on in Ref-Diff Segment: the picture is read as what is to "
+        "be edited. Four steps with the Lightning LoRA; without it 20 steps, CFG 4.",
         (20, 20), (340, 270),
     )  # fmt: skip
     loaded = draw.add("LoadImage", (20, 350), (340, 330), image="example.png")

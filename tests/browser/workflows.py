@@ -91,9 +91,10 @@ def several(draw: Drawn) -> None:
     lines = "the yellow circle\nthe large yellow square\nthe black star"
     draw.note(
         "## Several expressions at once\n\nOne line, one mask; the panel has a tab for each. The "
-        "picture is looked at **once** for all of them.\n\n`not: ...` says what the other lines "
-        "must leave out.\n\nThese are the single steps of Ref-Diff Segment: each can be looked at, "
-        "and a change only runs again what it touches.",
+        "picture is looked at **once** for all of them (some transformers, such as Z-Image, once a "
+        "line).\n\n`not: ...` says what the other lines must leave out.\n\nThese are the single "
+        "steps of Ref-Diff Segment: each can be looked at, and a change only runs again what it "
+        "touches.",
         (20, 20), (340, 300),
     )  # fmt: skip
     load = draw.add("RefDiffLoadDemo", (20, 380), (340, 200), scene=5)

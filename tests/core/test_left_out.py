@@ -59,6 +59,26 @@ def test_what_a_line_excludes_is_not_cut_out(picture, squares):
     assert found.best == 0 and torch.equal(found.mask > 0, squares.proposals.masks[BLUE])
 
 
+def test_a_negative_line_about_something_elsewhere_changes_nothing(picture, squares):
+    """Not the order, and not which of two masks of one thing the proposer's trust decides for."""
+    worse = squares.proposals.masks[BLUE].clone()
+    worse[4:6] = False
+    masks = torch.cat([squares.proposals.masks, worse[None]])
+    quality = torch.tensor([0.9] * len(squares.proposals) + [0.5])
+    quality[BLUE] = 0.98
+    for order in (torch.arange(6), torch.arange(6).flip(0)):
+        proposer = FixedProposals(Proposals.of(masks[order], quality[order]))
+        lines = ["the blue square", "not: the green square"]
+        (alone,), (found,) = (
+            segment(picture, each, models(proposer)) for each in (lines[:1], lines)
+        )
+        assert order[alone.best] == order[found.best] == BLUE
+        assert torch.equal(found.mask, alone.mask)
+        green = int((order == GREEN).nonzero())
+        rest = [index for index in alone.ranking.tolist() if index != green]
+        assert [index for index in found.ranking.tolist() if index != green] == rest
+
+
 def test_a_thing_without_loses_where_it_has_the_part(picture):
     masks = torch.zeros(3, 30, 52, dtype=torch.bool)
     masks[0, 2:14, 2:26] = True  # red, with the blue square on it
@@ -106,6 +126,27 @@ def test_the_background_is_what_no_thing_covers(picture, squares):
     assert torch.equal(things.mask > 0, squares.proposals.masks.any(0))
     assert torch.equal(ground.mask > 0, ~squares.proposals.masks.any(0))
     assert len(things.winners) == len(squares.proposals) and not len(ground.winners)
+    assert things.score is not None and torch.tensor(things.score).isfinite()
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("the blue square . the background", "the blue square"),
+        ("background | the blue square | everything but the red square", "the blue square"),
+        ("the background . the foreground", "the background"),
+    ],
+)
+def test_what_is_no_thing_cannot_be_one_of_a_list_and_says_so(picture, squares, line, kept):
+    (found,), (alone,) = (segment(picture, each, models(squares)) for each in (line, kept))
+    assert alone.mask.any() and torch.equal(found.mask, alone.mask)
+    assert any("cannot be one of several" in note for note in found.expression.notes)
+
+
+def test_a_list_keeps_its_negative_line_whatever_stands_first(picture, squares):
+    lines = ["the background . the blue square", "not: the bottom red square"]
+    (found,) = segment(picture, lines, models(squares))
+    assert len(found.drawing.without) == 1
 
 
 def test_attention_alone_tells_the_background_by_where_stop_words_are(demo_models):

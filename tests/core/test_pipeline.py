@@ -11,7 +11,7 @@ from refdiff_core.language.expression import parse
 from refdiff_core.pipeline import Models, segment
 from refdiff_core.seeing.attention import attention_map, map_of
 from refdiff_core.seeing.phrases import find_phrases, without_place
-from refdiff_core.seeing.proposals import FixedProposals
+from refdiff_core.seeing.proposals import AttentionProposer, FixedProposals
 from refdiff_core.settings import PAPER, Settings
 from refdiff_core.testing import FakeAttention, FakeScorer
 from refdiff_core.values import AttentionMap, Proposals
@@ -115,6 +115,12 @@ def test_one_proposal_is_no_two(picture, squares, count):
     (result,) = segment(picture, "two cups", models(few))
     assert not result.found and len(result.ranking) == count
     assert count == 0 or result.missing == "fewer than 2 look like 'cup' (.00)"
+
+
+def test_without_attention_there_must_be_masks_from_elsewhere_and_a_scorer(squares):
+    for parts in ((None, FakeScorer()), (squares, None), (AttentionProposer(), FakeScorer())):
+        with pytest.raises(ValueError, match="Without attention"):
+            Models(None, *parts)
 
 
 def test_maps_without_words_still_give_positions(picture, squares):

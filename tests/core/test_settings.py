@@ -137,3 +137,8 @@ def test_a_pipe_is_no_file_of_settings(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
     with pytest.raises(SettingsError, match="it is no file"):
         find_preset(str(tmp_path / "pipe.json"))
+
+
+def test_what_counts_is_a_whole_number():
+    with pytest.raises(SettingsError, match="timestep is 200.0, expected a whole number"):
+        AttentionSettings(timestep=200.0)

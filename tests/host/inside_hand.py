@@ -89,8 +89,11 @@ def spread(_=None):
     """What is said of maps that are to be spread where the picture asks the text alone."""
     families = ours("refdiff_core.backends.transformer_families")
     spreading = ours("refdiff_core.settings").AttentionSettings(propagation=1)
-    check = ours("nodes._transformers")._check
+
+    def build(family):
+        ours("nodes._transformers").TransformerAttention(None, None, None, family, spreading)
+
     every = dict.fromkeys(families.BY_CLASS.values())
     kinds = (families.CROSS, families.JOINT)
-    return [[said(lambda e=e: check(e, "all", spreading)) for e in every if e.kind == kind]
+    return [[said(lambda e=e: build(e)) for e in every if e.kind == kind]
             for kind in kinds]  # fmt: skip

@@ -123,4 +123,4 @@ def test_maps_are_not_spread_where_the_picture_asks_the_text_alone(ask):
     alone, together = ask("spread")
     assert len(alone) >= 4 and set(together) == {None}
     assert all(each.endswith("Set propagation to 0.") for each in alone)
-    assert all(each.startswith("ModelError: In ") for each in alone)
+    assert all(each.startswith("ModelError: ") for each in alone)

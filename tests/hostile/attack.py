@@ -174,8 +174,8 @@ program has when it begins; "peak" is what was used of that.
 |---|---|
 {about}
 
-The quick set runs with all tests, this one with `pytest -m slow tests/hostile`. What hostile nodes
-hand over in ComfyUI is tried in `tests/host`.
+The quick set runs with all tests, and as many as here from another seed with `pytest -m slow
+tests/hostile`. What hostile nodes hand over in ComfyUI is tried in `tests/host`.
 
 `pytest -m slow tests/host/test_soak.py` runs 300 prompts in one ComfyUI, each looking anew. Of its
 memory it says, for the first and the last third after 100 of them: 1,183 and 1,191 MiB (0.25.0),

@@ -1,6 +1,6 @@
 """Closed word lists of the expression parser: what a word is, and what it stands for.
 
-Each word has one tag, a single letter, so that `expression.py` can match patterns over a line:
+Each word has one tag, a single letter, so that the other files here match patterns over a line:
 
     d determiner   k pronoun      c "and"        x filler       g negator     , punctuation
     s side         h half, corner t "most"       y "far"        o ordinal     # numeral
@@ -8,6 +8,7 @@ Each word has one tag, a single letter, so that `expression.py` can match patter
     i in, on, at   r relation     p other preposition
     a adjective    v verb form    n noun (every word that is in no list)
     A quantifier ("all")
+    N the root, once it is known; _ a word that has been read
 
 A word's value is its canonical form: the side, the kind of relation, the extreme, the index.
 """

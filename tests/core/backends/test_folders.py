@@ -1,6 +1,7 @@
 """Transformers as diffusers folders: tiny random ones, loaded and asked as artists' own are."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import diffusers
@@ -137,6 +138,16 @@ def test_its_maps_are_those_of_plain_full_attention(folder, model, reading):
     )
     assert found.word_maps.shape == wanted.shape
     torch.testing.assert_close(found.word_maps, wanted, atol=2e-6, rtol=1e-4)
+
+
+def test_threads_that_share_a_pipeline_get_what_each_would_get_alone(folder, model):
+    source = TransformersAttention(model, AttentionSettings(resolution=128))
+    image, lines = torch.rand(*SIZE_HW, 3), [parse(TEXT), parse("a cat and a very small dog")]
+    alone = [source.read(image, [line])[0] for line in lines]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda line: source.read(image, [line])[0], lines * 2))
+    for each, wanted in zip(found, alone * 2, strict=True):
+        torch.testing.assert_close(each.word_maps, wanted.word_maps)
 
 
 def test_the_command_line_segments_with_a_folder(folder, tmp_path, capsys, monkeypatch):

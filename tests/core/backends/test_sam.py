@@ -9,7 +9,7 @@ import torch
 from segment_anything import SamAutomaticMaskGenerator
 
 from refdiff_core.backends.sam_masks import LowMasks
-from refdiff_core.backends.sam_proposer import DEMO, SamProposer, SamSettings, load_sam
+from refdiff_core.backends.sam_proposer import DEMO, SamProposer, SamSettings, _Steps, load_sam
 from refdiff_core.demo.models import load_sam as load_demo_sam
 from refdiff_core.demo.scenes import HELD_OUT_SEED, sample_scene
 from refdiff_core.errors import ModelError
@@ -70,6 +70,20 @@ def test_an_answer_does_not_depend_on_what_else_was_asked(sam, scene):
     together = proposer.propose(picture(scene), maps)
     alone = proposer.propose(picture(scene), maps[1:])
     assert torch.equal(together[1].masks, alone[0].masks)
+
+
+def test_points_that_are_not_asked_push_out_none_that_are(sam, scene, monkeypatch):
+    """As elsewhere than on a processor, where masks stay in their places, rejected or not."""
+    monkeypatch.setattr(SamProposer, "_filter", lambda _, masks: masks)
+    proposer, image = SamProposer(sam, DEMO), picture(scene)
+    points = torch.rand(200, 2, generator=torch.Generator().manual_seed(0))
+    asked = torch.arange(200) >= 197
+    given = proposer.embed(image), proposer._frame(image)
+    found = proposer._decode(*given, points, asked, _Steps(None, 200))
+    alone = proposer._decode(*given, points[asked], None, _Steps(None, 200))
+    kept = found.quality > -torch.inf
+    torch.testing.assert_close(found.quality[kept], alone.quality)
+    torch.testing.assert_close(found.logits[kept], alone.logits, atol=1e-3, rtol=1e-3)
 
 
 def test_the_grid_agrees_with_the_packages_own_generator(sam):

@@ -1,9 +1,13 @@
 """Transformers through diffusers: the demo's by what it finds, others by plain attention."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from refdiff_core import load_demo, load_models
+from refdiff_core.backends.transformer_families import PIXART
+from refdiff_core.backends.transformers_attention import TransformersAttention
 from refdiff_core.choosing.scoring import generative_score
 from refdiff_core.demo.scenes import HELD_OUT_SEED, expressions, sample_scene
 from refdiff_core.errors import ModelError, UnavailableError
@@ -73,6 +77,14 @@ def test_the_official_settings_and_clean_references_are_refused():
         load_demo("g", AttentionSettings(reference=True), denoiser="transformer")
     with pytest.raises(ModelError, match="unet, transformer"):
         load_demo("g", denoiser="flux")
+
+
+def test_maps_of_words_that_are_read_apart_are_not_spread(transformer):
+    spread = AttentionSettings(propagation=1)
+    assert TransformersAttention(transformer.model, spread).settings == spread
+    apart = SimpleNamespace(family=PIXART)
+    with pytest.raises(ModelError, match=r"Set propagation to 0\."):
+        TransformersAttention(apart, spread)
 
 
 def test_a_folder_of_an_unknown_kind_is_refused(tmp_path):

@@ -84,7 +84,7 @@ def test_a_second_expression_costs_a_third_of_the_work_at_most(measure):
 
 
 def test_full_size_models_keep_to_the_goals_of_work(speed):
-    """DESIGN.md's goals, for Stable Diffusion 1.5."""
+    """The goals of docs/speed.md, for Stable Diffusion 1.5."""
     page = importlib.import_module("benchmarks.page")
     large = speed.count(speed.SD_1024)
     assert page.generative_share(large, 1) <= 1 / 3

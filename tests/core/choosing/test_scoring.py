@@ -134,7 +134,7 @@ def test_the_error_is_what_views_disagree_by():
     views = torch.randn(2, 2000, generator=generator) * 0.02 + shown
     own = Likeness(views, torch.tensor([0.5, 0.5]))
     everything = torch.ones(2000, dtype=torch.bool)
-    plain = Calibration(shared=1, floor=0)
+    plain = Calibration(shared=1, floor=0.001)
     assert error_variance(Compared(own), everything, plain) == pytest.approx(2.0, rel=0.1)
     lower = Likeness(views - torch.tensor([[0.1], [0.0]]), own.shares)
     assert error_variance(Compared(lower), everything, plain) == pytest.approx(2.0, rel=0.1)

@@ -19,6 +19,17 @@ from refdiff_core.values import Proposals
 SIZE_HW = (60, 100)
 
 
+def test_things_on_a_strip_a_few_cells_high_are_told_apart():
+    masks = torch.zeros(3, 2, 2000, dtype=torch.bool)
+    masks[:2, :, 100:200] = True
+    masks[2, :, 1500:1700] = True
+    layout = Layout.of(Proposals.of(masks))
+    assert same_object(layout, layout).tolist() == [[True, True, False]] * 2 + [
+        [False, False, True]
+    ]
+    assert layout.centers[0, 0] < layout.centers[2, 0]
+
+
 def draw(*boxes):
     """Proposals of rectangles XYXY on a picture of 60 x 100."""
     masks = torch.zeros(len(boxes), *SIZE_HW, dtype=torch.bool)

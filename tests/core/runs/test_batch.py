@@ -7,11 +7,13 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from squares import models
 
-from refdiff_core import Models
+from refdiff_core import Models, segment
 from refdiff_core.command.batch import mask_name
 from refdiff_core.command.cli import run
 from refdiff_core.errors import DataError
+from refdiff_core.runs.batch import Answer, Output, hand_out
 from refdiff_core.runs.manifest import load_manifest
 from refdiff_core.testing import FakeAttention
 
@@ -142,6 +144,24 @@ def test_a_missing_picture_is_named_and_tried_again(capsys, squares_masks):
     PIL.Image.open("shots/a.png").save("shots/later.png")
     assert batch("shots/list.jsonl") == 0
     assert "error" not in records()["later.png", "the red square"]
+
+
+def test_a_line_that_cannot_be_read_is_told_of_by_every_run(capsys):
+    line = '{"image": "a.png", "expressions": ["the red square", "the [red square"]}'
+    for _ in range(2):
+        assert batch(write("shots/list.jsonl", line)) == 2
+        assert "0 of 1 pictures done" in capsys.readouterr().out
+
+
+def test_several_things_that_a_negative_line_cuts_away_are_no_objects(picture, squares, tmp_path):
+    lines = ["all red squares", "not: the red squares"]
+    (alone,), (result,) = (segment(picture, each, models(squares)) for each in (lines[:1], lines))
+    told = [
+        hand_out(Answer(picture, each, 0.0), Path("a.png"), name, "gsd", Output(out=tmp_path))
+        for each, name in ((alone, "both"), (result, "none"))
+    ]
+    assert len(told[0]["objects"]) == 3
+    assert not told[1]["found"] and told[1]["objects"] == []
 
 
 def test_other_settings_never_mix(capsys):

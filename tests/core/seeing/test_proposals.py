@@ -93,6 +93,13 @@ def test_a_flat_region_is_prompted_inside():
     assert (peaks[:, 1] > 12).all() and (peaks[:, 1] < 48).all()
 
 
+def test_a_painted_dot_is_a_peak_by_itself():
+    heat = torch.zeros(384, 512)
+    heat[100:114, 300:314] = 1
+    (peak,) = find_peaks(heat, 4) * torch.tensor([512.0, 384.0])
+    assert 298 < peak[0] < 316 and 98 < peak[1] < 116
+
+
 def test_peaks_of_a_large_map_are_found_on_a_coarse_grid():
     heat = torch.zeros(96, 160)
     heat[60:70, 100:110] = 1

@@ -11,10 +11,11 @@ from torch import Tensor
 from ..refdiff_core.backends.clip_scorer import ClipScorer
 from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer
 from ..refdiff_core.choosing.contrast import questions as contrasted
+from ..refdiff_core.copies import propose_masks, read_maps
 from ..refdiff_core.errors import RefDiffError
 from ..refdiff_core.language.lines import looked_for
 from ..refdiff_core.pictures.images import shrink
-from ..refdiff_core.pipeline import Models, propose_masks, read_maps, segment
+from ..refdiff_core.pipeline import Models, segment
 from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
 from ..refdiff_core.seeing.phrases import find_phrases
 from ..refdiff_core.seeing.proposals import AttentionProposer

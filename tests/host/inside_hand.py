@@ -3,6 +3,7 @@
 from hosted import load, ours, picture  # isort: skip - finds ComfyUI
 
 import zlib
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -95,5 +96,5 @@ def spread(_=None):
 
     every = dict.fromkeys(families.BY_CLASS.values())
     kinds = (families.CROSS, families.JOINT)
-    return [[said(lambda e=e: build(e)) for e in every if e.kind == kind]
+    return [[said(partial(build, each)) for each in every if each.kind == kind]
             for kind in kinds]  # fmt: skip

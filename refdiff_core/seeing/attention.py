@@ -288,7 +288,8 @@ def sharpen_maps(
 ) -> list[AttentionMap | None]:
     """`sharpen` for all maps of a picture, with a radius in cells of each map's own grid.
 
-    What the filter needs to know of the picture is found once for `MAPS_AT_ONCE` maps of one radius.
+    What the filter needs to know of the picture is found once for up to `MAPS_AT_ONCE` maps of one
+    radius.
     """
     groups: dict[int, list[int]] = {}
     for index, each in enumerate(maps):

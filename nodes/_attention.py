@@ -131,7 +131,7 @@ def model_family(model: Any) -> Family:
     """What kind of checkpoint a MODEL is.
 
     Raises:
-        UnavailableError: it has no cross-attention with the text (Flux, SD 3, ...).
+        UnavailableError: it is of a kind whose attention is not known here.
         ModelError: a U-Net of a kind that is not known here.
     """
     kind = type(model.model.model_config).__name__

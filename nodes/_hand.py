@@ -16,7 +16,7 @@ from ..refdiff_core.choosing.scoring import generative_score
 from ..refdiff_core.errors import MaskError
 from ..refdiff_core.finishing import Finish
 from ..refdiff_core.grid import fit, working_grid
-from ..refdiff_core.pictures.images import scale_to, shrink
+from ..refdiff_core.pictures.images import UNREADABLE, scale_to, shrink
 from ..refdiff_core.settings import Settings
 from ..refdiff_core.values import Drawing, Image, Proposals, Segmentation
 from ._choice import NOTHING, Choice, Made, find_mask, mask_ids, picture_id
@@ -52,6 +52,8 @@ class Hand:
     ids: of the candidates. made: by index, the id of what the hand made.
     picked: indices chosen, in the order of choice. same: the same by what was asked for.
     default: indices that were told otherwise, and count where none is chosen.
+    best: whether without either the best candidates count, as many as `union` says, and under a
+        threshold all that is strong in the map.
     cut: bool (h, w), what is kept out of the mask whatever is chosen; None where nothing is.
     without: the masks that make it.
     """
@@ -62,6 +64,7 @@ class Hand:
     picked: tuple[int, ...] = ()
     same: Mapping[str, int] = field(default_factory=dict)
     default: tuple[int, ...] = ()
+    best: bool = False
     cut: Tensor | None = None
     without: tuple[Proposals, ...] = ()
 
@@ -101,8 +104,9 @@ def by_hand(
         extra = [(each.id, _make(picture, each, asker)) for each in small.choice.made]
         for result in row:
             told = _told(result) if numbered is None else numbered[len(hands)]
+            best = numbered is None and _takes_the_best(result)
             whole, hand = _choose(result, extra, small)
-            hand = hand if hand.picked else replace(hand, default=tuple(told))
+            hand = replace(hand, default=() if hand.picked else tuple(told), best=best)
             before.append(whole)
             hands.append(hand)
             after.append(_shape(whole, hand, settings, threshold))
@@ -139,9 +143,9 @@ def _painted(file: str, size_hw: tuple[int, int]) -> Tensor:
     try:
         with Pillow.open(folder_paths.get_annotated_filepath(file)) as picture:
             alpha = picture.convert("RGBA").getchannel("A").resize(size_hw[::-1])
-    except OSError as error:
+    except (*UNREADABLE, Pillow.DecompressionBombError) as error:
         raise MaskError(
-            f"The painted mask '{file}' cannot be read ({error}). "
+            f"The painted mask '{file}' cannot be read ({error or type(error).__name__}). "
             "Remove it on the node's panel, or paint it again."
         ) from error
     return torch.from_numpy(np.array(alpha)) < 128
@@ -150,6 +154,12 @@ def _painted(file: str, size_hw: tuple[int, int]) -> Tensor:
 def _told(result: Segmentation) -> list[int]:
     """What the words chose, where they ask for several."""
     return result.winners.tolist() if result.several else []
+
+
+def _takes_the_best(result: Segmentation) -> bool:
+    """Whether the words mean one thing, which is there: not several, no rest of the picture."""
+    words = result.expression
+    return words.count == 1 and not (words.things or words.region or result.missing)
 
 
 def _choose(
@@ -197,11 +207,11 @@ def _with(result: Segmentation, more: Proposals) -> Segmentation:
 
 
 def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: float) -> Segmentation:
-    """The mask of what was chosen; as it was where nothing was."""
+    """The mask of what was chosen; that of the words, shaped anew, where nothing was."""
     cut_by_map = threshold > 0 and result.attention is not None
     told = hand.picked or hand.default
-    if not told and (not cut_by_map or result.drawing.whole or result.missing):
-        return result
+    if not told and not (cut_by_map and hand.best):
+        return replace(result, drawing=replace(result.drawing, finish=Finish(settings)))
     ranked = result.ranking.tolist()
     winners = list(told) or result.winners.tolist()
     shown, without = result.proposals.select(torch.tensor(winners).long()), hand.without

@@ -95,7 +95,7 @@ def check_sizes(pictures: Iterable[Image], batch: ProposalBatch) -> None:
     """Every candidate must lie on its picture's grid."""
     for index, picture in enumerate(pictures):
         size_hw = size_of(picture)
-        for each in batch.sets[index if len(batch.sets) > 1 else 0]:
+        for each in batch.sets_of(index):
             if len(each) and not fits(each.size_hw, size_hw):
                 raise MaskError(
                     f"The candidates are {each.size_hw[1]} x {each.size_hw[0]} pixels, but the "
@@ -118,32 +118,37 @@ def draw(batch: ResultBatch) -> Tensor:
     return drawn
 
 
-def to_segs(batch: ResultBatch, drawn: Tensor) -> tuple[tuple[int, int], list[SEG]]:
-    """SEGS of everything that was found; ``drawn`` holds its masks."""
-    size_hw = tuple(int(side) for side in batch.images[0].shape[:2])
-    found = zip(batch.pairs, drawn, strict=True)
-    return size_hw, [
-        _seg(picture, result, *part)
-        for (picture, result), mask in found
-        for part in _parts(result, mask)
+def segs_of(batch: ResultBatch, drawn: Tensor) -> list[list[SEG]]:
+    """What was found in each picture; ``drawn`` holds its masks."""
+    left = iter(drawn)
+    return [
+        [_seg(picture, result, *part) for result in row for part in _parts(result, next(left))]
+        for picture, row in batch.rows
     ]
+
+
+def to_segs(batch: ResultBatch, found: list[list[SEG]]) -> tuple[tuple[int, int], list[SEG]]:
+    """SEGS of all pictures."""
+    return size_of(batch.images[0]), [each for row in found for each in row]
 
 
 def _parts(result: Segmentation, mask: Tensor) -> Iterator[tuple[Tensor, float | None]]:
     """A result's mask and score, or those of each of several things; none where none is found."""
     if not result.found:
         return
-    if not result.several:
-        yield mask, result.score
-        return
-    scores = result.scores.total[result.winners].tolist()
-    for each, score in zip(result.drawing.draw_each(), scores, strict=True):
-        if each.any():
+    parts, scores = iter([mask]), [result.score]
+    if result.several:
+        parts = result.drawing.draw_each()
+        scores = result.scores.total[result.winners].tolist()
+    for each, score in zip(parts, scores, strict=True):
+        if each.any():  # it may have shrunk to nothing
             yield each, score
 
 
 def _seg(picture: Image, result: Segmentation, mask: Tensor, score: float | None) -> SEG:
-    x0, y0, x1, y1 = region = _edges(mask)
+    # the box around everything above zero
+    x0, y0, x1, y1 = (int(edge) for edge in mask_boxes(mask[None] > 0)[0])
+    region = x0, y0, x1, y1
     return SEG(
         cropped_image=picture[None, y0:y1, x0:x1].numpy(),
         cropped_mask=mask[y0:y1, x0:x1].cpu().numpy(),
@@ -154,26 +159,15 @@ def _seg(picture: Image, result: Segmentation, mask: Tensor, score: float | None
     )
 
 
-def to_boxes(batch: ResultBatch, drawn: Tensor) -> list[list[dict[str, Any]]]:
+def to_boxes(found: list[list[SEG]]) -> list[list[dict[str, Any]]]:
     """BOUNDING_BOX in core's form: for each picture, the boxes of what was found in it."""
-    masks_left = iter(drawn)
-    rows = [[(result, next(masks_left)) for result in row] for _, row in batch.rows]
-    return [
-        [_box(result, *part) for result, mask in row for part in _parts(result, mask)]
-        for row in rows
-    ]
+    return [[_box(each) for each in row] for row in found]
 
 
-def _box(result: Segmentation, mask: Tensor, score: float | None) -> dict[str, Any]:
-    x0, y0, x1, y1 = _edges(mask)
+def _box(found: SEG) -> dict[str, Any]:
+    x0, y0, x1, y1 = found.bbox
     place = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
-    return {**place, "score": score, "label": result.expression.text}
-
-
-def _edges(mask: Tensor) -> tuple[int, int, int, int]:
-    """The box around everything above zero."""
-    x0, y0, x1, y1 = (int(edge) for edge in mask_boxes(mask[None] > 0)[0])
-    return x0, y0, x1, y1
+    return {**place, "score": found.confidence, "label": found.label}
 
 
 def to_scores(batch: ResultBatch, most: int = 20) -> str:
@@ -273,12 +267,13 @@ def answer(
     """
     drawn = draw(batch)
     shown = draw_each(batch) if each and not one_mask else drawn
+    found = segs_of(batch, drawn)
     return io.NodeOutput(
         drawn.unflatten(0, (len(batch.images), -1)).amax(1) if one_mask else shown,
         batch,
         to_scores(batch),
-        to_boxes(batch, drawn),
-        to_segs(batch, drawn),
+        to_boxes(found),
+        to_segs(batch, found),
         to_overlays(batch, drawn),
         ui=ui,
     )

@@ -188,7 +188,7 @@ def sam_on_device(sam: Any) -> Iterator[Any]:
     Raises:
         ModelError: it is not a Segment Anything model of the first generation.
     """
-    _check_sam(sam)
+    check_sam(sam)
     wrapper = getattr(sam, "sam_wrapper", None)
     if isinstance(wrapper, SamWrapper):
         wrapper.prepare_device()
@@ -201,7 +201,12 @@ def sam_on_device(sam: Any) -> Iterator[Any]:
         sam.to(home)
 
 
-def _check_sam(sam: Any) -> None:
+def check_sam(sam: Any) -> None:
+    """Refuse what is no SAM_MODEL.
+
+    Raises:
+        ModelError: it is not a Segment Anything model of the first generation.
+    """
     parts = ("image_encoder", "prompt_encoder", "mask_decoder")
     whole = all(hasattr(sam, part) for part in parts)
     high_quality = whole and hasattr(sam.mask_decoder, "hf_token")  # HQ-SAM's further token

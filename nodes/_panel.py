@@ -102,6 +102,8 @@ def _answer(result: Segmentation, hand: Hand, most: int) -> Sent:
         "heat": heat,
         "missing": result.missing,
         "default": [order.index(at) for at in told],
+        "several": bool(hand.default),
+        "best": hand.best,
         "whole": result.drawing.whole,
         "same": {name: order.index(at) for name, at in hand.same.items()},
     }

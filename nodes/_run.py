@@ -11,10 +11,11 @@ from torch import Tensor
 from ..refdiff_core.backends.clip_scorer import ClipScorer
 from ..refdiff_core.backends.sam_proposer import DEMO, SamProposer
 from ..refdiff_core.choosing.contrast import questions as contrasted
+from ..refdiff_core.copies import propose_masks, read_maps
 from ..refdiff_core.errors import RefDiffError
 from ..refdiff_core.language.lines import looked_for
 from ..refdiff_core.pictures.images import shrink
-from ..refdiff_core.pipeline import Models, propose_masks, read_maps, segment
+from ..refdiff_core.pipeline import Models, segment
 from ..refdiff_core.protocols import ImageTextScorer, MaskProposer
 from ..refdiff_core.seeing.phrases import find_phrases
 from ..refdiff_core.seeing.proposals import AttentionProposer
@@ -32,7 +33,7 @@ from ._caches import cache_of
 from ._choice import Made
 from ._host import check_sizes, images, is_mask, masks, progress, proposals, size_of
 from ._memory import RememberedAttention, RememberedProposer, RememberedScorer
-from ._models import DEMO_NAME, HostClip, sam_on_device
+from ._models import DEMO_NAME, HostClip, check_sam, sam_on_device
 from ._values import (
     AttentionBatch,
     GivenAttention,
@@ -55,6 +56,7 @@ class HostProposer:
     """A `MaskProposer` over SAM_MODEL, which is on the device only while it works."""
 
     def __init__(self, sam: Any, settings: SamSettings) -> None:
+        check_sam(sam)  # before anything is kept by it
         self.sam = sam
         self.settings = settings
 
@@ -79,7 +81,7 @@ class HostAsker:
             proposer.cache = cache_of(model)
             # of the copy that `segment` shows, which is encoded already
             found = proposer.ask(shrink(image), made.points, made.box or None)
-        return replace(found, picture_hw=(image.shape[0], image.shape[1]))
+        return found.of_size(size_of(image))
 
 
 def asker_of(sam: Any) -> HostAsker | None:
@@ -204,9 +206,9 @@ def segment_batch(
     preset: Preset,
 ) -> ResultBatch:
     """Everything at once."""
-    look, masks, likeness = preset.attention, own_settings(sam, preset.sam), preset.clip
+    look, grid, likeness = preset.attention, own_settings(sam, preset.sam), preset.clip
     source = RememberedAttention(attention_source(*checkpoint, look), checkpoint, look)
-    proposer = None if sam is None else RememberedProposer(HostProposer(sam, masks), sam, masks)
+    proposer = None if sam is None else RememberedProposer(HostProposer(sam, grid), sam, grid)
     scorer = None
     if clip is not None:
         scorer = RememberedScorer(HostScorer(clip, likeness), clip.clip.model, likeness)

@@ -17,7 +17,7 @@ from ..refdiff_core.backends.pieces import Placed
 from ..refdiff_core.backends.reading import Positions, read_in_batches
 from ..refdiff_core.backends.tokens import with_sinks
 from ..refdiff_core.backends.transformer_families import CROSS, Transformer, transformer_family
-from ..refdiff_core.backends.transformers_attention import lay_out
+from ..refdiff_core.backends.transformers_attention import check_propagation, lay_out
 from ..refdiff_core.errors import ModelError, UnavailableError
 from ..refdiff_core.seeing.attention import word_weights
 from ..refdiff_core.seeing.capture import Capture
@@ -84,6 +84,7 @@ class TransformerAttention:
         self.settings = settings
         self.reading = settings.reading or family.reading
         _check(family, self.reading, settings)
+        check_propagation(family, settings)
 
     def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
         """See `AttentionSource.read`."""

@@ -75,9 +75,13 @@ class ProposalBatch:
 
     sets: tuple[tuple[Proposals, ...], ...]
 
+    def sets_of(self, picture: int) -> tuple[Proposals, ...]:
+        """A picture's sets; a single picture's serve every picture."""
+        return self.sets[0] if len(self.sets) == 1 else _of(self.sets, picture, "proposals")
+
     def of(self, picture: int, count: int) -> list[Proposals]:
-        """One set per expression; a single picture's sets serve every picture."""
-        found = self.sets[0] if len(self.sets) == 1 else _of(self.sets, picture, "proposals")
+        """One set per expression."""
+        found = self.sets_of(picture)
         if len(found) not in (1, count):
             raise MaskError(
                 f"The proposals were made for {len(found)} expressions, but there are {count} "

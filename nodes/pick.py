@@ -123,4 +123,5 @@ def chosen(result: Segmentation, picks: list[int]) -> list[int]:
             f"There is no candidate {bad[0]} of '{result.expression.text}': "
             f"they are numbered from 1 to {count}."
         )
-    return [int(result.ranking[pick - 1]) for pick in picks] if count else []
+    there = count and not result.missing
+    return [int(result.ranking[pick - 1]) for pick in picks] if there else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,14 +19,14 @@ from .choosing.contrast import Compared, Question, gather
 from .choosing.contrast import questions as contrasted
 from .choosing.fusion import fuse, join, leave_out, locate
 from .choosing.scoring import generative_score, lit_score, look_inside
-from .errors import MaskError
-from .grid import bring, fetch, working_grid
+from .copies import propose_masks, read_maps
+from .grid import bring, fetch
 from .language.expression import parse
 from .language.lines import answered, looked_for, things_of
 from .pictures.images import check_image, shrink
 from .protocols import AttentionSource, ImageTextScorer, MaskProposer
 from .seeing.attention import sharpen_maps
-from .seeing.phrases import GROUND, Phrase, as_read, find_phrases
+from .seeing.phrases import GROUND, Phrase, find_phrases
 from .seeing.proposals import AttentionProposer, off_ground
 from .settings import KINDS, Settings
 from .values import AttentionMap, Expression, Image, Likeness, Proposals, Segmentation
@@ -144,8 +144,13 @@ def _by_line(
     return answers
 
 
-Look = tuple[AttentionMap | None, Proposals, Tensor | None, Compared | None]
-"""What was seen of one phrase: its map, candidates, generative score, and CLIP's view."""
+class Look(NamedTuple):
+    """What was seen of one phrase."""
+
+    attention: AttentionMap | None
+    proposals: Proposals
+    generative: Tensor | None
+    compared: Compared | None
 
 
 def _look(
@@ -231,61 +236,7 @@ def _bring_back(
     questions = [question for question, _ in compared]
     answers = [replace(answer, views=next(moved)) for _, answer in compared]
     views = gather(questions, answers) if compared else [None] * len(proposals)
-    return list(zip(attention, measured, figures, views, strict=True))
-
-
-def read_maps(
-    seen: Image, size_hw: tuple[int, int], asked: Sequence[Expression], source: AttentionSource
-) -> list[AttentionMap]:
-    """Maps of a picture from a copy of it that may be smaller; see `AttentionSource.read`.
-
-    Args:
-        seen: the copy, from `refdiff_core.pictures.images.shrink`.
-        size_hw: the picture's own size.
-        asked: E expressions.
-        source: reads them.
-
-    Raises:
-        MaskError: the maps lie on another grid than the picture's.
-    """
-    return [_of_size(each, size_hw) for each in source.read(seen, [as_read(e) for e in asked])]
-
-
-def propose_masks(
-    seen: Image,
-    size_hw: tuple[int, int],
-    attention: Sequence[AttentionMap | None],
-    proposer: MaskProposer,
-) -> list[Proposals]:
-    """Candidates for a picture from a copy of it that may be smaller; see `MaskProposer.propose`.
-
-    Args:
-        seen: the copy, from `refdiff_core.pictures.images.shrink`.
-        size_hw: the picture's own size.
-        attention: E maps, or None for each that is not there.
-        proposer: looks for them.
-
-    Raises:
-        MaskError: the masks lie on another grid than the picture's.
-    """
-    found = proposer.propose(seen, attention)
-    # each set once: many expressions mostly share one
-    sized = {id(each): _of_size(each, size_hw) for each in found}
-    return [sized[id(each)] for each in found]
-
-
-Seen = TypeVar("Seen", AttentionMap, Proposals)
-
-
-def _of_size(found: Seen, size_hw: tuple[int, int]) -> Seen:
-    if found.size_hw == size_hw:
-        return found
-    if found.grid_hw != working_grid(size_hw):
-        raise MaskError(
-            f"Masks of {found.size_hw[1]} x {found.size_hw[0]} pixels do not fit a picture of "
-            f"{size_hw[1]} x {size_hw[0]}. Give masks of the picture's size."
-        )
-    return found.of_size(size_hw)
+    return [Look(*each) for each in zip(attention, measured, figures, views, strict=True)]
 
 
 def _compare(
@@ -320,7 +271,10 @@ def _fuse_all(
     excluded: list[list[Segmentation]] = [[] for _ in asked]
     results: list[Segmentation] = []
     for (owner, index), ((_, look), *related) in things.items():
-        others = [locate(each.words, *seen[1:], settings) for each, seen in related]
+        others = [
+            locate(each.words, seen.proposals, seen.generative, seen.compared, settings)
+            for each, seen in related
+        ]
         said = asked[owner] if index is None else asked[owner].excluded[index]
         found = results if index is None else excluded[owner]
         found.append(fuse(said, *look, settings, others=others))

@@ -25,7 +25,7 @@ from refdiff_core.pictures.images import resize_picture
 from refdiff_core.seeing.capture import Capture
 from refdiff_core.settings import AttentionSettings
 from refdiff_core.values import Expression, Image
-from refdiff_webui.host import NO_CHECKPOINT, check_stopped
+from refdiff_webui.host import NO_CHECKPOINT, check_stopped, unnoted
 
 
 class Webui:
@@ -76,7 +76,7 @@ class Webui:
         height, width = (8 * side for side in latents.shape[-2:])
         lines = [each.said for each in texts]
         asked = prompt_parser.SdConditioning(lines, width=width, height=height)
-        with devices.autocast():
+        with devices.autocast(), unnoted():
             told = self.model.get_learned_conditioning(asked)
         told = told if isinstance(told, dict) else {"crossattn": told}
         timestep = noise_timestep(self.family, settings)

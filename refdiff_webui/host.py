@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from modules import call_queue, errors, sd_models, shared
@@ -23,6 +25,27 @@ def check_stopped(done: int = 0, total: int = 0) -> None:
     shared.state.sampling_step, shared.state.sampling_steps = done, total
     if shared.state.interrupted:
         raise RefDiffError("Stopped.")
+
+
+@contextmanager
+def unnoted() -> Iterator[None]:
+    """What the host notes of the prompts that it encodes, for a picture's info, is not of ours.
+
+    AUTOMATIC1111 1.10 keeps it in its ``model_hijack``, Forge beside its text engine; both take it
+    over when they make the picture.
+    """
+    hijack = getattr(sys.modules.get("modules.sd_hijack"), "model_hijack", None)
+    engine = sys.modules.get("backend.text_processing.classic_engine")
+    places = [(hijack, "extra_generation_params"), (hijack, "comments")]
+    places += [(engine, "last_extra_generation_params")]
+    kept = [(*place, getattr(*place)) for place in places if hasattr(*place)]
+    try:
+        for holder, name, notes in kept:
+            setattr(holder, name, notes.copy())
+        yield
+    finally:
+        for each in kept:
+            setattr(*each)
 
 
 def run_from_button(work: Callable[[], Value]) -> Value:

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..backends.clip_scorer import ClipModel, ClipScorer, load_clip
 from ..backends.sam_proposer import DEMO, SamProposer, load_sam
+from ..cache import PictureCache
 from ..demo import models as demo
 from ..errors import ModelError
 from .library import list_models, models_in, name_clip
@@ -58,7 +61,9 @@ class Shelf:
         if name in (NONE, ""):
             return None
         if self._kept.get(kind, ("",))[0] != name:
-            self._kept[kind] = (name, load(name))
+            model = load(name)
+            model.cache = PictureCache(model.cache.max_bytes, torch.device("cpu"))
+            self._kept[kind] = (name, model)
         return self._kept[kind][1]
 
     def _sam(self, name: str) -> SamProposer:
@@ -73,7 +78,9 @@ class Shelf:
 
     def _files(self, kind: str) -> dict[str, Path]:
         found = [file for place in self.places[kind] for file in models_in(place)]
-        return {file.name: file for file in reversed(found + list_models(kind))}
+        # of one name the first place's counts
+        named = {file.name: file for file in reversed(found + list_models(kind))}
+        return dict(sorted(named.items(), key=lambda each: each[0].casefold()))
 
     def _file(self, kind: str, name: str) -> Path:
         file = self._files(kind).get(name)

@@ -8,6 +8,16 @@ WRITE = """([id, text]) => {
   window.app.graph.getNodeById(id).widgets.find(each => each.name === "expressions").value = text;
 }"""
 
+LOSE = """async id => {
+  const panel = window.app.graph.getNodeById(id).refdiffPanel;
+  const sent = structuredClone(panel.sent);
+  sent.pictures[0].image.filename = "refdiff_gone.png";
+  await panel.show(sent);
+  // at once: where the hint makes the node another size, all is drawn anew
+  const pixels = each => each.getContext("2d").getImageData(0, 0, each.width, each.height).data;
+  return [panel.view.base, panel.view.top].map(each => pixels(each).some(value => value));
+}"""
+
 
 def test_a_note_goes_with_the_run_that_said_it(opened):
     panel, _ = started(opened, "the purple ring")
@@ -16,6 +26,31 @@ def test_a_note_goes_with_the_run_that_said_it(opened):
     opened.run()
     panel.until(tabs=[TEXT])
     assert panel.look()["status"] == ""
+
+
+def test_pictures_that_are_gone_leave_the_hint_and_nothing_else(opened):
+    panel, _ = started(opened)
+    panel.click(0.02, 0.98)  # a question, which is drawn over the picture
+    assert opened.page.evaluate(LOSE, panel.name) == [False, False]
+    assert panel.look()["hint"] == "The pictures of the last run are gone. Press Run."
+
+
+def test_a_mask_that_cannot_be_handed_to_the_editor_is_said(opened):
+    panel, _ = started(opened)
+    opened.page.route("**/upload/image", lambda route: route.fulfill(status=404))
+    panel.element('[data-action="edit"]').click()
+    opened.page.wait_for_timeout(500)
+    opened.page.unroute("**/upload/image")
+    assert panel.look()["status"].startswith("The mask editor cannot be opened: 404")
+
+
+def test_words_that_scripts_know_are_words_like_others(opened):
+    panel, _ = started(opened, "constructor", min_present=0)
+    seen = panel.look()
+    assert seen["chosen"] and "not among the candidates" not in seen["status"]
+    other = next(each for each in seen["tiles"] if each not in seen["chosen"])
+    panel.element(f'.refdiff-tile[data-index="{other}"]').click()
+    assert panel.look()["chosen"] == [other]
 
 
 def test_an_empty_text_is_answered_in_the_page_with_an_example_and_no_path(opened):

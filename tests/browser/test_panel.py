@@ -55,6 +55,26 @@ def test_a_click_again_at_the_same_place_goes_outwards(opened):
     assert areas[second["chosen"][0]] > areas[first["chosen"][0]]
 
 
+FEWER = """async id => {
+  const panel = window.app.graph.getNodeById(id).refdiffPanel;
+  const sent = structuredClone(panel.sent);
+  const [answer] = sent.pictures[0].answers;
+  Object.assign(answer, {candidates: [{...answer.candidates[0], like: 0}], default: [0]});
+  await panel.show(sent);
+}"""
+
+
+def test_a_click_belongs_to_the_answer_that_it_was_made_on(opened):
+    panel, _ = started(opened, "the red circle")
+    *at, _ = place(SCENE, "green square")
+    panel.click(*at)
+    last = panel.click(*at)["chosen"][0]
+    assert panel.move(*at)["hovered"] == last
+    opened.page.evaluate(FEWER, panel.name)
+    seen = panel.move(*at)
+    assert seen["hovered"] is None and not seen["tip"]
+
+
 def test_tiles_choose_and_hold_no_two_of_a_kind(opened):
     panel, _ = started(opened)
     seen = panel.look()

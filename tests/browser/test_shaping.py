@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from panels import scene, shoot, started
+from gestures import Panel
+from panels import drawn, scene, shoot, started
 from PIL import Image
 from scipy.ndimage import maximum_filter, minimum_filter
 
@@ -29,6 +30,43 @@ def test_switches_and_shrinking_give_what_a_run_gives(opened, values):
     run = opened.run()
     found = opened.server.picture(run, shown)[..., 0] / 255
     assert np.abs(found - panel.soft()).max() < 1.5 / 255
+
+
+KINDS = {
+    "several, only where they are strong": ("all the red circles", {"threshold": 0.3}),
+    "several, whatever the union": ("all the red circles", {"union": 3}),
+    "one, of the best two": ("the green square", {"union": 2}),
+    "one, wherever it is strong": ("the green square", {"threshold": 0.3}),
+    "a list": ("the green square . the black cross", {"threshold": 0.2, "union": 2}),
+    "not there": ("the purple ring", {"union": 2, "threshold": 0.3}),
+    "the rest": ("everything except the green square", {"threshold": 0.3, "union": 2}),
+    "no ground": ("the foreground", {"threshold": 0.3, "union": 2}),
+}
+
+
+@pytest.mark.parametrize(("text", "values"), KINDS.values(), ids=KINDS)
+def test_words_of_every_kind_show_what_a_run_gives(opened, text, values):
+    panel, shown = started(opened, text, **values)
+    found = opened.server.picture(opened.run(), shown)[..., 0] / 255
+    assert np.abs(found - panel.soft()).max() < 1.5 / 255
+    assert found.any() == (text != "the purple ring")
+
+
+def test_pick_shows_its_own_shape_of_what_the_words_say(opened):
+    graph, _ = drawn(opened, "everything except the green square")
+    segment = next(each["id"] for each in graph.nodes if each["type"] == "RefDiffSegment")
+    values = {"invert": True, "feather": 6}
+    pick = graph.add(
+        "RefDiffPick", (400, 760), (420, 600), candidates=(segment, "candidates"), **values
+    )
+    masks = graph.add("MaskToImage", (900, 760), (200, 40), mask=(pick, "mask"))
+    shown = graph.add("PreviewImage", (900, 860), (300, 300), images=(masks, "IMAGE"))
+    assert opened.load(graph.graph()) == []
+    run = opened.run()
+    panel = Panel(opened, "RefDiffPick")
+    panel.wait()
+    found = opened.server.picture(run, str(shown))[..., 0] / 255
+    assert 0 < found.mean() < 0.5 and np.abs(found - panel.soft()).max() < 1.5 / 255
 
 
 LARGE = {

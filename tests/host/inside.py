@@ -10,6 +10,7 @@ import gc
 import json
 import sys
 
+import inside_hand
 import inside_odd
 import inside_packs
 import inside_patches
@@ -317,6 +318,7 @@ def shapes(_=None):
 
 
 with torch.inference_mode():
-    places = (sys.modules[__name__], inside_odd, inside_packs, inside_patches, inside_words)
+    others = inside_hand, inside_odd, inside_packs, inside_patches, inside_words
+    places = (sys.modules[__name__], *others)
     check = next(getattr(each, CHECK) for each in places if hasattr(each, CHECK))
     sys.stdout.write(json.dumps(check(*REST)) + "\n")

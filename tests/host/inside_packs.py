@@ -192,7 +192,7 @@ def _as_segs(own, image):
     thing = (masks.flatten(1).float().mean(1) - 0.05).abs().argmin()
     attention = run.AttentionBatch.of_masks(masks[thing][None].float(), image[0], None)
     batch = run.fuse_batch(attention, own, None, None, ours("refdiff_core.settings").Settings())
-    segs = host.to_segs(batch, host.draw(batch))
+    segs = host.to_segs(batch, host.segs_of(batch, host.draw(batch)))
     back = host.proposals(segs).sets[0][0].masks
     return {
         "segs": [type(segs[1][0]).__name__, list(segs[0]), sorted(segs[1][0]._fields)],

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import MagicMock
 
 import torch
@@ -67,7 +67,12 @@ class TextEngine:
 
 
 class Model:
-    """What both lines share of `shared.sd_model`: the text's side. It is kept in one precision."""
+    """What both lines share of `shared.sd_model`: the text's side. It is kept in one precision.
+
+    notes: what is kept of every prompt that is encoded, for the picture's info.
+    """
+
+    noted: ClassVar[dict[str, type]] = {}
 
     def __init__(self, channels: int = 4, dtype: torch.dtype = torch.float32) -> None:
         self.dtype = dtype
@@ -77,11 +82,15 @@ class Model:
         self.engine = TextEngine()
         self.asked: list[SdConditioning] = []
         self.passes: list[torch.Tensor] = []
+        self.notes = SimpleNamespace(**{name: type_() for name, type_ in self.noted.items()})
         self.unet.register_forward_pre_hook(lambda _module, given: self.passes.append(given[0]))
 
     @torch.no_grad()
     def get_learned_conditioning(self, prompts: SdConditioning) -> torch.Tensor:
         self.asked.append(prompts)
+        for notes in vars(self.notes).values():
+            for each in prompts:
+                notes.append(each) if isinstance(notes, list) else notes.update({each: "noted"})
         ids = [tuple(self.engine.ids(each)) for each in prompts]
         return encode_text(self.core, [Tokens(each, ()) for each in ids])[0].to(self.dtype)
 
@@ -90,6 +99,7 @@ class WebuiModel(Model):
     """AUTOMATIC1111's: ldm's LatentDiffusion."""
 
     parameterization = "v"
+    noted: ClassVar[dict[str, type]] = {"extra_generation_params": dict, "comments": list}
 
     def __init__(self, channels: int = 4, dtype: torch.dtype = torch.float32) -> None:
         super().__init__(channels, dtype)
@@ -109,6 +119,8 @@ class WebuiModel(Model):
 
 class ForgeModel(Model):
     """Forge's: patchers around the modules; samplers may be told of another kind of noise."""
+
+    noted: ClassVar[dict[str, type]] = {"last_extra_generation_params": dict}
 
     def __init__(
         self,
@@ -172,6 +184,9 @@ def modules_of(model: Model | None, folder: Path) -> dict[str, Any]:
     }
     found: dict[str, Any] = {f"modules.{name}": part for name, part in parts.items()}
     found["modules"] = SimpleNamespace(__path__=[], **parts)
+    found["modules.sd_hijack"] = SimpleNamespace(model_hijack=SimpleNamespace())
+    if isinstance(model, WebuiModel):
+        found["modules.sd_hijack"].model_hijack = model.notes
     if isinstance(model, ForgeModel):
         found |= _forge_modules(model, parts["sd_models"])
     gradio = MagicMock(__version__="4.40.0" if isinstance(model, ForgeModel) else "3.41.2")
@@ -191,7 +206,8 @@ def _forge_modules(model: ForgeModel, sd_models: Any) -> dict[str, Any]:
     chosen = {"checkpoint_info": object()}
     sd_models.model_data = SimpleNamespace(forge_loading_parameters=chosen)
     thread = SimpleNamespace(run_and_wait_result=run)
-    return {"modules_forge": SimpleNamespace(main_thread=thread, __path__=[])}
+    engine = "backend.text_processing.classic_engine"
+    return {"modules_forge": SimpleNamespace(main_thread=thread, __path__=[]), engine: model.notes}
 
 
 def load_script() -> Any:

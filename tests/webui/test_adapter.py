@@ -1,12 +1,13 @@
 """The WebUI adapter over a stand-in host with the demo's weights; no WebUI needed."""
 
+import copy
 import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from fake_host import EMBEDDING, ForgeModel, WebuiModel, demo_checkpoint, hosted
+from fake_host import EMBEDDING, ForgeModel, SdConditioning, WebuiModel, demo_checkpoint, hosted
 from PIL import Image
 from scene import RED_CIRCLE_LEFT, picture, truth
 
@@ -113,6 +114,15 @@ def test_masks_of_segment_anything_are_sharper(host):
         host, picture(), RED_CIRCLE_LEFT, 0, 0, False, 0.15, "Ref-Diff demo", "Ref-Diff demo"
     )
     assert iou(p.image_mask, truth()) >= 0.9
+
+
+def test_our_words_are_not_noted_as_the_pictures_own(host):
+    assert host.model.noted
+    host.model.get_learned_conditioning(SdConditioning(["a prompt"]))
+    before = copy.deepcopy(vars(host.model.notes))
+    generate(host, picture(), RED_CIRCLE_LEFT)
+    assert len(host.model.asked) > 1 and vars(host.model.notes) == before
+    assert all("a prompt" in notes for notes in before.values())
 
 
 def test_the_model_and_the_random_state_are_left_as_they_were(host):
@@ -320,11 +330,22 @@ def test_settings_of_the_core_are_honoured(host):
 
 
 def test_models_of_other_extensions_and_of_the_host_are_offered(tmp_path, host):
-    for place in ("models/sam/a.pth", "models/open_clip/ViT-B-16.x.safetensors"):
-        (tmp_path / place).parent.mkdir(parents=True)
+    others = "extensions/sd-webui-segment-anything/models/sam"
+    for place in (
+        "models/sam/a.pth", "models/sam/B.pth", f"{others}/a.pth", f"{others}/c.pth",
+        "models/open_clip/ViT-B-16.x.safetensors",
+    ):  # fmt: skip
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).touch()
-    assert host.script.SHELF.names("sams") == ["None", "Ref-Diff demo", "a.pth"]
+    assert host.script.SHELF.names("sams") == ["None", "Ref-Diff demo", "a.pth", "B.pth", "c.pth"]
+    assert host.script.SHELF._file("sams", "a.pth") == tmp_path / "models/sam/a.pth"
     assert host.script.SHELF.names("clip")[2:] == ["ViT-B-16.x.safetensors"]
+
+
+def test_what_models_remember_does_not_stay_where_they_worked(host):
+    pytest.importorskip("segment_anything")
+    with host.script.SHELF.lend("Ref-Diff demo", "Ref-Diff demo", "cpu") as lent:
+        assert [each.cache.device for each in lent] == [torch.device("cpu")] * 2
 
 
 def test_a_picture_with_transparency_lies_over_white(host):

@@ -23,6 +23,7 @@ async function upload(blob) {
   body.append("image", blob, `refdiff_mask_${Date.now()}.png`);
   body.append("type", "temp");
   const answer = await app.api.fetchApi("/upload/image", { method: "POST", body });
+  if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
   const { name, subfolder, type } = await answer.json();
   return { filename: name, subfolder, type };
 }

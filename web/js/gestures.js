@@ -10,6 +10,7 @@ export function listenTo(panel) {
   const surface = panel.view.top;
   let press = null; // where the pointer went down
   let cycle = null; // a second click at the same place takes the next candidate there
+  const isAgain = (event) => cycle?.answer === panel.answer && same(cycle.at, event);
 
   surface.addEventListener("pointerdown", (event) => {
     event.stopPropagation();
@@ -26,7 +27,7 @@ export function listenTo(panel) {
       press.box = true;
     if (press?.box) return panel.drawTop(boxOf(press.at, at));
     const here = panel.mode === "point" ? [] : panel.under(at);
-    const index = cycle && same(cycle.at, event) ? cycle.index : (here[0] ?? null);
+    const index = isAgain(event) ? cycle.index : (here[0] ?? null);
     surface.style.cursor = index === null ? "crosshair" : "pointer";
     panel.hover(index, isAbove(panel, event), here);
   });
@@ -58,9 +59,8 @@ export function listenTo(panel) {
     const remove = event.altKey || panel.mode === "remove";
     const chosen = remove && here.find((each) => panel.isChosen(each));
     if (chosen !== undefined && chosen !== false) return panel.choose(chosen, event);
-    const again = cycle && same(cycle.at, event);
-    const index = again ? here[(here.indexOf(cycle.index) + 1) % here.length] : here[0];
-    cycle = { at: [event.clientX, event.clientY], index };
+    const index = here[isAgain(event) ? (here.indexOf(cycle.index) + 1) % here.length : 0];
+    cycle = { answer: panel.answer, at: [event.clientX, event.clientY], index };
     panel.choose(index, event);
     panel.hover(index, isAbove(panel, event), here);
   }

@@ -156,7 +156,7 @@ export class Panel {
 
   get fallback() {
     const most = this.controls.value("union", 1);
-    if (most === 1) return this.answer.default;
+    if (most === 1 || !this.answer.best) return this.answer.default;
     return this.candidates.filter((each) => each.rank && each.rank <= most).map((each) => each.index);
   }
 
@@ -175,19 +175,16 @@ export class Panel {
 
   // What is chosen, before it is shaped: 0 and 1.
   chosenMask() {
-    const { cut, whole } = this.answer;
+    const { best, cut, several, whole } = this.answer;
     const picked = this.picks.some((each) => this.indexOf(each) !== null);
-    const everything = whole && !picked;
-    let mask = everything
+    const mask = whole && !picked
       ? this.masks.everything(cut)
       : this.masks.union(this.chosen, whole ? null : cut);
     const threshold = Math.round(this.controls.value("threshold", 0) * 255);
-    if (threshold > 0 && this.heat && !everything) {
-      const byHand = picked || this.sent.kind === "pick";
-      const inside = byHand ? mask : this.masks.everything(cut);
-      mask = inside.map((each, at) => (each && this.heat[at * 4] >= threshold ? 1 : 0));
-    }
-    return mask;
+    const within = picked || several;
+    if (threshold === 0 || !this.heat || !(within || best)) return mask;
+    const inside = within ? mask : this.masks.everything(cut);
+    return inside.map((each, at) => (each && this.heat[at * 4] >= threshold ? 1 : 0));
   }
 
   shaped() {
@@ -284,12 +281,14 @@ export class Panel {
     const { text } = this.answer;
     let made = null; // the editor may hand its mask over twice
     // not the shaped one: what comes back is grown and feathered as any other candidate
-    editMask(this.node, this.image, this.chosenMask(), width, height, (file) =>
+    const keep = (file) =>
       this.change((mine) => {
         made ??= "p" + Math.random().toString(36).slice(2, 8);
         mine.made = [...mine.made.filter((each) => each.id !== made), { id: made, file }];
         mine.picks[text] = [made];
-      }, id));
+      }, id);
+    editMask(this.node, this.image, this.chosenMask(), width, height, keep)
+      .catch(({ message }) => this.say(say("noEditor", { message })));
   }
 
   clear() {

@@ -78,8 +78,7 @@ function squaredDistance(mask, width, height) {
 export function featherBy(soft, width, height, pixels) {
   const whole = Math.round(pixels);
   if (whole <= 0) return soft;
-  const half = (whole + 1 - (whole % 2)) >> 1;
-  for (let pass = 0; pass < 2; pass++) soft = boxBlur(soft, width, height, half);
+  for (let pass = 0; pass < 2; pass++) soft = boxBlur(soft, width, height, whole >> 1);
   return soft;
 }
 

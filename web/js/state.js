@@ -26,7 +26,8 @@ export class State {
   }
 
   picks(picture, text) {
-    return this.of(picture).picks[text] ?? [];
+    const { picks } = this.of(picture);
+    return Object.hasOwn(picks, text) ? picks[text] : []; // an expression may be "constructor"
   }
 
   // Is something chosen, but on other pictures than these?

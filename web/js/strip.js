@@ -54,7 +54,7 @@ export class Strip {
     tile.addEventListener("pointerenter", () => this.hover(index));
     tile.addEventListener("pointerleave", () => this.hover(null));
     this.element.append(tile);
-    return { tile, index, twins: twins.map((twin) => candidatesIndex(twin)) };
+    return { tile, index };
   }
 
   // chosen: indices; active: the one that the keyboard is at
@@ -74,8 +74,6 @@ export class Strip {
     if (this.focused) found?.focus({ preventScroll: true });
   }
 }
-
-const candidatesIndex = (candidate) => candidate.index;
 
 export function describe(candidate, twins = 1) {
   const parts = [candidate.rank ? say("candidate", { rank: candidate.rank }) : say("byHand")];

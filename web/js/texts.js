@@ -28,6 +28,7 @@ const ENGLISH = {
   aim: "Across {across}, down {down}. Enter asks here, Alt + Enter: not this, Space: a box's corner.",
   noAsk: "Nothing lies here. Connect a SAM_MODEL to ask about any place.",
   noAskHere: "Nothing lies here. Ref-Diff Segment can ask Segment Anything about any place.",
+  noEditor: "The mask editor cannot be opened: {message}.",
   last: "This one is taken as nothing else is chosen. Choose another.",
   lost: "{count} of what you chose is not among the candidates now.",
   elsewhere: "What you chose belongs to another picture; here the best is taken.",

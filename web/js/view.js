@@ -33,10 +33,11 @@ export class View {
     this.redrawTop?.();
   }
 
-  // image: of the grid's aspect; width, height: the grid
+  // image: of the grid's aspect, or null; width, height: the grid
   show(image, width, height) {
-    this.image = image;
-    this.grid = { width, height };
+    Object.assign(this, { image, grid: { width, height }, soft: null });
+    this.draw();
+    this.redrawTop?.();
   }
 
   // soft: floats in [0, 1] on the grid, the mask as a run gives it

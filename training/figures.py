@@ -2,7 +2,8 @@
 
 python -m training.figures [--models denoiser,transformer,autoencoder,sam,clip]
 
-With ``--work FOLDER`` the transformer is what `training.transformer` has saved there.
+With ``--work FOLDER`` the transformer is what `training.transformer` has saved there, read in
+``--blocks`` and at ``--sigma`` as that said is best.
 """
 
 from __future__ import annotations
@@ -76,13 +77,14 @@ def denoiser_figures(scenes: int) -> None:
                 log.info("timestep %d, %s, %s: %s", timestep, name, group, figures)
 
 
-def transformer_figures(scenes: int, work: Path | None = None) -> None:
-    """How often attention chooses right where the package reads it, by each reading."""
+def transformer_figures(
+    scenes: int, work: Path | None, blocks: tuple[int, int], sigma: float
+) -> None:
+    """How often attention chooses right in some blocks, by each reading."""
     model = load_transformer(work)[0] if work else load_demo_transformer().transformer
     asked = ask_scenes(HELD_OUT_SEED, scenes, load_stable_diffusion(DENOISER_FILE))
-    first, *_, last = DEMO_TRANSFORMER.blocks
-    for name, maps in read_maps(model, asked, DEMO_TRANSFORMER.timestep / 1000).items():
-        if name.endswith(f"blocks {first} to {last}"):
+    for name, maps in read_maps(model, asked, sigma).items():
+        if name.endswith("blocks {} to {}".format(*blocks)):
             count = sum(len(each) for each, _ in maps)
             log.info("transformer, %s: %.3f of %d", name, selection(maps), count)
 
@@ -113,6 +115,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--models", default="denoiser,transformer,autoencoder,sam,clip")
     parser.add_argument("--work", type=Path, help="a trained transformer in place of the shipped")
+    first, *_, last = DEMO_TRANSFORMER.blocks  # where the package reads the shipped one
+    parser.add_argument("--blocks", type=int, nargs=2, default=(first, last), help="first and last")
+    parser.add_argument("--sigma", type=float, default=DEMO_TRANSFORMER.timestep / 1000)
     parser.add_argument("--scenes", type=int, default=HELD_OUT_SCENES)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -120,7 +125,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     figures = {
         "denoiser": denoiser_figures,
-        "transformer": partial(transformer_figures, work=options.work),
+        "transformer": partial(
+            transformer_figures, work=options.work, blocks=options.blocks, sigma=options.sigma
+        ),
         "autoencoder": autoencoder_figures,
         "sam": sam_figures,
         "clip": clip_figures,

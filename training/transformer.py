@@ -218,7 +218,7 @@ def main() -> None:
     """Train the demo transformer."""
     options = arguments(
         main.__doc__,
-        **{"steps": 12_000, "seconds": 0, "batch": 32, "rate": 1e-3, "scenes": 8_000},
+        **{"steps": 1_200, "seconds": 0, "batch": 32, "rate": 1e-3, "scenes": 4_000},
         **{"blocks": 4, "seed": 0, "report": 1_000, "device": "cpu"},
     )
     options.work.mkdir(parents=True, exist_ok=True)

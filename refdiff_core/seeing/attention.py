@@ -171,8 +171,8 @@ def min_max(values: Tensor) -> Tensor:
     return ((values - low) / (high - low).where(~flat, torch.ones_like(low))) * ~flat
 
 
-def heat_map(word_maps: Tensor, size_hw: tuple[int, int], rivals: Tensor | None = None) -> Tensor:
-    """One map from the words that name a thing: their mean, stretched, on another grid.
+def thing_map(word_maps: Tensor, rivals: Tensor | None = None) -> Tensor:
+    """One map from the words that name a thing: their mean, before it is stretched.
 
     The paper reads the root word alone; the mean over the content words localises better
     (METHOD.md 3c, idea 3). With rivals, every place is weighed by the thing's share of it: its
@@ -180,17 +180,11 @@ def heat_map(word_maps: Tensor, size_hw: tuple[int, int], rivals: Tensor | None 
 
     Args:
         word_maps: float32 (G, h, w).
-        size_hw: (H, W).
         rivals: float32 (R, h, w), the maps of words that name other things.
 
     Returns:
-        float32 (H, W) in [0, 1]; all zero for G = 0.
+        float32 (h, w); all zero for G = 0.
     """
-    return resize(min_max(thing_map(word_maps, rivals)), size_hw)
-
-
-def thing_map(word_maps: Tensor, rivals: Tensor | None = None) -> Tensor:
-    """`heat_map` before it is stretched: float32 (h, w)."""
     if not len(word_maps):
         return torch.zeros(word_maps.shape[-2:], device=word_maps.device)
     mean = word_maps.mean(0)
@@ -228,7 +222,7 @@ def attention_map(
         words: G words, from `refdiff_core.backends.tokens.words_to_read`.
         word_maps: float32 (G, h, w).
         size_hw: the picture's (H, W).
-        competing: words of other things take their share of every place; see `heat_map`.
+        competing: words of other things take their share of every place; see `thing_map`.
 
     Returns:
         Its heat, on the picture's working grid, is that of the words that name the thing; words of
@@ -294,7 +288,8 @@ def sharpen_maps(
 ) -> list[AttentionMap | None]:
     """`sharpen` for all maps of a picture, with a radius in cells of each map's own grid.
 
-    What the filter needs to know of the picture is found once for all of one radius.
+    What the filter needs to know of the picture is found once for up to `MAPS_AT_ONCE` maps of one
+    radius.
     """
     groups: dict[int, list[int]] = {}
     for index, each in enumerate(maps):

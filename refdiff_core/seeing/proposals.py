@@ -58,20 +58,6 @@ def mask_iou(a: Tensor, b: Tensor) -> Tensor:
     return intersection / union.clamp(min=1)
 
 
-def distinct(masks: Tensor, quality: Tensor, iou: float) -> Tensor:
-    """Which masks stay when of any two that overlap by more than ``iou`` the better one stays.
-
-    Args:
-        masks: bool (N, H, W).
-        quality: float32 (N,); among equals the first stays.
-        iou: in [0, 1].
-
-    Returns:
-        bool (N,).
-    """
-    return best_apart(mask_iou(masks, masks) > iou, quality)
-
-
 def best_apart(near: Tensor, quality: Tensor) -> Tensor:
     """Which stay when of any two that are near one another the better one stays.
 
@@ -180,29 +166,21 @@ LOWEST_PEAK = 0.3
 """Places of a map below this are no peaks: they would be prompts on the background."""
 
 
-def find_peaks(heat: Tensor, count: int, *, grid: int = 32) -> Tensor:
+def peaks_of(heat: Tensor, count: int, *, grid: int = 32) -> tuple[Tensor, Tensor]:
     """The highest places of a map, as points that a promptable segmenter can be asked at.
 
     Places are taken from the highest down, each at least three cells from those before, so that
-    they spread over a broad or flat region (a painted hint) as well as over several peaks.
+    they spread over a broad or flat region (a painted hint) as well as over several peaks. Always
+    so many, so that nothing waits for how many there are.
 
     Args:
         heat: float32 (H, W) in [0, 1].
-        count: at most so many.
+        count: how many.
         grid: cells along the longer side, about as coarse as the grid that the map comes from:
             its finer detail is interpolation.
 
     Returns:
-        float32 (P, 2), XY as shares of the picture, highest first.
-    """
-    points, heights = peaks_of(heat, count, grid=grid)
-    return points[heights > 0]
-
-
-def peaks_of(heat: Tensor, count: int, *, grid: int = 32) -> tuple[Tensor, Tensor]:
-    """As `find_peaks`, always so many of them, and how high each is; without waiting.
-
-    Returns:
+        XY as shares of the picture, highest first, and how high:
         float32 (count, 2) and (count,), where the map is; a height is the mean around the place, 0
         where there is no peak any more.
     """

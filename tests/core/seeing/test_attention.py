@@ -8,12 +8,12 @@ from refdiff_core.seeing import attention
 from refdiff_core.seeing.attention import (
     even,
     ground_of,
-    heat_map,
     merge_layers,
     min_max,
     resize,
     sharpen,
     spread,
+    thing_map,
     word_attention,
     word_weights,
 )
@@ -38,6 +38,10 @@ def by_hand(query, key, batch, token):
         k = key[batch][:, head * size : (head + 1) * size]
         heads.append(torch.softmax(q @ k.T / size**0.5, dim=-1)[:, token])
     return sum(heads) / HEADS
+
+
+def heat_map(word_maps, size_hw, rivals=None):
+    return resize(min_max(thing_map(word_maps, rivals)), size_hw)
 
 
 def test_word_attention_is_softmax_then_head_mean_then_piece_mean(layer):

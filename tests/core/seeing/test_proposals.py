@@ -5,11 +5,11 @@ import torch
 from refdiff_core.seeing.proposals import (
     THRESHOLDS,
     AttentionProposer,
-    distinct,
-    find_peaks,
+    best_apart,
     mask_boxes,
     mask_iou,
     off_ground,
+    peaks_of,
     propose_from_attention,
     within_limits,
 )
@@ -36,14 +36,14 @@ def test_iou_of_every_pair():
 
 def test_of_two_duplicates_the_better_stays():
     masks = torch.stack([box(0, 0, 10, 10), box(0, 0, 10, 9), box(0, 12, 4, 18)])
-    keep = distinct(masks, torch.tensor([0.5, 0.9, 0.1]), iou=0.8)
+    keep = best_apart(mask_iou(masks, masks) > 0.8, torch.tensor([0.5, 0.9, 0.1]))
     assert keep.tolist() == [False, True, True]
 
 
 def test_among_equals_the_first_stays_and_none_is_fine():
     twice = torch.stack([box(0, 0, 4, 4)] * 2)
-    assert distinct(twice, torch.ones(2), 0.9).tolist() == [True, False]
-    assert distinct(twice[:0], torch.ones(0), 0.9).tolist() == []
+    assert best_apart(mask_iou(twice, twice) > 0.9, torch.ones(2)).tolist() == [True, False]
+    assert best_apart(mask_iou(twice[:0], twice) > 0.9, torch.ones(0)).tolist() == []
 
 
 def test_limits_are_shares_of_the_picture():
@@ -75,6 +75,11 @@ def test_things_are_where_the_map_of_the_ground_is_weak():
     found = off_ground(AttentionMap(heat)).heat
     assert found[2:5, 2:6].all() and found.sum() == 12
     assert not off_ground(AttentionMap(torch.zeros(12, 20))).heat.any()
+
+
+def find_peaks(heat, count):
+    points, heights = peaks_of(heat, count)
+    return points[heights > 0]
 
 
 def test_peaks_come_highest_first_and_apart():

@@ -330,22 +330,11 @@ def test_settings_of_the_core_are_honoured(host):
 
 
 def test_models_of_other_extensions_and_of_the_host_are_offered(tmp_path, host):
-    others = "extensions/sd-webui-segment-anything/models/sam"
-    for place in (
-        "models/sam/a.pth", "models/sam/B.pth", f"{others}/a.pth", f"{others}/c.pth",
-        "models/open_clip/ViT-B-16.x.safetensors",
-    ):  # fmt: skip
-        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    for place in ("models/sam/a.pth", "models/open_clip/ViT-B-16.x.safetensors"):
+        (tmp_path / place).parent.mkdir(parents=True)
         (tmp_path / place).touch()
-    assert host.script.SHELF.names("sams") == ["None", "Ref-Diff demo", "a.pth", "B.pth", "c.pth"]
-    assert host.script.SHELF._file("sams", "a.pth") == tmp_path / "models/sam/a.pth"
+    assert host.script.SHELF.names("sams") == ["None", "Ref-Diff demo", "a.pth"]
     assert host.script.SHELF.names("clip")[2:] == ["ViT-B-16.x.safetensors"]
-
-
-def test_what_models_remember_does_not_stay_where_they_worked(host):
-    pytest.importorskip("segment_anything")
-    with host.script.SHELF.lend("Ref-Diff demo", "Ref-Diff demo", "cpu") as lent:
-        assert [each.cache.device for each in lent] == [torch.device("cpu")] * 2
 
 
 def test_a_picture_with_transparency_lies_over_white(host):

@@ -70,7 +70,7 @@ def _are_opposed(line: Line, match: re.Match[str]) -> bool:
     """Whether the two are places that nothing can be at both of: left and right, first and last."""
     one, two = ([line.values[i] for i in range(*match.span(group))] for group in ("says", "too"))
     if match["says"] == match["too"] == "o":
-        follow = one[0].isdigit() and two[0].isdigit() and int(two[0]) == int(one[0]) + 1
+        follow = one[0].isdecimal() and two[0].isdecimal() and int(two[0]) == int(one[0]) + 1
         return not follow
     return match["says"] == match["too"] == "s" and {one[0], two[0]} in _OPPOSED
 

@@ -309,7 +309,7 @@ def look_up(word: str) -> tuple[str, str]:
         return _TABLE[joined]
     if index := _ordinal_index(word):
         return "o", index
-    if word.lstrip("#").isdigit():
+    if word.lstrip("#").isdecimal():  # "\u00b2" is a digit, and no number
         return "#", word.lstrip("#")
     if is_verb_form(word):
         return "v", word

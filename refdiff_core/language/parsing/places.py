@@ -211,7 +211,7 @@ def read_extreme(line: Line) -> None:
         extreme = line.values[match.start()]
         line.extreme = line.extreme or extreme
         rank = line.values[match.start() - 1] if line.tags[: match.start()].endswith("o") else ""
-        if rank.isdigit() and not line.order:
+        if rank.isdecimal() and not line.order:
             line.order = Order(int(rank), line.extreme)
             line.retag(match.start() - 1, match.start())
         line.retag(*match.span())

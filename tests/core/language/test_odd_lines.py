@@ -23,7 +23,9 @@ def test_unusable_lines_say_what_is_wrong_and_what_to_do(text):
         parse(text)
 
 
-@pytest.mark.parametrize("text", ["every single \u00b2 the", "2\u00b2 cups", "the \u2461 largest cup"])
+@pytest.mark.parametrize(
+    "text", ["every single \u00b2 the", "2\u00b2 cups", "the \u2461 largest cup"]
+)
 def test_what_is_a_digit_and_no_number_is_a_word(text):
     assert parse(text).count in (1, "all")
 

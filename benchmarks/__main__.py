@@ -9,6 +9,7 @@ from .optimisations import optimisations
 from .precision import precision
 from .sam_agreement import main as sam_agreement
 from .speed import speed
+from .together import together
 from .trials import trials
 
 
@@ -22,6 +23,7 @@ benchmarks.add_command(large)
 benchmarks.add_command(optimisations)
 benchmarks.add_command(precision)
 benchmarks.add_command(trials)
+benchmarks.add_command(together)
 benchmarks.add_command(sam_agreement, "sam-agreement")
 
 if __name__ == "__main__":

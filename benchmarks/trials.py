@@ -1,14 +1,10 @@
-"""What is said to make such models faster, tried on one picture and on several at once."""
+"""What is said to make such models faster, tried on one picture."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import click
@@ -19,15 +15,12 @@ from refdiff_core.evaluation.demo import to_markdown
 
 from . import work
 from .build import build_clip, build_diffusion, build_sam
-from .measure import machine, peak_memory
+from .measure import machine
 from .work import Part
 
-CPU, HALF = torch.device("cpu"), torch.bfloat16
+CPU = torch.device("cpu")
 CROPS, PROMPTS = 20, 64
 """Of a batch, as `ClipSettings` and `SamSettings` have them."""
-
-PICTURES = 4
-"""Of one size, such as a batch of ComfyUI's."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +59,7 @@ So on the CPU a checkpoint's kernels are laid out channels last, Segment Anythin
 prompts at once, and all but its decoder computes in bfloat16 where the processor can;
 where it has none, bfloat16 would be emulated. `--dtype float32` and
 `load_models(dtype=torch.float32)` turn that off. What it does to the masks:
-[precision.md](precision.md).
-
-What is done one after the other, done at once: several pictures of one size in one pass, and two
-models side by side in threads of their own. Seconds in bfloat16, and MiB beside the models:
-
-{together}
-
-CLIP's crops are of candidates that only their own picture has, and fill its batches already."""
+[precision.md](precision.md)."""
 
 
 def try_one(trial: Trial, side: int, rounds: int = 3) -> dict[str, float]:
@@ -86,7 +72,7 @@ def try_one(trial: Trial, side: int, rounds: int = 3) -> dict[str, float]:
     if trial.compiled:
         model.vae.encoder = torch.compile(model.vae.encoder)
     parts = {part.stage: part for part in work.diffusion_floor(model, side, 1)}
-    found = {"first encode": _seconds(parts[work.AUTOENCODER])}
+    found = {"first encode": seconds_of(parts[work.AUTOENCODER])}
     if trial.compiled:
         return found | {work.AUTOENCODER: _best(parts[work.AUTOENCODER], rounds)}
     timed = [
@@ -100,48 +86,11 @@ def try_one(trial: Trial, side: int, rounds: int = 3) -> dict[str, float]:
     return found | {part.stage: _best(part, rounds) for part in timed}
 
 
-def try_together(side: int, rounds: int = 3) -> list[list[str]]:
-    """What is done one after the other, done at once: a table, its head first."""
-    model = build_diffusion(SD1, CPU, torch.bfloat16)
-    sam = build_sam("vit_b", CPU, torch.float32)
-    encode, embed = partial(work.encode, model, side), partial(work.embed_picture, sam, HALF)
-    denoise = partial(work.run_denoiser, model, side, 1)
-    works: dict[str, tuple[list[Callable[[], object]], Callable[[], object]]] = {
-        f"{PICTURES} pictures, autoencoder": ([encode] * PICTURES, partial(encode, PICTURES)),
-        f"{PICTURES} pictures, Segment Anything's encoder": (
-            [embed] * PICTURES,
-            partial(embed, PICTURES),
-        ),
-        "denoiser and Segment Anything's encoder": (
-            [denoise, embed],
-            partial(_side_by_side, denoise, embed),
-        ),
-    }
-    rows = [["", "one by one", "MiB", "at once", "MiB"]]
-    for name, (apart, together) in works.items():
-        memory = dict[str, float]()
-        seconds = {"apart": math.inf, "together": math.inf}
-        runs = {"apart": lambda apart=apart: [each() for each in apart], "together": together}
-        for _ in range(rounds):  # in turn, so that both are disturbed alike
-            for way, run in runs.items():
-                with peak_memory(memory, way, CPU, beside=True):
-                    seconds[way] = min(seconds[way], _seconds(Part(name, way, run)))
-        shown = ([f"{seconds[way]:.2f}", f"{1024 * memory[way]:.0f}"] for way in runs)
-        rows.append([name, *chain.from_iterable(shown)])
-    return rows
-
-
-def _side_by_side(*works: Callable[[], object]) -> None:
-    with ThreadPoolExecutor(len(works)) as crew:
-        for each in [crew.submit(torch.inference_mode()(one)) for one in works]:
-            each.result()
-
-
 @click.command()
 @click.option("--side", default=512, show_default=True, help="Of the picture, in pixels.")
 @click.option("--write", type=click.Path(path_type=Path), help="Also write the page.")
 def trials(side: int, write: Path | None) -> None:
-    """Time what is said to make such models faster, on one picture and on several, on the CPU."""
+    """Time what is said to make such models faster, on one picture on the CPU."""
     work.warm_up(build_diffusion(SD1, CPU, torch.float32), side)
     found = {}
     for name, trial in TRIALS.items():
@@ -152,7 +101,6 @@ def trials(side: int, write: Path | None) -> None:
         torch=torch.__version__,
         side=side,
         table=_table(found),
-        together=to_markdown(try_together(side)),
     )
     click.echo(text)
     if write is not None:
@@ -169,11 +117,12 @@ def _table(found: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _best(part: Part, rounds: int) -> float:
-    return min(_seconds(part) for _ in range(rounds))
+    return min(seconds_of(part) for _ in range(rounds))
 
 
 @torch.inference_mode()
-def _seconds(part: Part) -> float:
+def seconds_of(part: Part) -> float:
+    """Wall seconds of one run."""
     start = time.perf_counter()
     part.run()
     return time.perf_counter() - start

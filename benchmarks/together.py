@@ -38,8 +38,8 @@ vit_b. MiB beside the models.
 
 CLIP's crops are of candidates that only their own picture has, and fill its batches already.
 
-So on a CPU neither is done: it saves nothing and takes several times the memory. On a GPU it was not
-measured."""
+So on a CPU neither is done: it saves nothing and takes several times the memory. On a
+GPU it was not measured."""
 
 
 def try_together(side: int, rounds: int = 3) -> list[list[str]]:

@@ -6,13 +6,15 @@ import pytest
 import torch
 from squares import BLUE, GREEN, RED_LEFT, RED_LOW, RED_MIDDLE, models
 
+from refdiff_core.choosing.fusion import leave_out
 from refdiff_core.demo.scenes import COLORS
 from refdiff_core.evaluation.questions import held_out_scenes
+from refdiff_core.language.expression import parse
 from refdiff_core.pipeline import Models, segment
 from refdiff_core.seeing.proposals import FixedProposals, mask_iou
 from refdiff_core.settings import PAPER, Settings
 from refdiff_core.testing import FakeScorer
-from refdiff_core.values import Proposals
+from refdiff_core.values import Drawing, Proposals, Scores, Segmentation
 
 
 def test_a_negative_line_keeps_its_thing_out_of_all_others(picture, squares):
@@ -59,24 +61,37 @@ def test_what_a_line_excludes_is_not_cut_out(picture, squares):
     assert found.best == 0 and torch.equal(found.mask > 0, squares.proposals.masks[BLUE])
 
 
-def test_a_negative_line_about_something_elsewhere_changes_nothing(picture, squares):
-    """Not the order, and not which of two masks of one thing the proposer's trust decides for."""
-    worse = squares.proposals.masks[BLUE].clone()
-    worse[4:6] = False
-    masks = torch.cat([squares.proposals.masks, worse[None]])
-    quality = torch.tensor([0.9] * len(squares.proposals) + [0.5])
-    quality[BLUE] = 0.98
-    for order in (torch.arange(6), torch.arange(6).flip(0)):
-        proposer = FixedProposals(Proposals.of(masks[order], quality[order]))
-        lines = ["the blue square", "not: the green square"]
-        (alone,), (found,) = (
-            segment(picture, each, models(proposer)) for each in (lines[:1], lines)
-        )
-        assert order[alone.best] == order[found.best] == BLUE
-        assert torch.equal(found.mask, alone.mask)
-        green = int((order == GREEN).nonzero())
-        rest = [index for index in alone.ranking.tolist() if index != green]
-        assert [index for index in found.ranking.tolist() if index != green] == rest
+def answer(text, total, match, proposals):
+    """As `fuse` gives it: the best first, that one meant."""
+    ranking = torch.tensor(total).argsort(descending=True)
+    scores = Scores(torch.tensor(total), match=torch.tensor(match))
+    drawing = Drawing(proposals.select(ranking[:1]))
+    return Segmentation(parse(text), drawing, proposals, scores, ranking, winners=ranking[:1])
+
+
+@pytest.fixture
+def cups():
+    """Two masks of one cup, the second trusted more, and a dog elsewhere."""
+    masks = torch.zeros(3, 30, 52, dtype=torch.bool)
+    masks[:2, 4:12, 4:12], masks[1, 4] = True, False
+    masks[2, 4:12, 28:36] = True
+    return Proposals.of(masks, torch.tensor([0.9, 0.98, 0.9]))
+
+
+def test_a_negative_line_about_something_elsewhere_changes_nothing(cups):
+    """However alike the masks look: the one that had won wins."""
+    cup = answer("the cup", [0.0006, 0.9989, 0.0], [0.9959, 0.9959, 0.01], cups)
+    dog = answer("not: the dog", [0.0, 0.0, 0.99], [0.0, 0.0, 0.99], cups)
+    found, _ = leave_out([cup, dog], Settings())
+    assert found.ranking.tolist() == [1, 0, 2] and found.best == 1
+    assert torch.equal(found.mask > 0, cups.masks[1])
+
+
+def test_of_what_a_negative_line_leaves_the_trusted_mask_wins(cups):
+    thing = answer("the left thing", [0.0, 0.0, 0.99], [0.96, 0.95, 0.99], cups)
+    dog = answer("not: the dog", [0.0, 0.0, 0.99], [0.0, 0.0, 0.99], cups)
+    found, _ = leave_out([thing, dog], Settings())
+    assert found.ranking.tolist() == [1, 0, 2]
 
 
 def test_a_thing_without_loses_where_it_has_the_part(picture):

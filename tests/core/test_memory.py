@@ -86,6 +86,18 @@ def test_what_is_chosen_of_masks_is_measured_as_if_there_were_no_others():
         assert torch.allclose(generative_score(heat, inside), generative_score(heat, masks[[0, 3]]))
 
 
+def test_a_cell_of_the_grid_belongs_to_a_mask_that_holds_half_of_it():
+    masks = torch.zeros(4, 1024, 1024, dtype=torch.bool)
+    masks[0, ::2, ::2] = True  # a quarter of every cell
+    masks[1, ::2] = True  # half
+    masks[2, 5, 7] = True  # one pixel of the picture
+    small = to_grid(masks)
+    assert small.dtype == torch.bool and small.shape[1:] == (512, 512)
+    assert small.flatten(1).sum(1).tolist() == [512 * 512, 512 * 512, 1, 0]
+    masks[0, 100, 100:104] = True  # two cells by half, beside quarters: no thing of quarters
+    assert to_grid(masks[:1]).sum() == 2 and to_grid(masks[2:3])[0, 2, 3]
+
+
 def test_masks_from_outside_come_back_to_the_pixel():
     masks = torch.zeros(3, 900, 1201, dtype=torch.bool)
     masks[0, 100:700, 200:901] = True

@@ -221,7 +221,7 @@ def _rest(
 
 
 def join(line: Expression, parts: Sequence[Segmentation], settings: Settings) -> Segmentation:
-    """The answer to a list: its things' winners, and the candidates of all of them.
+    """The answer to a list: its things' winners, the candidates of all of them, the highest heat.
 
     Args:
         line: the list.
@@ -247,6 +247,10 @@ def join(line: Expression, parts: Sequence[Segmentation], settings: Settings) ->
     # a list is there as soon as one of its things is
     best = max(parts, key=lambda part: (not part.missing, part.present or 0.0))
     joined = replace(joined, present=best.present, missing=best.missing)
+    maps = [part.attention for part in parts if part.attention is not None]
+    if maps:
+        heat = torch.stack([each.heat for each in maps]).amax(0)
+        joined = replace(joined, attention=replace(maps[0], heat=heat))
     # what negative lines name is left out of all parts alike
     return _draw(joined, settings, parts[0].drawing.without)
 

@@ -184,6 +184,14 @@ def test_a_list_is_found_as_its_things_are_one_by_one(picture, squares):
     assert torch.equal(listed.mask, torch.stack([each.mask for each in alone]).amax(0))
 
 
+def test_a_lists_map_is_lit_where_any_of_its_things_is(picture, squares):
+    lines = ["the blue square", "the red square"]
+    (listed,) = segment(picture, " . ".join(lines), models(squares))
+    alone = [each.attention.heat for each in segment(picture, lines, models(squares))]
+    assert (alone[0] - alone[1]).abs().max() > 0.5
+    assert torch.equal(listed.attention.heat, torch.maximum(*alone))
+
+
 def test_a_list_without_shared_candidates_has_those_of_all_its_things(picture):
     (listed,) = segment(picture, "the blue square . the red square", models(None, True, False))
     alone = segment(picture, ["the blue square", "the red square"], models(None, True, False))

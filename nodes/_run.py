@@ -34,6 +34,7 @@ from ._choice import Made
 from ._host import check_sizes, images, is_mask, masks, progress, proposals, size_of
 from ._memory import RememberedAttention, RememberedProposer, RememberedScorer
 from ._models import DEMO_NAME, HostClip, check_sam, sam_on_device
+from ._rest import at_rest
 from ._values import (
     AttentionBatch,
     GivenAttention,
@@ -81,7 +82,7 @@ class HostAsker:
             proposer.cache = cache_of(model)
             # of the copy that `segment` shows, which is encoded already
             found = proposer.ask(shrink(image), made.points, made.box or None)
-        return found.of_size(size_of(image))
+        return at_rest(found).of_size(size_of(image))
 
 
 def asker_of(sam: Any) -> HostAsker | None:
@@ -145,7 +146,8 @@ def read_attention(
     pictures, source = images(image), attention_source(*checkpoint, settings)
     things = looked_for(expressions)
     maps = tuple(
-        tuple(read_maps(shrink(picture), size_of(picture), things, source)) for picture in pictures
+        tuple(at_rest(read_maps(shrink(picture), size_of(picture), things, source)))
+        for picture in pictures
     )
     return AttentionBatch(tuple(pictures), tuple(expressions), maps, sharpen)
 
@@ -158,7 +160,7 @@ def propose(
     for index, picture in enumerate(pictures):
         maps = attention.maps_of(index) if attention else [None]
         found = propose_masks(shrink(picture), size_of(picture), maps, proposer)
-        sets.append(tuple(found))
+        sets.append(tuple(at_rest(found)))
     return ProposalBatch(tuple(sets))
 
 
@@ -193,7 +195,7 @@ def _score_phrases(
         words = [each.words for each in asked]
         owners = [phrases[each.phrase].owner for each in asked]
         scores = scorer.score(seen, words, [sets[owner] for owner in owners])
-        found.append(PhraseScores(tuple(each.text for each in words), tuple(scores)))
+        found.append(PhraseScores(tuple(each.text for each in words), tuple(at_rest(scores))))
     return tuple(found)
 
 

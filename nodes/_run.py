@@ -35,6 +35,7 @@ from ._choice import Made
 from ._host import check_sizes, images, is_mask, masks, progress, proposals, size_of
 from ._memory import RememberedAttention, RememberedProposer, RememberedScorer
 from ._models import DEMO_NAME, HostClip, check_sam, sam_on_device
+from ._rest import at_rest
 from ._values import (
     AttentionBatch,
     GivenAttention,
@@ -82,7 +83,7 @@ class HostAsker:
             proposer.cache = cache_of(model)
             # of the copy that `segment` shows, which is encoded already
             found = proposer.ask(shrink(image), made.points, made.box or None)
-        return found.of_size(size_of(image))
+        return at_rest(found).of_size(size_of(image))
 
 
 def asker_of(sam: Any) -> HostAsker | None:
@@ -147,7 +148,8 @@ def read_attention(
     things = looked_for(expressions)
     with together(Lot(pictures)):
         maps = tuple(
-            tuple(read_maps(shrink(each), size_of(each), things, source)) for each in pictures
+            tuple(at_rest(read_maps(shrink(each), size_of(each), things, source)))
+            for each in pictures
         )
     return AttentionBatch(tuple(pictures), tuple(expressions), maps, sharpen)
 
@@ -161,7 +163,7 @@ def propose(
         for index, picture in enumerate(pictures):
             maps = attention.maps_of(index) if attention else [None]
             found = propose_masks(shrink(picture), size_of(picture), maps, proposer)
-            sets.append(tuple(found))
+            sets.append(tuple(at_rest(found)))
     return ProposalBatch(tuple(sets))
 
 
@@ -196,7 +198,7 @@ def _score_phrases(
         words = [each.words for each in asked]
         owners = [phrases[each.phrase].owner for each in asked]
         scores = scorer.score(seen, words, [sets[owner] for owner in owners])
-        found.append(PhraseScores(tuple(each.text for each in words), tuple(scores)))
+        found.append(PhraseScores(tuple(each.text for each in words), tuple(at_rest(scores))))
     return tuple(found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from ..errors import DataError, ExpressionError, ImageError, MaskError
 from ..language.expression import parse_lines
 from ..models.choice import ModelChoice
 from ..pipeline import Models
+from ..runs.ahead import LookAhead
 from ..runs.batch import Answer, answer_questions
 from ..runs.records import Record
 from ..seeing.proposals import FixedProposals
@@ -56,6 +58,9 @@ class Judge:
         oracle: the objects' true masks are the proposals: choosing apart from segmenting.
         smallest: pixels below which the official settings drop a mask; None for their own.
         models: in place of those that the choice would load.
+
+    Attributes:
+        ahead: the pictures that come next.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Judge:
         self.stamp = dict(stamp)
         self.oracle = oracle
         self.smallest = smallest
+        self.ahead = LookAhead(attrgetter("image.path"), choice.device)
         self._models = models
 
     @property
@@ -151,7 +157,8 @@ class Judge:
         if not questions:
             return {}
         try:
-            found = answer_questions(image.path, list(questions.values()), self.models, masks)
+            asked = list(questions.values())
+            found = answer_questions(image.path, asked, self.models, masks, ahead=self.ahead)
         except ExpressionError as error:
             if len(questions) == 1:
                 errors |= {number: str(error) for number in questions}

@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from refdiff_core import together
 from refdiff_core.backends import diffusers_attention, sam_proposer
 from refdiff_core.backends.checkpoints import StableDiffusion, _text_model
 from refdiff_core.backends.clip_scorer import ClipModel, ClipScorer
@@ -120,7 +121,7 @@ def no_numbers(monkeypatch, gpu):
     """Without the steps that look at values, and with a timestep that is a tensor already."""
     step = torch.full((), 300, device=gpu)
     monkeypatch.setattr(diffusers_attention, "noise_timestep", lambda *_: step)
-    monkeypatch.setattr(diffusers_attention, "fingerprint", id)
+    monkeypatch.setattr(together, "fingerprint", id)
     monkeypatch.setattr(diffusers_attention, "add_noise", lambda latents, *_: latents.clone())
 
 

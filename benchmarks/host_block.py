@@ -4,7 +4,8 @@
 
 By ComfyUI's own block with random weights and the nodes' own override, in ComfyUI's own Python:
 where ComfyUI attends by torch's function, where by the sub-quadratic one, its default on a CPU,
-and where another pack's override attends, so that torch's may not take its place.
+behind another pack's override that has it done, and behind one that attends by itself, so that
+torch's may not take its place.
 """
 
 from __future__ import annotations
@@ -66,8 +67,11 @@ def groups(places: int, override: Any) -> list[dict[str, Callable[[], object]]]:
         with mock.patch("comfy.ldm.flux.math.optimized_attention", getattr(functions, name)):
             return block(told)
 
-    def other(function: Callable[..., object], *args: Any, **kwargs: Any) -> object:
+    def passes(function: Callable[..., object], *args: Any, **kwargs: Any) -> object:
         return function(*args, **kwargs)
+
+    def attends(_function: Callable[..., object], *args: Any, **kwargs: Any) -> object:
+        return functions.attention_sub_quad(*args, **kwargs)
 
     torchs, own = "attention_pytorch", "attention_sub_quad"
     return [
@@ -75,7 +79,8 @@ def groups(places: int, override: Any) -> list[dict[str, Callable[[], object]]]:
         {
             "sub-quadratic, alone": partial(run, own),
             "sub-quadratic, read": partial(run, own, None),
-            "sub-quadratic by another pack, read": partial(run, own, other),
+            "sub-quadratic behind a pack, read": partial(run, own, passes),
+            "sub-quadratic by a pack itself, read": partial(run, own, attends),
         },
     ]
 

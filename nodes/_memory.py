@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, ref
-
-from torch import Tensor
 
 from ..refdiff_core.cache import fingerprint
 from ..refdiff_core.protocols import AttentionSource, ImageTextScorer, MaskProposer
 from ..refdiff_core.values import AttentionMap, Expression, Image, Proposals
+from ._rest import at_rest, tensors_in
 
 MOST_BYTES, MOST_ANSWERS = 256 * 2**20, 32
-"""Of what one model saw: some ten pictures with fifty candidates each, or a batch of small ones."""
+"""Of what one model saw, on the CPU: some ten pictures with fifty candidates each, or a batch of
+small ones."""
 
 Answer = TypeVar("Answer")
 
 
 class Memory:
-    """Answers within a bound; those used least recently leave first."""
+    """Answers within a bound, on the CPU; those used least recently leave first."""
 
     def __init__(self, max_bytes: int = MOST_BYTES) -> None:
         self.max_bytes = max_bytes
@@ -33,12 +33,12 @@ class Memory:
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
     def once(self, key: Hashable, compute: Callable[[], Answer]) -> Answer:
-        """What ``compute`` gives; it is called where nothing is kept by this name."""
+        """What ``compute`` gives, at rest; it is called where nothing is kept by this name."""
         if key in self._kept:
             self._kept.move_to_end(key)
             answer: Answer = self._kept[key][0]
             return answer
-        answer = compute()
+        answer = at_rest(compute())
         size = bytes_of(answer)
         if size <= self.max_bytes:
             self._kept[key] = answer, size
@@ -58,22 +58,8 @@ def memory_of(model: Any) -> Memory:
 
 def bytes_of(value: Any) -> int:
     """Bytes of all tensors in a value of ours; what several parts share counts once."""
-    every: dict[int, Tensor] = {}
-    _gather(value, every)
+    every = {id(each): each for each in tensors_in(value)}
     return sum(each.nbytes for each in every.values())
-
-
-def _gather(value: Any, every: dict[int, Tensor]) -> None:
-    if isinstance(value, Proposals):
-        value = value.whole  # which they keep, and read their own masks from
-    if isinstance(value, Tensor):
-        every[id(value)] = value
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            _gather(each, every)
-    elif is_dataclass(value):
-        for field in fields(value):
-            _gather(getattr(value, field.name), every)
 
 
 @dataclass(frozen=True)

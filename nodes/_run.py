@@ -27,6 +27,7 @@ from ..refdiff_core.settings import (
     SamSettings,
     Settings,
 )
+from ..refdiff_core.together import Lot, together
 from ..refdiff_core.values import AttentionMap, Expression, Image, Likeness, Proposals
 from ._attention import attention_source
 from ._caches import cache_of
@@ -34,6 +35,7 @@ from ._choice import Made
 from ._host import check_sizes, images, is_mask, masks, progress, proposals, size_of
 from ._memory import RememberedAttention, RememberedProposer, RememberedScorer
 from ._models import DEMO_NAME, HostClip, check_sam, sam_on_device
+from ._rest import at_rest
 from ._values import (
     AttentionBatch,
     GivenAttention,
@@ -81,7 +83,7 @@ class HostAsker:
             proposer.cache = cache_of(model)
             # of the copy that `segment` shows, which is encoded already
             found = proposer.ask(shrink(image), made.points, made.box or None)
-        return found.of_size(size_of(image))
+        return at_rest(found).of_size(size_of(image))
 
 
 def asker_of(sam: Any) -> HostAsker | None:
@@ -144,9 +146,11 @@ def read_attention(
     """The words' maps in every picture, one for each thing that the lines name."""
     pictures, source = images(image), attention_source(*checkpoint, settings)
     things = looked_for(expressions)
-    maps = tuple(
-        tuple(read_maps(shrink(picture), size_of(picture), things, source)) for picture in pictures
-    )
+    with together(Lot(pictures)):
+        maps = tuple(
+            tuple(at_rest(read_maps(shrink(each), size_of(each), things, source)))
+            for each in pictures
+        )
     return AttentionBatch(tuple(pictures), tuple(expressions), maps, sharpen)
 
 
@@ -155,10 +159,11 @@ def propose(
 ) -> ProposalBatch:
     """SAM's masks in every picture: one set each, or one per thing where maps guide it."""
     pictures, proposer, sets = images(image), HostProposer(sam, settings), []
-    for index, picture in enumerate(pictures):
-        maps = attention.maps_of(index) if attention else [None]
-        found = propose_masks(shrink(picture), size_of(picture), maps, proposer)
-        sets.append(tuple(found))
+    with together(Lot(pictures)):
+        for index, picture in enumerate(pictures):
+            maps = attention.maps_of(index) if attention else [None]
+            found = propose_masks(shrink(picture), size_of(picture), maps, proposer)
+            sets.append(tuple(at_rest(found)))
     return ProposalBatch(tuple(sets))
 
 
@@ -193,7 +198,7 @@ def _score_phrases(
         words = [each.words for each in asked]
         owners = [phrases[each.phrase].owner for each in asked]
         scores = scorer.score(seen, words, [sets[owner] for owner in owners])
-        found.append(PhraseScores(tuple(each.text for each in words), tuple(scores)))
+        found.append(PhraseScores(tuple(each.text for each in words), tuple(at_rest(scores))))
     return tuple(found)
 
 
@@ -214,8 +219,9 @@ def segment_batch(
         scorer = RememberedScorer(HostScorer(clip, likeness), clip.clip.model, likeness)
     models = Models(source, proposer, scorer, preset.fusion)
     pictures, results = images(image), []
-    for picture in pictures:
-        results += segment(picture, expressions, models)
+    with together(Lot(pictures)):
+        for picture in pictures:
+            results += segment(picture, expressions, models)
     return ResultBatch(tuple(pictures), tuple(results))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import unwrap
 from typing import Any
 
 import comfy.model_management
@@ -237,8 +238,9 @@ def watched_clone(model: Any, reader: JointReader, family: Transformer) -> Any:
 class Override:
     """ComfyUI's "optimized_attention_override": shows a call to the reader, then has it done.
 
-    Where the sums of a softmax are asked for, and ComfyUI's own attention is another function than
-    torch's, torch's does the work: it gives them, and the same but for rounding.
+    Another pack's override does the work, as before. Where the sums of a softmax are asked for,
+    ComfyUI's own attention is torch's, also as what that override is handed: torch's gives them,
+    and the same but for rounding.
     """
 
     reader: JointReader
@@ -254,22 +256,21 @@ class Override:
         *args: Any,
         **kwargs: Any,
     ) -> Tensor:
-        call = partial(func, q, k, v, heads, *args, **kwargs)
-        attend = partial(self.previous, func, *call.args, **kwargs) if self.previous else call
+        def attend(by: Callable[..., Tensor]) -> Tensor:
+            done = by if self.previous is None else partial(self.previous, by)
+            return done(q, k, v, heads, *args, **kwargs)
+
         by_head = [q, k, v]
         if not kwargs.get("skip_reshape"):
             size = q.shape[-1] // heads
             # SD 3 hands its values over head by head already
             by_head = [each.reshape(*each.shape[:2], -1, size).transpose(1, 2) for each in by_head]
         mask = args[0] if args else kwargs.get("mask")
-        fused = partial(attention_pytorch, *call.args, **kwargs)
-        may = self._is_the_hosts_own(func) and gives_sums(*by_head, mask)
-        return self.reader.see(*by_head[:2], attend, mask, fused=fused if may else None)
-
-    def _is_the_hosts_own(self, func: Callable[..., Tensor]) -> bool:
-        """Whether no other pack has a say in an attention call."""
-        name: str = getattr(func, "__module__", "")
-        return self.previous is None and name == attention_pytorch.__module__
+        own = getattr(func, "__module__", "") == attention_pytorch.__module__
+        # ComfyUI hands over what it would call itself, without the look for an override
+        torchs = partial(attend, unwrap(attention_pytorch))
+        fused = torchs if own and gives_sums(*by_head, mask) else None
+        return self.reader.see(*by_head[:2], partial(attend, func), mask, fused=fused)
 
     def __deepcopy__(self, _memo: Any) -> Override:
         """ComfyUI 0.3.64 copies what is in the options; what is recorded must arrive here."""

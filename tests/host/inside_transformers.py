@@ -107,11 +107,17 @@ def sums(family):
     attention = import_module("comfy.ldm.modules.attention")
     joint = ours("refdiff_core.seeing.joint")
     checkpoint, found, maps = tiny.load(family), {}, {}
-    other = checkpoint[0].clone()
-    options = other.model_options["transformer_options"]
-    options["optimized_attention_override"] = lambda func, *args, **kw: func(*args, **kw)
+
+    def under(override):
+        model = checkpoint[0].clone()
+        model.model_options["transformer_options"]["optimized_attention_override"] = override
+        return model
+
+    passing = under(lambda func, *args, **kw: func(*args, **kw))
+    attending = under(lambda func, *args, **kw: attention.attention_sub_quad(*args, **kw))
     counted = ((attention, "efficient_dot_product_attention"), (joint, "attention_over_all"))
-    for name, model in (("alone", checkpoint[0]), ("behind", other)):
+    models = {"alone": checkpoint[0], "passing": passing, "attending": attending}
+    for name, model in models.items():
         with ExitStack() as patched:
             calls = [
                 patched.enter_context(mock.patch.object(*each, wraps=getattr(*each)))
@@ -120,8 +126,9 @@ def sums(family):
             asked = {"reading": "all", "resolution": 128}
             maps[name] = read((model, *checkpoint[1:]), "the red circle", **asked)[1][0].word_maps
         found[name] = [each.call_count for each in calls]
-    apart = float((maps["alone"] - maps["behind"]).abs().max() / maps["behind"].abs().max())
-    return {**found, "apart": apart}
+    apart = float((maps["alone"] - maps["attending"]).abs().max() / maps["attending"].abs().max())
+    same = bool(torch.equal(maps["alone"], maps["passing"]))
+    return {**found, "apart": apart, "same": same}
 
 
 def kinds():

@@ -94,12 +94,13 @@ def test_packed_weights_choose_the_same_objects_by_maps_hardly_apart(ask):
 
 
 @pytest.mark.parametrize("family", ["sd3", "flux", "qwen-image"])
-def test_words_among_all_keys_cost_no_second_attention_but_behind_other_packs(ask, family):
+def test_words_among_all_keys_cost_no_second_attention_but_where_others_attend(ask, family):
     found = ask("sums", family, script="inside_transformers.py")
-    alone, behind = found["alone"], found["behind"]
-    assert behind[0] == alone[0] + 1  # torch's function took the place of ComfyUI's in one block
-    assert (alone[1], behind[1]) == (0, 1)
-    assert 0 < found["apart"] < 1e-5
+    alone, passing, attending = found["alone"], found["passing"], found["attending"]
+    # torch's function took the place of ComfyUI's in one block, also behind another pack
+    assert attending[0] == alone[0] + 1 == passing[0] + 1
+    assert (alone[1], passing[1], attending[1]) == (0, 0, 1)
+    assert found["same"] and 0 < found["apart"] < 1e-5
 
 
 @pytest.mark.parametrize("family", ["sd3.5-medium", "flux", "z-image"])

@@ -26,6 +26,9 @@ def test_typed_found_clicked_and_handed_to_inpaint_upload(page, webui):
     assert page.find(RED_CIRCLE_LEFT) == ""
     assert page.click(2) == "2"
     assert page.click(1, shift=True) == "2, 1"
+    assert page.click(2, shift=True) == "1"
+    assert page.click(2) == "2"
+    assert page.click(2) == "1, 2"
     assert page.click(1) == "1"
     page.page.click("#refdiff_use")
     page.page.wait_for_selector("#img_inpaint_mask img")

@@ -107,6 +107,7 @@ def test_on_forges_canvas_the_mask_is_paint(page, webui):
     assert page.find(RED_CIRCLE_LEFT) == ""
     page.page.click("#refdiff_paint")
     page.page.wait_for_timeout(4000)
+    page.shoot("canvas")
     drawn = page.page.locator("#img2maskimg canvas").first
     alpha = drawn.evaluate(
         "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"

@@ -97,7 +97,8 @@ def threshold_input() -> io.Input:
         optional=True,
         default=0.0,
         tooltip="From 0 to 1: the mask is where the words' map is at least so strong, within what "
-        "was chosen by hand. 0 takes candidates whole.",
+        "was chosen by hand or by number, or within each of several things. 0 takes candidates "
+        "whole.",
         **_range(0, 1, 0.01),
     )
 

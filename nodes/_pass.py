@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ..refdiff_core.backends.diffusers_attention import alphas_cumprod
-from ..refdiff_core.cache import fingerprint
 from ..refdiff_core.errors import ModelError
 from ..refdiff_core.pictures.images import resize_picture
 from ..refdiff_core.seeing.capture import PassComplete
+from ..refdiff_core.together import AUTOENCODER, encode
 from ..refdiff_core.values import Image
 from ._caches import cache_of
 
@@ -26,15 +26,26 @@ logger = logging.getLogger("refdiff")
 def encode_picture(model: Any, vae: Any, image: Image, size_hw: tuple[int, int]) -> Tensor:
     """Latents (1, C, h, w), or (1, C, 1, h, w), once per picture, autoencoder and size.
 
+    Several pictures in one call are the host's to split where its memory is short.
+
     Raises:
         ModelError: the autoencoder is not the model's.
     """
 
-    def encode() -> tuple[Tensor]:
-        return (vae.encode(resize_picture(image, size_hw).movedim(1, -1)),)
+    def size_of(picture: Image) -> tuple[int, int] | None:
+        # of an IMAGE all have one size; by an autoencoder for video several are moments of one film
+        apart = getattr(vae, "latent_dim", None) != 2 or picture.shape != image.shape
+        return None if apart and picture is not image else size_hw
 
-    cache = cache_of(vae.first_stage_model)
-    (latents,) = cache.once((fingerprint(image), size_hw), encode)
+    latents = encode(
+        cache_of(vae.first_stage_model),
+        image,
+        size_of,
+        lambda picture: resize_picture(picture, size_hw),
+        lambda pixels: vae.encode(pixels.movedim(1, -1)),
+        values=AUTOENCODER,
+        device=vae.device,
+    )
     wanted = model.get_model_object("latent_format")
     if (latents.ndim, latents.shape[1]) != (2 + wanted.latent_dimensions, wanted.latent_channels):
         raise ModelError(

@@ -27,6 +27,7 @@ from ..refdiff_core.settings import (
     SamSettings,
     Settings,
 )
+from ..refdiff_core.together import Lot, together
 from ..refdiff_core.values import AttentionMap, Expression, Image, Likeness, Proposals
 from ._attention import attention_source
 from ._caches import cache_of
@@ -145,10 +146,11 @@ def read_attention(
     """The words' maps in every picture, one for each thing that the lines name."""
     pictures, source = images(image), attention_source(*checkpoint, settings)
     things = looked_for(expressions)
-    maps = tuple(
-        tuple(at_rest(read_maps(shrink(picture), size_of(picture), things, source)))
-        for picture in pictures
-    )
+    with together(Lot(pictures)):
+        maps = tuple(
+            tuple(at_rest(read_maps(shrink(each), size_of(each), things, source)))
+            for each in pictures
+        )
     return AttentionBatch(tuple(pictures), tuple(expressions), maps, sharpen)
 
 
@@ -157,10 +159,11 @@ def propose(
 ) -> ProposalBatch:
     """SAM's masks in every picture: one set each, or one per thing where maps guide it."""
     pictures, proposer, sets = images(image), HostProposer(sam, settings), []
-    for index, picture in enumerate(pictures):
-        maps = attention.maps_of(index) if attention else [None]
-        found = propose_masks(shrink(picture), size_of(picture), maps, proposer)
-        sets.append(tuple(at_rest(found)))
+    with together(Lot(pictures)):
+        for index, picture in enumerate(pictures):
+            maps = attention.maps_of(index) if attention else [None]
+            found = propose_masks(shrink(picture), size_of(picture), maps, proposer)
+            sets.append(tuple(at_rest(found)))
     return ProposalBatch(tuple(sets))
 
 
@@ -216,8 +219,9 @@ def segment_batch(
         scorer = RememberedScorer(HostScorer(clip, likeness), clip.clip.model, likeness)
     models = Models(source, proposer, scorer, preset.fusion)
     pictures, results = images(image), []
-    for picture in pictures:
-        results += segment(picture, expressions, models)
+    with together(Lot(pictures)):
+        for picture in pictures:
+            results += segment(picture, expressions, models)
     return ResultBatch(tuple(pictures), tuple(results))
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from threading import Lock
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,6 +46,9 @@ class PictureCache:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
 
     def __repr__(self) -> str:
         size = f"{self.bytes / 2**20:.1f} of {self.max_bytes / 2**20:.0f} MiB"
@@ -96,7 +100,33 @@ def _size(result: tuple[Tensor, ...]) -> int:
     return sum(each.nbytes for each in result)
 
 
-_hashed: ContextVar[tuple[Tensor, Callable[[], bytes]] | None] = ContextVar("hashed", default=None)
+class Hashed(NamedTuple):
+    """A picture, and what reads it for its `fingerprint`, at most once."""
+
+    picture: Tensor
+    fingerprint: Callable[[], bytes]
+
+
+_known: ContextVar[tuple[Hashed, ...]] = ContextVar("known", default=())
+
+
+def hashed(picture: Tensor) -> Hashed:
+    """A picture that is read for its fingerprint when that is first asked for.
+
+    It must not be written to while this is used.
+    """
+    known = (each for each in _known.get() if each.picture is picture)
+    return next(known, None) or Hashed(picture, cache(lambda: _digest(picture)))
+
+
+@contextmanager
+def knowing(*pictures: Hashed) -> Iterator[None]:
+    """While the block runs, in this thread, these have their fingerprints from here."""
+    token = _known.set((*pictures, *_known.get()))
+    try:
+        yield
+    finally:
+        _known.reset(token)
 
 
 @contextmanager
@@ -106,17 +136,13 @@ def hashed_once(picture: Tensor, device: torch.device) -> Iterator[Tensor]:
     It must not be written to meanwhile.
     """
     moved = bring(picture, device)
-    token = _hashed.set((moved, cache(lambda: _digest(picture))))
-    try:
+    with knowing(Hashed(moved, hashed(picture).fingerprint)):
         yield moved
-    finally:
-        _hashed.reset(token)
 
 
 def fingerprint(values: Tensor) -> bytes:
     """32 bytes that stand for a tensor's shape, type and content."""
-    known = _hashed.get()
-    return known[1]() if known is not None and known[0] is values else _digest(values)
+    return hashed(values).fingerprint()
 
 
 def _digest(values: Tensor) -> bytes:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..cache import PictureCache, fingerprint
+from ..cache import PictureCache
 from ..grid import bring
 from ..pictures.images import resize_picture
 from ..seeing.attention import word_weights
 from ..seeing.capture import Capture
 from ..settings import AttentionSettings
+from ..together import AUTOENCODER, encode
 from ..values import AttentionMap, Expression, Image
 from .checkpoints import StableDiffusion, load_stable_diffusion
 from .families import Family
@@ -92,7 +94,7 @@ class DiffusersAttention:
         if self.settings.words == "root":
             expressions = [root_alone(expression) for expression in expressions]
         tokens = [tokenize(with_sinks(each.text, self.settings.sinks)) for each in expressions]
-        latents = self._encode_image(image)
+        latents = self.encode_picture(image)
 
         def read_rows(rows: list[int], positions: Positions) -> Tensor:
             return self._read_rows(latents, [tokens[row] for row in rows], positions)
@@ -127,16 +129,19 @@ class DiffusersAttention:
             self._denoise(latents, text, pooled)
         return capture.word_maps()
 
-    def _encode_image(self, image: Image) -> Tensor:
+    def encode_picture(self, image: Image) -> Tensor:
         """Latents (1, 4, h, w), the autoencoder's mean: no draw, so no seed needed."""
         vae = self.model.vae
-        size = working_size((image.shape[0], image.shape[1]), self.model.family, self.settings)
 
-        def encode() -> tuple[Tensor]:
-            pixels = resize_picture(bring(image, vae.device), size).to(vae.dtype)
-            return (encode_pixels(vae, pixels),)
+        def size_of(picture: Image) -> tuple[int, int]:
+            size_hw = (picture.shape[0], picture.shape[1])
+            return working_size(size_hw, self.model.family, self.settings)
 
-        (latents,) = self.cache.once((fingerprint(image), size), encode)
+        def pixels(picture: Image) -> Tensor:
+            return resize_picture(bring(picture, vae.device), size_of(picture)).to(vae.dtype)
+
+        run = partial(encode_pixels, vae)
+        latents = encode(self.cache, image, size_of, pixels, run, values=AUTOENCODER)
         moved: Tensor = latents.to(self.model.unet.device, self.model.unet.dtype)
         return moved
 

@@ -22,6 +22,7 @@ from ..grid import LogitMasks, bring, working_grid
 from ..pictures.images import scale_to
 from ..seeing.proposals import best_apart, mask_iou, peaks_of
 from ..settings import SamSettings
+from ..together import encode
 from ..values import AttentionMap, Image, Proposals
 from .precision import autocast
 from .sam_masks import Frame, LowMasks, join, point_grid
@@ -44,6 +45,10 @@ leave first, then those of the lowest predicted IoU."""
 SUITS_PROCESSOR = 32 * 2**20
 """Bytes of a layer: four of the real models' prompts. Sixty-four at once, which a GPU needs to be
 busy, are no faster there, and nearly half as fast where memory is slow to come (docs/trials.md)."""
+
+ENCODER = 640
+"""Values that the encoder holds at once for a pixel that it sees, in float32: a table of vit_h's 16
+heads, 4,096 places against one another, in half precision, and twice in float32 for its softmax."""
 
 
 class SamProposer:
@@ -99,8 +104,7 @@ class SamProposer:
         peaks = [self._peaks(each) for each in attention]
         step = _Steps(self.progress, sum(len(points) for points, _ in peaks))
         picture = fingerprint(image)
-        (embedding,) = self.cache.once((picture, "embedding"), lambda: (self.embed(image),))
-        embedding = embedding.to(self.device)
+        embedding = self.encode_picture(image)
         kept = self.cache.get((picture, self.settings))
         if kept is None:
             points = bring(point_grid(self.settings.points_per_side), self.device)
@@ -141,15 +145,14 @@ class SamProposer:
         if not len(points_xy) and box_xyxy is None:
             raise ValueError("A question needs points or a box.")
         image = image.to(self.device)
-        frame, key = self._frame(image), (fingerprint(image), "embedding")
-        (embedding,) = self.cache.once(key, lambda: (self.embed(image),))
+        frame, embedding = self._frame(image), self.encode_picture(image)
         scale = torch.tensor(frame.input_hw[::-1], dtype=torch.float32, device=self.device)
         told = torch.tensor(points_xy, device=self.device).reshape(-1, 3)
         points = ((told[:, :2] * scale)[None], told[:, 2].int()[None]) if len(told) else None
         box = None if box_xyxy is None else torch.tensor(box_xyxy, device=self.device).view(1, 2, 2)
         box = None if box is None else (box * scale).view(1, 4)
         sparse, dense = self.sam.prompt_encoder(points=points, boxes=box, masks=None)
-        logits, quality = self._ask_decoder(embedding.to(self.device), sparse, dense, frame)
+        logits, quality = self._ask_decoder(embedding, sparse, dense, frame)
         order = quality.argsort(descending=True, stable=True).cpu()
         return self._show(logits, quality.cpu(), [order], frame)[0]
 
@@ -182,14 +185,23 @@ class SamProposer:
 
     def embed(self, image: Image) -> Tensor:
         """The picture's embedding (1, C, h, w), which serves any number of prompts."""
-        pixels = self._pixels(bring(image, self.device))
+        return self._encode(self._pixels(image))
+
+    def encode_picture(self, image: Image) -> Tensor:
+        """The same, from what is kept where it is there."""
+        pixels, run = self._pixels, self._encode
+        found = encode(self.cache, image, lambda _: "embedding", pixels, run, values=ENCODER)
+        return found.to(self.device)
+
+    def _encode(self, pixels: Tensor) -> Tensor:
         # in each layer the package makes a table of places where new tensors go by default
         with autocast(next(self.sam.parameters()), self.dtype), torch.device(self.device):
-            embedding: Tensor = self.sam.image_encoder(pixels)
-        return embedding.float()
+            embeddings: Tensor = self.sam.image_encoder(pixels)
+        return embeddings.float()
 
     def _pixels(self, image: Image) -> Tensor:
         """What the encoder is shown, (1, 3, side, side): of 8 bits, as the package's."""
+        image = bring(image, self.device)
         shown = scale_to((image * 255).round_(), self._frame(image).input_hw)
         pixels: Tensor = self.sam.preprocess(shown.round().permute(2, 0, 1)[None])
         return pixels

@@ -13,13 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ..cache import PictureCache, fingerprint
+from ..cache import PictureCache
 from ..errors import ModelError, UnavailableError
 from ..pictures.images import resize_picture
 from ..seeing.attention import word_weights
 from ..seeing.capture import Capture, PassComplete
 from ..seeing.joint import JointReader, TokenLayout
 from ..settings import AttentionSettings
+from ..together import AUTOENCODER, encode
 from ..values import AttentionMap, Expression, Image
 from .diffusers_attention import noise_timestep, root_alone, working_size
 from .pieces import Placed
@@ -42,7 +43,7 @@ class TransformerModel(Protocol):
         ...
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Pictures (1, 3, H, W) in [0, 1] as the denoiser's latents (1, C, ..., h, w)."""
+        """Pictures (B, 3, H, W) in [0, 1] as the denoiser's latents (B, C, ..., h, w)."""
         ...
 
     def place(self, text: str) -> Placed:
@@ -107,10 +108,15 @@ class TransformersAttention:
         """Latents, the autoencoder's mean: no draw, so no seed needed."""
         weight = next(self.model.transformer.parameters())
 
-        def encode() -> tuple[Tensor]:
-            return (self.model.encode(resize_picture(image, seen_hw)),)
+        def size_of(picture: Image) -> Size:
+            size_hw = (picture.shape[0], picture.shape[1])
+            return working_size(size_hw, self.model.family, self.settings)
 
-        (latents,) = self.cache.once((fingerprint(image), seen_hw), encode)
+        def pixels(picture: Image) -> Tensor:
+            return resize_picture(picture, seen_hw)
+
+        run = self.model.encode
+        latents = encode(self.cache, image, size_of, pixels, run, values=AUTOENCODER)
         moved: Tensor = latents.to(weight.device, weight.dtype)
         return moved
 

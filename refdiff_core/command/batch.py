@@ -14,6 +14,7 @@ from ..errors import ExpressionError, ImageError, MaskError
 from ..language.expression import parse_lines
 from ..models.choice import ModelChoice
 from ..pipeline import Models
+from ..runs.ahead import LookAhead
 from ..runs.batch import Answer, Output, answer_picture, file_names, hand_out, line_of, open_folder
 from ..runs.console import Work
 from ..runs.manifest import Entry, load_manifest
@@ -40,18 +41,22 @@ class Painter:
     Args:
         choice: of models.
         output: what is written.
+
+    Attributes:
+        ahead: the pictures that come next.
     """
 
     def __init__(self, choice: ModelChoice, output: Output) -> None:
         self.choice = choice
         self.output = output
+        self.ahead = LookAhead(device=choice.device)
         self._models: Models | None = None
 
     def __call__(self, entry: Entry) -> list[Record]:
         """Do one picture. What cannot be read has its error in its record."""
         self._models = self._models or self.choice.load()
         try:
-            answers = _answer(entry.path, entry.lines, self._models)
+            answers = _answer(entry.path, entry.lines, self._models, self.ahead)
         except (ImageError, MaskError) as error:
             return failed(entry, str(error))
         names = file_names([_name(each) for each in answers])
@@ -72,17 +77,19 @@ class Painter:
         return {**told, "id": line, "image": entry.image}
 
 
-def _answer(path: Path, lines: Sequence[str], models: Models) -> list[Answer | str]:
+def _answer(
+    path: Path, lines: Sequence[str], models: Models, ahead: LookAhead
+) -> list[Answer | str]:
     """One answer a line that has one, or why it has none; a bad line keeps no other from it."""
     try:
-        return list(answer_picture(path, parse_lines(lines), models))
+        return list(answer_picture(path, parse_lines(lines), models, ahead=ahead))
     except ExpressionError as error:
         negative = [line for line in lines if _is_negative(line)]
         positive = [line for line in lines if line not in negative]
         if len(positive) <= 1:
             return [str(error)]
         alone = [[line, *negative] for line in positive]
-        return [answer for each in alone for answer in _answer(path, each, models)]
+        return [answer for each in alone for answer in _answer(path, each, models, ahead)]
 
 
 def _is_negative(line: str) -> bool:

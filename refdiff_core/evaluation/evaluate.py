@@ -19,7 +19,7 @@ from ..runs.batch import open_folder
 from ..runs.console import Work
 from ..runs.records import Record, RecordFile, errors_of, open_records
 from ..runs.workers import Crew, Lost, hire
-from ..version import version
+from ..version import code_digest, version
 from .judge import Judge, Judged, Task
 from .page import to_html
 from .refer import ReferImage, ReferSplit, load_refer
@@ -218,6 +218,7 @@ def about_run(asked: Evaluation, data: ReferSplit) -> dict[str, Any]:
     """All that the records depend on: who goes on must ask for the same."""
     return {
         "version": version(),
+        "code": code_digest(),
         "data": {
             "name": data.name,
             "split": data.split,

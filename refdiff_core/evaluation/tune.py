@@ -295,7 +295,8 @@ def choose(ious: Mapping[int, Sequence[Sequence[float]]]) -> tuple[int, dict[str
     best = int(np.concatenate(halves["tuned_on"]).mean(0).argmax())
     clear = float(t.ppf(1 - 0.05 / read[0].shape[1], len(halves["tuned_on"]) - 1))
     for chosen in range(best + 1):
-        behind, error = _mean([each[:, best] - each[:, chosen] for each in halves["tuned_on"]])
+        gaps = {at: each[:, best] - each[:, chosen] for at, each in enumerate(halves["tuned_on"])}
+        behind, error = mean_and_error(gaps)
         if behind <= clear * error:
             break
     figures: dict[str, Any] = {"trials": read[0].shape[1]}

@@ -125,7 +125,7 @@ def check_image(image: Image) -> Image:
     low, high = (float(each) for each in torch.aminmax(image))
     if not math.isfinite(low) or not math.isfinite(high):
         raise ImageError("The picture holds values that are not finite. Repair it first.")
-    image = image.detach().to("cpu", torch.float32)
+    image = (image.detach() if image.requires_grad else image).to("cpu", torch.float32)
     return image if low >= 0 and high <= 1 else image.clamp(0, 1)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import OutputError
-from ..pictures.images import load_image, save_image, scale_to, shrink
+from ..pictures.images import save_image, scale_to, shrink
 from ..pictures.masks import check_masks
 from ..pictures.previews import (
     candidates_sheet,
@@ -27,7 +27,9 @@ from ..pipeline import Models, segment_apart
 from ..seeing.attention import resize
 from ..seeing.proposals import FixedProposals, mask_boxes
 from ..settings import Settings
+from ..together import together
 from ..values import Expression, Image, Proposals, Segmentation
+from .ahead import LookAhead
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,8 @@ class Answer:
 
     picture: to draw previews on, at most `refdiff_core.grid.WORKING_SIDE` pixels a side.
     result: what `segment` says.
-    seconds: this expression's share of the time that the picture took.
+    seconds: this expression's share of the time that the picture took; what was done for others
+        in the same pass counts for the first of them.
     """
 
     picture: Image
@@ -73,6 +76,7 @@ def answer_picture(
     models: Models,
     masks: Tensor | None = None,
     settings: Settings | None = None,
+    ahead: LookAhead | None = None,
 ) -> list[Answer]:
     """Segment one picture file for every expression.
 
@@ -82,12 +86,13 @@ def answer_picture(
         models: their proposer gives way to ``masks``.
         masks: bool (N, H, W), proposals from outside, the size of the picture in its file.
         settings: see `segment`.
+        ahead: what is open of the pictures that come next.
 
     Raises:
         ImageError: the picture cannot be read.
         MaskError: ``masks`` are of another size.
     """
-    (answers,) = answer_questions(path, [expressions], models, masks, settings)
+    (answers,) = answer_questions(path, [expressions], models, masks, settings, ahead)
     return answers
 
 
@@ -97,6 +102,7 @@ def answer_questions(
     models: Models,
     masks: Tensor | None = None,
     settings: Settings | None = None,
+    ahead: LookAhead | None = None,
 ) -> list[list[Answer]]:
     """Answer several questions about one picture file, each as if it were the only one.
 
@@ -106,16 +112,18 @@ def answer_questions(
         models: see there.
         masks: see there.
         settings: see there.
+        ahead: see there.
 
     Returns:
         The answers to every question's lines.
     """
-    start = time.perf_counter()
-    image = load_image(path)
+    start, ahead = time.perf_counter(), ahead or LookAhead()
+    image = ahead.open(path)
     if masks is not None:
         check_masks(masks, (image.shape[0], image.shape[1]))
         models = replace(models, proposer=FixedProposals(Proposals.of(masks)))
-    results = segment_apart(image, questions, models, settings)
+    with together(ahead.lot):
+        results = segment_apart(image, questions, models, settings)
     picture = shrink(image)
     seconds = (time.perf_counter() - start) / max(1, sum(map(len, results)))
     return [[Answer(picture, each, seconds) for each in lines] for lines in results]

@@ -47,8 +47,11 @@ class Crew(Generic[T, R]):
         """Do all tasks; results come as they are ready, in any order.
 
         Errors of ours concern the whole run and end it; any other is one task's, which is lost.
+        Work with a `refdiff_core.runs.ahead.LookAhead` as its ``ahead`` has some pictures opened
+        before their turn.
         """
-        for task in tasks:
+        ahead = getattr(self._work, "ahead", None)
+        for task in ahead.in_turn(tasks) if ahead else tasks:
             try:
                 result: R | Lost = self._work(task)
             except (RefDiffError, ClickException):

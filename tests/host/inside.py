@@ -38,6 +38,36 @@ def agreement(path, resolution="0", taesd=""):
     }
 
 
+def several(_=None):
+    """What a batch of three costs in passes, one by one and together, and how answers differ."""
+    scenes, module = ours("refdiff_core.demo.scenes"), ours("refdiff_core.together")
+    seeds = range(scenes.HELD_OUT_SEED + 20, scenes.HELD_OUT_SEED + 23)
+    drawn = [scenes.sample_scene(seed, size_hw=(96, 160)) for seed in seeds]
+    batch = torch.stack([torch.from_numpy(each.image).float() / 255 for each in drawn])
+    asked = [scenes.expressions(each)[0] for each in drawn]
+    found, masks, passes = {}, [], []
+    for most in (1, 3):
+        model, clip, vae, sam, scorer = ours("nodes.load").RefDiffLoadDemo.execute(0).result[:5]
+        for part in (vae.first_stage_model.encoder, sam.image_encoder):
+            part.register_forward_pre_hook(lambda _, args: passes.append(len(args[0])))
+        module.pictures_at_once = lambda *_, most=most: most
+        lines = ours("nodes._prompt").read_lines("\n".join(each.text for each in asked))
+        run, preset = ours("nodes._run"), ours("refdiff_core.settings").DEFAULT
+        results = run.segment_batch((model, clip, vae), batch, lines, sam, scorer, preset).results
+        masks.append([each.mask > 0.5 for each in results[:: len(lines) + 1]])
+        found[most] = sorted(passes)
+        passes.clear()
+    pairs = zip(drawn, asked, strict=True)
+    truths = [torch.from_numpy(each.masks[said.target]) for each, said in pairs]
+    found["same"] = [_iou(*pair) for pair in zip(*masks, strict=True)]
+    found["right"] = [_iou(*pair) for pair in zip(masks[1], truths, strict=True)]
+    return found
+
+
+def _iou(one, other):
+    return float((one & other).sum() / (one | other).sum())
+
+
 def ways(_=None):
     """How far the maps of both hosts lie apart for each way of reading, and from the plain ones."""
     module, settings = (
@@ -139,7 +169,9 @@ def latents(path):
     module = ours("refdiff_core.backends.diffusers_attention")
     file = ours("refdiff_core.demo.models").DENOISER_FILE if path == "demo" else path
     model = ours("refdiff_core.backends.checkpoints").load_stable_diffusion(file)
-    own = module.DiffusersAttention(model)._encode_image(image[0]) / model.vae.config.scaling_factor
+    own = (
+        module.DiffusersAttention(model).encode_picture(image[0]) / model.vae.config.scaling_factor
+    )
     return {"difference": float((host - own).abs().max()), "largest": float(own.abs().max())}
 
 
@@ -234,7 +266,7 @@ def shaping(_=None):
     count(sam.image_encoder, "forward", "sam")
     count(sam.mask_decoder, "forward", "grid")
     count(held.clip.model, "encode_image", "clip")
-    count(held.clip.model, "encode_text", "clip")
+    count(held.clip.model.transformer, "forward", "clip")
     look = {"timestep": -1, "resolution": 0, "seed": 0, "words": "content"}
 
     def once(text="the red circle", **changed):

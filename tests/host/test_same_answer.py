@@ -23,6 +23,12 @@ def test_every_way_of_reading_gives_the_map_that_diffusers_gives_for_each_line_a
         assert apart <= 1e-3 < 0.02 < moved, way
 
 
+def test_a_batch_is_encoded_in_one_pass_where_there_is_room_with_the_same_masks(ask):
+    found = ask("several")
+    assert found["1"] == [1] * 6 and found["3"] == [3, 3], "the autoencoder's and SAM's"
+    assert min(found["same"]) >= 0.99 and min(found["right"]) > 0.5
+
+
 def test_latents_are_the_ones_that_diffusers_gives(ask):
     found = ask("latents", "demo")
     assert found["difference"] <= 1e-4 * found["largest"]

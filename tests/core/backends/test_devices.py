@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from refdiff_core import together
 from refdiff_core.backends import diffusers_attention, sam_proposer
 from refdiff_core.backends.checkpoints import StableDiffusion, _text_model
 from refdiff_core.backends.clip_scorer import ClipModel, ClipScorer
@@ -120,7 +121,7 @@ def no_numbers(monkeypatch, gpu):
     """Without the steps that look at values, and with a timestep that is a tensor already."""
     step = torch.full((), 300, device=gpu)
     monkeypatch.setattr(diffusers_attention, "noise_timestep", lambda *_: step)
-    monkeypatch.setattr(diffusers_attention, "fingerprint", id)
+    monkeypatch.setattr(together, "fingerprint", id)
     monkeypatch.setattr(diffusers_attention, "add_noise", lambda latents, *_: latents.clone())
 
 
@@ -150,8 +151,14 @@ def test_attention_is_read_in_half_precision_and_stays_there(built, no_numbers, 
     assert len(source.cache) == 1 and len(there()) == len(before) + 1, "more is kept than latents"
 
 
-def test_regions_and_words_are_embedded_and_compared_there(clip, gpu):
-    scorer = ClipScorer(ClipModel(on_gpu(clip.model), *clip[1:]))
+@pytest.fixture
+def ids(clip):
+    """As an array, whose numbers are known: how long texts are is seen on the processor."""
+    return clip.tokenizer(["the red circle", "circle"]).numpy()
+
+
+def test_regions_and_words_are_embedded_and_compared_there(clip, ids, gpu):
+    scorer = ClipScorer(ClipModel(on_gpu(clip.model), lambda _: ids, *clip[2:]))
     image, masks = torch.rand(96, 160, 3, device=gpu), torch.zeros(3, 96, 160, device=gpu) > 0
     with Waits() as waits:
         regions = scorer.embed_regions(image, masks, ["left"])
@@ -196,6 +203,8 @@ def test_the_benchmark_of_speed_runs_there(monkeypatch, built, sam, clip, gpu):
     work = importlib.import_module("benchmarks.work")
     model, sam = place(*built), on_gpu(sam)
     held = ClipModel(on_gpu(clip.model, HALF), *clip[1:])
+    # how long a text is nobody knows of imagined numbers
+    monkeypatch.setattr(work, "encode_texts", lambda *given: given[0].encode_text(given[1].cuda()))
     for part in [
         *work.diffusion_floor(model, 128, 2),
         *work.diffusion_published(model, 2, 128),

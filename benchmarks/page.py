@@ -31,7 +31,8 @@ classifier-free guidance on a square of 1024 pixels, everything anew for every e
 grid prompts, one crop after the other. *Floor* is what anybody has to run who reads the same
 layers: texts without their padding, one encode of the picture, one pass that ends with the last
 key, one embedding, {regions} crops and {own} more for every further expression. *Here* is `segment`
-by default. How much quality each saving costs: [optimisations.md](optimisations.md). What else was tried: [trials.md](trials.md)."""
+by default. How much quality each saving costs: [optimisations.md](optimisations.md).
+What else was tried: [trials.md](trials.md)."""
 
 DURATION = {
     " --count": "Nothing was run or timed: without `--count`, there are seconds here, too.",

@@ -95,8 +95,8 @@ def clock(
         ours.clock.parts(_untimed(floor(models, suite.side, MANY, crops_at_once), ours.clock))
     say(f"{suite.name}: the published schedule")
     with peak_memory(memory, "published", device):
-        # on a GPU all of it: its memory is that of the largest, whoever else runs that, too
-        ours.clock.parts(theirs if device.type == "cuda" else _untimed(theirs, ours.clock))
+        # all of it: its memory is that of the largest, whoever else runs that, too
+        ours.clock.parts(theirs)
     bares = {number: floor(models, suite.side, number, crops_at_once) for number in COUNTS}
     say(f"{suite.name}: whole answers")
     asked = {1: bares[1]} if quick and device.type == "cpu" else bares

@@ -58,6 +58,8 @@ def is_mask(value: Any) -> bool:
 
 def masks(mask: Tensor | Sequence[Tensor]) -> Tensor:
     """MASK (B, H, W), (H, W) or (B, 1, H, W), or a list, as float32 (B, H, W) on the CPU."""
+    if not is_mask(mask):
+        raise MaskError(f"A MASK is (batch, height, width), got a {type(mask).__name__}.")
     if not isinstance(mask, Tensor):
         found = [masks(each) for each in mask]
         if len({each.shape[1:] for each in found}) > 1:

@@ -149,9 +149,9 @@ def test_a_change_of_quality_comes_with_the_error_of_its_scenes():
     after = [Record("", "", each, 10) for each in (7, 7, 5, 5)]
     # scenes of two questions: their sums differ from the mean's by .2 to each side
     change, error = precision.mean_change(before, after, [2, 2])
-    assert (change, error) == pytest.approx((0.1, 0.08**0.5 / 4))
+    assert (change, error) == pytest.approx((0.1, (2 * 0.08) ** 0.5 / 4))
     apart = precision.mean_change(before, after, [1, 1, 1, 1])
-    assert apart == pytest.approx((0.1, 0.04**0.5 / 4))
+    assert apart == pytest.approx((0.1, (4 / 3 * 0.04) ** 0.5 / 4))
 
 
 def test_results_made_anew_keep_what_speed_wrote(monkeypatch, tmp_path):

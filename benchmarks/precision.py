@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import torch
 
 from refdiff_core import load_demo
 from refdiff_core.evaluation.demo import to_markdown
-from refdiff_core.evaluation.metrics import Record, mean_iou
+from refdiff_core.evaluation.metrics import Record, mean_and_error, mean_iou
 from refdiff_core.evaluation.questions import held_out_scenes, questions
 
 from .optimisations import VARIANTS, ask_all
@@ -41,10 +42,8 @@ def mean_change(
         before, after: answers to the same questions, in the same order.
         sizes: how many of them each scene has; questions about one scene err together.
     """
-    changes = torch.tensor([b.iou - a.iou for a, b in zip(before, after, strict=True)])
-    mean = changes.mean()
-    by_scene = torch.stack([(each - mean).sum() for each in changes.split(list(sizes))])
-    return float(mean), float(by_scene.square().sum().sqrt() / len(changes))
+    changes = iter([b.iou - a.iou for a, b in zip(before, after, strict=True)])
+    return mean_and_error({scene: list(islice(changes, size)) for scene, size in enumerate(sizes)})
 
 
 @click.command()

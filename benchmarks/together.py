@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import click
@@ -22,9 +20,7 @@ from refdiff_core.values import Image
 
 from . import work
 from .build import build_diffusion, build_sam
-from .measure import machine, peak_memory, wait
-from .trials import seconds_of
-from .work import Part
+from .measure import Clock, machine, peak_memory
 
 PICTURES = 4
 """Of one size, such as a batch of ComfyUI's."""
@@ -35,14 +31,15 @@ Made by `python -m benchmarks together{options} --write {page}` on {machine}, wi
 torch {torch}.
 
 What is done one after the other, done at once: several pictures of one size in one pass, as
-`refdiff_core/together.py` has it, and two models side by side in threads of their own. Wall seconds
-in {dtype}, the shortest of {rounds}, of full-size models with random weights: Stable Diffusion 1.5
-at {side} pixels, Segment Anything vit_b. MiB beside the models.
+`refdiff_core/together.py` has it, and two models side by side in threads of their own. Seconds
+on the wall, in brackets the processors' own, which others' work hardly changes, in {dtype}, the
+least of {rounds}, of full-size models with random weights: Stable Diffusion 1.5 at {side} pixels,
+Segment Anything vit_b. MiB beside the models.
 
 {table}
 
-Unasked, {latents} of these pictures go through the autoencoder here at once, and {embeddings}
-through Segment Anything's encoder.
+Of its own accord a pass takes {latents} of these pictures here in the autoencoder, and {embeddings} in
+Segment Anything's encoder.
 
 CLIP's crops are of candidates that only their own picture has, and fill its batches already; so
 does its pass over the whole picture, in which each candidate has a token.
@@ -70,27 +67,31 @@ def try_together(
     encode, embed = partial(_encode, source, pictures), partial(_encode, proposer, pictures)
     denoise = partial(work.run_denoiser, source.model, side, 1)
     look = partial(proposer.embed, pictures[0])
-    works: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
-        f"{PICTURES} pictures, autoencoder": (partial(encode, 1), partial(encode, PICTURES)),
-        f"{PICTURES} pictures, Segment Anything's encoder": (
-            partial(embed, 1),
-            partial(embed, PICTURES),
-        ),
-        "denoiser and Segment Anything's encoder": (
-            lambda: (denoise(), look()),
-            partial(_side_by_side, source.device, denoise, look),
-        ),
+    works: dict[str, dict[str, Callable[[], object]]] = {
+        f"{PICTURES} pictures, autoencoder": {
+            "one by one": partial(encode, 1),
+            "at once": partial(encode, PICTURES),
+        },
+        f"{PICTURES} pictures, Segment Anything's encoder": {
+            "one by one": partial(embed, 1),
+            "at once": partial(embed, PICTURES),
+        },
+        "denoiser and Segment Anything's encoder": {
+            "one by one": lambda: (denoise(), look()),
+            "at once": partial(_side_by_side, source.device, denoise, look),
+        },
     }
     rows = [["", "one by one", "MiB", "at once", "MiB"]]
     for name, ways in works.items():
-        memory, seconds = dict[str, float](), [math.inf, math.inf]
+        memory, clock = dict[str, float](), Clock()
         for _ in range(rounds):  # in turn, so that both are disturbed alike
-            for way, run in enumerate(ways):
-                with peak_memory(memory, str(way), source.device, beside=True):
-                    part = Part(name, str(way), lambda run=run: (run(), wait()))
-                    seconds[way] = min(seconds[way], seconds_of(part))
-        shown = ([f"{seconds[way]:.2f}", f"{1024 * memory[str(way)]:.0f}"] for way in (0, 1))
-        rows.append([name, *chain.from_iterable(shown)])
+            for way, run in ways.items():
+                with peak_memory(memory, way, source.device, beside=True):
+                    clock(way, run)
+        rows.append([name])
+        for way, times in clock.times.items():
+            seconds = f"{times.best:.2f} ({min(times.processor):.2f})"
+            rows[-1] += [seconds, f"{1024 * memory[way]:.0f}"]
     return rows
 
 

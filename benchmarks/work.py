@@ -14,6 +14,7 @@ from torch import Tensor
 
 from refdiff_core.backends.checkpoints import StableDiffusion
 from refdiff_core.backends.clip_scorer import ClipModel
+from refdiff_core.backends.clip_texts import encode_texts
 from refdiff_core.backends.diffusers_attention import encode_pixels, encode_text
 from refdiff_core.backends.official import TIMESTEPS
 from refdiff_core.backends.precision import autocast
@@ -28,6 +29,9 @@ PUBLISHED_SIDE = OFFICIAL.attention.resolution or 1024
 
 REGIONS = 40
 """Proposals that CLIP looks at: about what passes the filters of Segment Anything."""
+
+OWN = 2
+"""Of these, the ones that an expression's own prompts found."""
 
 TEXT, AUTOENCODER, DENOISER = "text", "autoencoder", "denoiser"
 SAM_PICTURE, SAM_PROMPTS = "SAM, picture", "SAM, prompts"
@@ -192,17 +196,22 @@ def decode(sam: Any, prompts: int) -> Tensor:
 
 def clip_floor(clip: ClipModel, expressions: int, crops_at_once: int = REGIONS) -> list[Part]:
     """Every region once, in batches, and one pass over the whole picture."""
-    longest = longest_side(clip)
-    whole, rest = divmod(REGIONS, crops_at_once)
-    batches = {crops_at_once: whole, rest: 1 if rest else 0}
+    longest, regions = longest_side(clip), REGIONS + OWN * (expressions - 1)
+    size = min(crops_at_once, regions)
+    whole, rest = divmod(regions, size)
+    batches = {size: whole, rest: 1 if rest else 0}
     return [
         *(
             Part(CLIP_CROPS, f"{size} at once", lambda size=size: crops(clip, size), times)
             for size, times in batches.items()
             if times
         ),
-        Part(CLIP_PICTURE, f"{longest} patches a side", lambda: soft_pass(clip, longest)),
-        Part(CLIP_TEXT, "2 texts", lambda: texts(clip), expressions),
+        Part(
+            CLIP_PICTURE,
+            f"{longest} patches a side, {regions} regions",
+            lambda: soft_pass(clip, longest, regions),
+        ),
+        Part(CLIP_TEXT, "2 texts, unpadded", lambda: short_texts(clip), expressions),
     ]
 
 
@@ -244,10 +253,19 @@ def soft_pass(clip: ClipModel, longest: int | None = None, regions: int = REGION
     return visual.transformer(torch.zeros(1, tokens, width).to(like), attn_mask=blocked)
 
 
+TEXTS = ("the red cup on the left", "red cup")
+"""A sentence and its noun phrase."""
+
+
 def texts(clip: ClipModel) -> Tensor:
-    """A sentence and its noun phrase, one after the other."""
-    ids = clip.tokenizer(["the red cup on the left", "red cup"]).to(_like(clip.model).device)
+    """One text after the other, each filled up."""
+    ids = clip.tokenizer(TEXTS).to(_like(clip.model).device)
     return torch.cat([clip.model.encode_text(each) for each in ids.split(1)])
+
+
+def short_texts(clip: ClipModel) -> Tensor:
+    """Both at once, as long as they are."""
+    return encode_texts(clip.model, clip.tokenizer(TEXTS), _like(clip.model).device)
 
 
 def _like(module: Any) -> Tensor:

@@ -46,6 +46,8 @@ def main(limit, workers, variant):
             )
             with working(2) as work:
                 evaluate(asked, work)
+            if len(times) <= count:
+                raise click.UsageError(f"{len(times)} pictures are too few. Raise --limit.")
             # from when every worker is at work
             start, rest = times[count - 1][0], sum(number for _, number in times[count:])
             rate = rest / (times[-1][0] - start)

@@ -10,8 +10,11 @@ document.addEventListener("click", event => {
     updateInput(box);
 });
 
-// What Find is given: the open tab's number, and pictures; a canvas without paint must not lack it.
-function refdiffSources(_tab, ...values) {
-    const painted = each => each?.image && !each.mask ? { ...each, mask: each.image } : each;
-    return [get_tab_index("mode_img2img"), ...values.map(painted)];
+// What Find is given: the open tab's number, and pictures. Gradio 3 refuses a canvas without paint.
+function refdiffSources(_tab, image, canvas, ...others) {
+    if (canvas && gradio_config.version.startsWith("3.")) {
+        const picture = canvas.image ?? canvas;
+        canvas = { image: picture, mask: canvas.mask || picture };
+    }
+    return [get_tab_index("mode_img2img"), image, canvas, ...others];
 }

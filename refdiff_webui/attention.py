@@ -122,9 +122,10 @@ def family_in(model: Any, unet: Any) -> Family:
 
 
 def prediction_of(model: Any) -> str:
-    """What the denoiser predicts, in the host's word for it."""
-    if not (forge := getattr(model, "forge_objects", None)):
-        return model.parameterization
+    """What the denoiser predicts, in the host's word for it; reForge has two, either may say v."""
+    forge, own = getattr(model, "forge_objects", None), getattr(model, "parameterization", "eps")
+    if not forge or own == "v":
+        return own
     predictor = getattr(forge.unet.model, "predictor", None)
     kind = predictor.prediction_type if predictor else forge.unet.model.model_type.name
     return kind.lower()

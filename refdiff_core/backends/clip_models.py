@@ -150,3 +150,13 @@ def _shaped(value: Tensor, wanted: Tensor | None) -> Tensor:
         return value
     value = value.to(wanted.dtype)
     return value.reshape(wanted.shape) if wanted.numel() == value.numel() == 1 else value
+
+
+def attend(transformer: Any, tokens: Tensor, mask: Tensor) -> Tensor:
+    """A transformer of open_clip's over tokens (B, L, width)."""
+    if hasattr(transformer, "batch_first"):
+        found: Tensor = transformer(tokens, attn_mask=mask)
+        return found
+    # before it had a say, open_clip took tokens as (L, B, width)
+    found = transformer(tokens.transpose(0, 1), attn_mask=mask)
+    return found.transpose(0, 1)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +20,8 @@ from ..grid import bring
 from ..pictures.images import resize_picture
 from ..settings import ClipSettings
 from ..values import Expression, Image, Likeness, Proposals
-from .clip_models import ClipModel, load_clip
+from .clip_models import ClipModel, attend, load_clip
+from .clip_texts import encode_texts
 from .clip_views import (
     blocked_pairs,
     cut_out,
@@ -142,12 +142,8 @@ class ClipScorer:
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors float32 (T, d) of texts as they are."""
-        ids = bring(self.clip.tokenizer(list(texts)), self.device)
-        # for several, a processor's attention in bfloat16 copies its weights once per token, which
-        # takes ten times as long
-        at_once = 1 if self.device.type == "cpu" else len(ids)
-        vectors = torch.cat([self.clip.model.encode_text(each) for each in ids.split(at_once)])
-        return F.normalize(vectors.float(), dim=-1)
+        ids = self.clip.tokenizer(list(texts))
+        return F.normalize(encode_texts(self.clip.model, ids, self.device).float(), dim=-1)
 
     def embed_regions(self, image: Image, masks: Tensor, sides: Sequence[str] = ()) -> Tensor:
         """float32 (N, V, d): every region's unit vectors, hard first, then soft.
@@ -234,13 +230,3 @@ def _together(masks: Sequence[tuple[Proposals, int]]) -> Tensor:
     if all(each is whole for each, _ in masks) and rows == [*range(len(whole))]:
         return whole.masks
     return torch.stack([each.masks[row] for each, row in masks])
-
-
-def attend(transformer: Any, tokens: Tensor, mask: Tensor) -> Tensor:
-    """A transformer of open_clip's over tokens (B, L, width)."""
-    if hasattr(transformer, "batch_first"):
-        found: Tensor = transformer(tokens, attn_mask=mask)
-        return found
-    # before it had a say, open_clip took tokens as (L, B, width)
-    found = transformer(tokens.transpose(0, 1), attn_mask=mask)
-    return found.transpose(0, 1)

@@ -26,7 +26,8 @@ from ..seeing.proposals import mask_boxes
 from ..settings import OFFICIAL, AttentionSettings, ClipSettings, SamSettings
 from ..values import AttentionMap, Expression, Image, Likeness, Proposals, Word
 from .checkpoints import StableDiffusion
-from .clip_scorer import ClipModel, ClipScorer, attend
+from .clip_models import ClipModel, attend
+from .clip_scorer import ClipScorer
 from .clip_views import blocked_pairs
 from .diffusers_attention import alphas_cumprod, encode_text
 from .families import DEMO, SD1

@@ -19,7 +19,7 @@ from ..runs.batch import open_folder
 from ..runs.console import Work
 from ..runs.records import Record, RecordFile, errors_of, open_records
 from ..runs.workers import Crew, Lost, hire
-from ..version import version
+from ..version import code_digest, version
 from .judge import Judge, Judged, Task
 from .page import to_html
 from .refer import ReferImage, ReferSplit, load_refer
@@ -112,7 +112,8 @@ def evaluate(asked: Evaluation, work: Work) -> dict[str, Any]:
     write_whole(out / "report.json", json.dumps(summary, indent=1).encode())
     write_whole(out / "report.html", to_html(summary, cases).encode())
     work.result(to_text(summary))
-    seconds = sum(each["seconds"] for each in kept) / max(1, len(kept))
+    answered = [each["seconds"] for each in kept if "error" not in each]
+    seconds = sum(answered) / max(1, len(answered))
     work.result(
         f"\n{seconds:.2f} seconds a sentence. Records, report.json and report.html are in {out}."
     )
@@ -218,6 +219,7 @@ def about_run(asked: Evaluation, data: ReferSplit) -> dict[str, Any]:
     """All that the records depend on: who goes on must ask for the same."""
     return {
         "version": version(),
+        "code": code_digest(),
         "data": {
             "name": data.name,
             "split": data.split,

@@ -22,7 +22,7 @@ from ..values import Expression, Proposals
 from .cases import draw_case
 from .metrics import overlap
 from .outlines import decode_mask, encode_mask
-from .refer import ReferImage, Sentence
+from .refer import Annotation, ReferImage, Sentence
 
 Question = list[Expression]
 
@@ -105,9 +105,10 @@ class Judge:
             truth = _truth(image, each, objects)
             record = self._begin(image, each, truth)
             if self.oracle:
-                record["target"] = _in_short([order.index(at) for at in each.annotations])
+                meant = _without_crowds(image, each.annotations)
+                record["target"] = _in_short([order.index(at) for at in meant])
             if each.id in answers:
-                record |= _outcome(answers[each.id], truth)
+                record |= _outcome(answers[each.id], truth, none=record["none"])
             else:
                 record["error"] = errors[each.id]
             records.append(record)
@@ -174,6 +175,8 @@ class Judge:
         one = sentence.annotations[0] if len(sentence.annotations) == 1 else None
         category = "" if one is None else image.annotation(one).category
         same = [each for each in image.annotations if each.category == category and not each.crowd]
+        # of several things, of none and of the rest of the picture there is no one class
+        rivals = 0 if one is None or sentence.rest else max(1, len(same))
         area = int(truth.sum())
         return {
             "image": image.id,
@@ -183,8 +186,8 @@ class Judge:
             "text": sentence.text,
             "group": sentence.group,
             "category": category,
-            "same_category": max(1, len(same)),
-            "objects": len(image.annotations),
+            "same_category": rivals,
+            "objects": len(_objects(image)),
             "area": area,
             "share": area / max(1, truth.numel()),
             "none": not sentence.annotations,
@@ -210,11 +213,14 @@ def _truth(image: ReferImage, sentence: Sentence, objects: Mapping[int, Tensor])
     Crowds count where the sentence means nothing else, as in RefCOCO.
     """
     meant = [number for number in sentence.annotations if number in objects]
-    things = [number for number in meant if not image.annotation(number).crowd]
-    masks = [objects[number] for number in things or meant]
+    masks = [objects[number] for number in _without_crowds(image, meant)]
     nothing = torch.zeros(image.size_hw, dtype=torch.bool)
     union = torch.stack([nothing, *masks]).any(0)
     return ~union if sentence.rest else union
+
+
+def _without_crowds(image: ReferImage, meant: Sequence[int]) -> Sequence[int]:
+    return [number for number in meant if not image.annotation(number).crowd] or meant
 
 
 def _in_short(indices: Sequence[int]) -> int | list[int]:
@@ -222,12 +228,12 @@ def _in_short(indices: Sequence[int]) -> int | list[int]:
     return indices[0] if len(indices) == 1 else sorted(indices)
 
 
-def _outcome(answer: Answer, truth: Tensor) -> Record:
+def _outcome(answer: Answer, truth: Tensor, *, none: bool) -> Record:
     result, mask = answer.result, answer.mask
     intersection, union = overlap(mask.float(), truth)
     found = bool(mask.any())
     # nothing where nothing is meant is right, as gRefCOCO's authors count it
-    right = float(not found and not truth.any())
+    right = float(not found and none)
     objects = answer.objects() if len(result.winners) > 1 else ()
     several = {"masks": [encode_mask(each) for each in objects]} if objects else {}
     return {
@@ -247,12 +253,22 @@ def _outcome(answer: Answer, truth: Tensor) -> Record:
 
 def _decode_objects(image: ReferImage, *, everything: bool) -> dict[int, Tensor]:
     """True masks by annotation: of what is meant, and of everything else that is no crowd."""
-    meant = {number for each in image.sentences for number in each.annotations}
+    meant = _meant(image)
     return {
         each.id: decode_mask(each, image.size_hw)
-        for each in image.annotations
-        if each.id in meant or (everything and not each.crowd)
+        for each in _objects(image)
+        if each.id in meant or everything
     }
+
+
+def _objects(image: ReferImage) -> list[Annotation]:
+    """What there is to choose from: all but crowds that no sentence means."""
+    meant = _meant(image)
+    return [each for each in image.annotations if each.id in meant or not each.crowd]
+
+
+def _meant(image: ReferImage) -> set[int]:
+    return {number for each in image.sentences for number in each.annotations}
 
 
 def _check_size(size_hw: tuple[int, int], image: ReferImage) -> None:

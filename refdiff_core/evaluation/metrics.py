@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +18,9 @@ class Record:
     """One expression of one picture.
 
     intersection, union: pixels. chosen, target: indices of proposals, lists where the expression
-    asks for none or several, None where the proposals are not the true masks. chance: of picking
-    the target blindly. none: nothing in the picture is meant. found: something was found.
+    asks for none or several, None where the proposals are not the true masks. chance: that one
+    proposal drawn by lot is the target. none: nothing in the picture is meant. found: something
+    was found.
     """
 
     text: str
@@ -46,28 +48,31 @@ def overlap(mask: Tensor, truth: Tensor) -> tuple[int, int]:
 
 def mean_iou(records: Sequence[Record]) -> float:
     """mIoU: the mean of IoU over expressions."""
-    return sum(record.iou for record in records) / max(len(records), 1)
+    return _share(sum(record.iou for record in records), len(records))
 
 
 def overall_iou(records: Sequence[Record]) -> float:
-    """Overall IoU (oIoU): summed intersections over summed unions; large things count more."""
+    """Overall IoU (oIoU): summed intersections over summed unions; large things count more.
+
+    NaN where nothing was meant nor found: empty masks that are right add nothing to either sum.
+    """
     union = sum(record.union for record in records)
-    return sum(record.intersection for record in records) / max(union, 1)
+    return _share(sum(record.intersection for record in records), union)
 
 
 def precision_at(records: Sequence[Record], threshold: float) -> float:
     """Pr@X: the share of expressions with an IoU of at least X."""
-    return sum(record.iou >= threshold for record in records) / max(len(records), 1)
+    return _share(sum(record.iou >= threshold for record in records), len(records))
 
 
 def selection(records: Sequence[Record]) -> float:
     """The share of expressions whose own proposal won, among true masks as proposals."""
-    return sum(record.chosen == record.target for record in records) / max(len(records), 1)
+    return _share(sum(record.chosen == record.target for record in records), len(records))
 
 
 def chance(records: Sequence[Record]) -> float:
-    """What `selection` would be by drawing lots."""
-    return sum(record.chance for record in records) / max(len(records), 1)
+    """What `selection` would be by drawing one proposal by lot."""
+    return _share(sum(record.chance for record in records), len(records))
 
 
 # --- expressions that mean several things, or none -----------------------------------------
@@ -77,21 +82,33 @@ def no_target_accuracy(records: Sequence[Record]) -> float:
     """N-acc: of the expressions that mean nothing in the picture, those for which nothing is found.
 
     Source: GRES's evaluation, github henghuiding/ReLA; so are T-acc, gIoU and cIoU, which are
-    `mean_iou` and `overall_iou` of records with ``none``.
+    `mean_iou` and `overall_iou` of records with ``none``. NaN where no expression is of that kind.
     """
     asked = [record for record in records if record.none]
-    return sum(not record.found for record in asked) / max(len(asked), 1)
+    return _share(sum(not record.found for record in asked), len(asked))
 
 
 def target_accuracy(records: Sequence[Record]) -> float:
     """T-acc: of the expressions that mean something, those for which something is found."""
     asked = [record for record in records if not record.none]
-    return sum(record.found for record in asked) / max(len(asked), 1)
+    return _share(sum(record.found for record in asked), len(asked))
+
+
+def _share(count: float, of: float) -> float:
+    return count / of if of else math.nan
 
 
 def mean_and_error(figures: Mapping[Any, Sequence[float]]) -> tuple[float, float]:
-    """The mean of all figures, and its standard error over the pictures that they belong to."""
-    sums = np.array([sum(each) for each in figures.values()])
-    counts = np.array([len(each) for each in figures.values()])
-    mean = sums.sum() / counts.sum()
-    return float(mean), float(np.sqrt(((sums - mean * counts) ** 2).sum()) / counts.sum())
+    """The mean of all figures, and its standard error over the pictures that they belong to.
+
+    Figures of one picture err together, so that pictures count, not figures: the error of a ratio
+    of two sums over pictures (Cochran, Sampling Techniques, 6.4). NaN for one picture, of which
+    nobody can tell how much others differ.
+    """
+    asked = [each for each in figures.values() if len(each)]
+    sums, counts = np.array([sum(each) for each in asked]), np.array([len(each) for each in asked])
+    mean, pictures = sums.sum() / counts.sum(), len(sums)
+    if pictures < 2:
+        return float(mean), math.nan
+    apart = ((sums - mean * counts) ** 2).sum() * pictures / (pictures - 1)
+    return float(mean), float(np.sqrt(apart) / counts.sum())

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .report import comparison
+from .report import comparison, show
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
+TILES = ("mIoU", "oIoU", "gIoU", "cIoU", "Pr@0.5", "N-acc", "T-acc", "selection")
+"""Figures that the page begins with, those of them that there are."""
 
 
 def to_html(summary: Mapping[str, Any], cases: Mapping[Any, Mapping[str, Any]]) -> str:
@@ -22,12 +24,15 @@ def to_html(summary: Mapping[str, Any], cases: Mapping[Any, Mapping[str, Any]]) 
     from jinja2 import Environment
 
     # sentences and names come from outside
-    template = Environment(autoescape=True).from_string(TEMPLATE.read_text(encoding="utf-8"))
+    environment = Environment(autoescape=True)
+    environment.filters["show"] = show
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     about = summary["about"]
     return template.render(
         title=_title(about),
         how=_how(about),
         report=summary,
+        tiles=TILES,
         comparison=comparison(summary) if summary["published"] else [],
         cases={
             name: [_embed(cases[number]) for number in numbers if number in cases]
@@ -39,7 +44,9 @@ def to_html(summary: Mapping[str, Any], cases: Mapping[Any, Mapping[str, Any]]) 
 
 def _title(about: Mapping[str, Any]) -> str:
     data = about["data"]
-    return f"{data['name']} {data['split']}, variant {about['variant']}, {about['settings']}"
+    return (
+        f"{data['name']} {data['split']}, variant {about['variant']}, settings {about['settings']}"
+    )
 
 
 def _how(about: Mapping[str, Any]) -> str:

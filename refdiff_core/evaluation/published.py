@@ -1,5 +1,6 @@
-"""Published figures of methods that train on no masks, in per cent, with where they stand.
+"""Published figures of methods that train on no masks with sentences, in per cent, with sources.
 
+SAM 3 trains on masks with the names of things, none of the others on masks with any words.
 published.csv has a row a method, metric and source, and a column a split: of RefCOCOg those of UMD,
 of gRefCOCO, whose sentences mean several things or none, its own. A figure is listed under the
 metric that its own source computes. Two sources print others' mIoU in columns headed cIoU

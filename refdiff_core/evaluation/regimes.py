@@ -230,8 +230,7 @@ def _fits(expression: Expression, scene: Scene) -> Tensor:
 
 
 def _cell(figures: Figures) -> str:
-    mean, error = mean_and_error(figures)
-    return f"{mean:.3f} ({error:.3f})"
+    return "{:.3f} ({:.3f})".format(*mean_and_error(figures))
 
 
 def _gain(default: Figures, alone: Figures) -> str:
@@ -240,8 +239,7 @@ def _gain(default: Figures, alone: Figures) -> str:
         number: [ours - theirs for ours, theirs in zip(values, alone[number], strict=True)]
         for number, values in default.items()
     }
-    mean, error = mean_and_error(apart)
-    return f"{mean:+.3f} ({error:.3f})"
+    return "{:+.3f} ({:.3f})".format(*mean_and_error(apart))
 
 
 def _row(of: Callable[[str], Figures]) -> list[str]:

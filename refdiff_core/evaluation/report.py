@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
+from math import isnan
 from typing import Any
 
 from ..runs.console import table
@@ -18,7 +19,8 @@ BINS = 20
 EACH = 4
 """Best, median and worst cases that are shown, so many of each."""
 
-Figures = dict[str, float]
+Figures = dict[str, float | None]
+"""By name; None where no sentence says anything about it."""
 
 
 def figures_of(records: Sequence[Record], *, generalised: bool = False) -> Figures:
@@ -28,6 +30,7 @@ def figures_of(records: Sequence[Record], *, generalised: bool = False) -> Figur
     and the overall IoU, and whose Pr@X is over the expressions that mean something.
     """
     found = [_metric_record(each) for each in records]
+    figures: dict[str, float]
     if generalised:
         some = [each for each in found if not each.none]
         figures = {"gIoU": metrics.mean_iou(found), "cIoU": metrics.overall_iou(found)}
@@ -42,11 +45,12 @@ def figures_of(records: Sequence[Record], *, generalised: bool = False) -> Figur
     if any(record["target"] is not None for record in records):
         figures["selection"] = metrics.selection(found)
         figures["chance"] = metrics.chance(found)
-    return figures
+    return {name: None if isnan(value) else value for name, value in figures.items()}
 
 
 def _metric_record(record: Record) -> metrics.Record:
     known = record["target"] is not None
+    meant = record["target"] if known else record["annotation"]
     return metrics.Record(
         record["text"],
         record["group"],
@@ -55,10 +59,11 @@ def _metric_record(record: Record) -> metrics.Record:
         # what could not be done is a wrong choice, also where no target is known
         record["chosen"] if known else None,
         record["target"] if known else -1,
-        1 / max(1, record["objects"]),
+        # one drawn by lot is never none, nor several
+        0.0 if isinstance(meant, list) else 1 / max(1, record["objects"]),
         record["none"],
         # what could not be done has found nothing, and is not right where nothing is meant
-        record["found"] or "error" in record,
+        record["found"] or (record["none"] and "error" in record),
     )
 
 
@@ -167,7 +172,7 @@ def comparison(summary: Mapping[str, Any]) -> list[list[str]]:
     rows += [
         (metric, 100 * summary["figures"][metric], "this run", "")
         for metric in ("mIoU", "oIoU", "gIoU", "cIoU")
-        if metric in summary["figures"]
+        if summary["figures"].get(metric) is not None
     ]
     ordered = sorted(rows, key=lambda row: (row[0], -row[1], row[2]))
     return [["metric", "%", "method", "source"]] + [
@@ -175,8 +180,12 @@ def comparison(summary: Mapping[str, Any]) -> list[list[str]]:
     ]
 
 
-def _row(name: str, figures: Mapping[str, float]) -> list[str]:
-    return [
-        name,
-        *(f"{value:,}" if isinstance(value, int) else f"{value:.3f}" for value in figures.values()),
-    ]
+def _row(name: str, figures: Mapping[str, float | None]) -> list[str]:
+    return [name, *map(show, figures.values())]
+
+
+def show(value: float | None) -> str:
+    """A figure, or a dash for none; whole numbers are counts."""
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"

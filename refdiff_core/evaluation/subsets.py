@@ -37,7 +37,7 @@ def _rivals(low: int, high: float) -> Predicate:
 
 
 def _covers(low: float, high: float) -> Predicate:
-    return lambda record: low <= record["share"] < high
+    return lambda record: not record["none"] and low <= record["share"] < high
 
 
 SUBSETS: Mapping[str, Mapping[str, Predicate]] = {
@@ -46,13 +46,13 @@ SUBSETS: Mapping[str, Mapping[str, Predicate]] = {
         "colour words": _says(COLOR_WORDS),
         "neither": _neither,
     },
-    "object's share of the picture": {
+    "share of the picture that is meant": {
         f"below {SMALL:.0%}": _covers(0, SMALL),
         f"{SMALL:.0%} to {LARGE:.0%}": _covers(SMALL, LARGE),
         f"{LARGE:.0%} and more": _covers(LARGE, 2),
     },
-    "objects of its class": {
-        "it alone": _rivals(0, 1),
+    "things of its class, where one is meant": {
+        "it alone": _rivals(1, 1),
         "2": _rivals(2, 2),
         "3": _rivals(3, 3),
         "4 and more": _rivals(4, float("inf")),

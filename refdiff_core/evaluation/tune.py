@@ -120,7 +120,9 @@ def tune(asked: Tuning, work: Work) -> dict[str, Any]:
     }
     write_whole(out / "tuned.json", json.dumps(told, indent=1).encode())
     work.result(_to_text(trials[best], figures))
-    work.result(f"\nUse it: --settings {out / 'tuned.json'}")
+    file = out / "tuned.json"
+    use = f"Use it: --settings {file}" if trials[best] else f"The settings as they are: {file}"
+    work.result(f"\n{use}")
     return told
 
 
@@ -295,7 +297,8 @@ def choose(ious: Mapping[int, Sequence[Sequence[float]]]) -> tuple[int, dict[str
     best = int(np.concatenate(halves["tuned_on"]).mean(0).argmax())
     clear = float(t.ppf(1 - 0.05 / read[0].shape[1], len(halves["tuned_on"]) - 1))
     for chosen in range(best + 1):
-        behind, error = _mean([each[:, best] - each[:, chosen] for each in halves["tuned_on"]])
+        gaps = {at: each[:, best] - each[:, chosen] for at, each in enumerate(halves["tuned_on"])}
+        behind, error = mean_and_error(gaps)
         if behind <= clear * error:
             break
     figures: dict[str, Any] = {"trials": read[0].shape[1]}

@@ -266,7 +266,7 @@ def shaping(_=None):
     count(sam.image_encoder, "forward", "sam")
     count(sam.mask_decoder, "forward", "grid")
     count(held.clip.model, "encode_image", "clip")
-    count(held.clip.model, "encode_text", "clip")
+    count(held.clip.model.transformer, "forward", "clip")
     look = {"timestep": -1, "resolution": 0, "seed": 0, "words": "content"}
 
     def once(text="the red circle", **changed):

@@ -33,6 +33,8 @@ class Page:
 
     def __init__(self, page: Any, webui: Webui) -> None:
         self.page, self.webui = page, webui
+        # reForge's Generate fails while Inpaint holds a picture without paint, with us or without
+        self.tab, self.source = (0, "img2img_image") if webui.reforge else (2, "img2maskimg")
         self.errors: list[str] = []
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -43,18 +45,22 @@ class Page:
             "() => window.get_tab_index && gradioApp().querySelector('#refdiff')"
         )
         self.page.wait_for_timeout(5000)  # the page settles after that
-        self.page.evaluate("switch_to_inpaint()")
+        self.show()
         self.page.locator("#refdiff >> text=Ref-Diff: mask by words").first.click()
 
-    def put(self, *pictures: Image.Image, into: str = "img2maskimg") -> None:
-        """Pictures into a component that takes files, such as the tab Inpaint's."""
+    def show(self) -> None:
+        """The tab that has the picture."""
+        self.page.evaluate(f"switch_to_img2img_tab({self.tab})")
+
+    def put(self, *pictures: Image.Image, into: str | None = None) -> None:
+        """Pictures into a component that takes files, or that of the tab shown."""
         files = []
         for number, picture in enumerate(pictures):
             buffer = BytesIO()
             picture.save(buffer, "PNG")
             name = f"scene-{number}.png"
             files.append({"name": name, "mimeType": "image/png", "buffer": buffer.getvalue()})
-        self.page.set_input_files(f"#{into} input[type=file]", files)
+        self.page.set_input_files(f"#{into or self.source} input[type=file]", files)
         self.page.wait_for_timeout(4000)
 
     def start_to_find(self, words: str) -> None:

@@ -41,7 +41,7 @@ def webui(request, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def page(webui):
-    """The host's page in a real browser, the scene in its tab Inpaint."""
+    """The host's page in a real browser, the scene in a tab of it."""
     if importlib.util.find_spec("playwright") is None:
         pytest.skip(NO_BROWSER.format("Playwright"))
     from browser import find_browser, opened

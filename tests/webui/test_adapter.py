@@ -54,6 +54,11 @@ def generate(host, image, words, *options, enabled=True):
     return p
 
 
+def look_for(host, words):
+    """As the button Find does in the tab img2img."""
+    return host.script.show_candidates(0, picture(), None, None, words, 0.15, "None", "None")
+
+
 def bits(mask):
     return np.asarray(mask.convert("L")) > 127
 
@@ -198,9 +203,7 @@ def test_a_package_that_is_missing_is_named(host, monkeypatch):
 
 def test_without_a_checkpoint_there_is_one_clear_message(tmp_path):
     with hosted(None, tmp_path) as host:
-        *_, told = host.script.show_candidates(
-            0, picture(), None, None, "the star", 0.15, "None", "None"
-        )
+        *_, told = look_for(host, "the star")
         assert "No checkpoint is loaded" in told
 
 
@@ -251,16 +254,12 @@ def test_buttons_say_what_is_missing(host):
 
 
 def test_messages_are_text_on_the_page(host):
-    *_, told = host.script.show_candidates(
-        0, picture(), None, None, "the [<b> thing", 0.15, "None", "None"
-    )
+    *_, told = look_for(host, "the [<b> thing")
     assert "<b>" not in told and "&lt;b&gt;" in told
 
 
 def test_candidates_that_are_not_there_are_refused(host):
-    found, *_ = host.script.show_candidates(
-        0, picture(), None, None, "the star", 0.15, "None", "None"
-    )
+    found, *_ = look_for(host, "the star")
     preview, told = host.script.show_mask(found, "99", 0, 0, False)
     assert preview is None and "There is no candidate 99" in told
 
@@ -277,12 +276,17 @@ def test_weights_taught_with_another_kind_of_noise_are_refused_in_words(tmp_path
         host.attention.Webui(model)
 
 
+@pytest.mark.parametrize("own", ["eps", "v"])
+def test_v_prediction_counts_where_either_word_of_the_host_says_it(tmp_path, own):
+    with hosted(ForgeModel(predicts="eps"), tmp_path) as host:
+        host.model.parameterization = own  # in reForge, what the file's configuration says
+        assert host.attention.prediction_of(host.model) == own
+
+
 def test_forge_without_a_checkpoint_says_so(tmp_path):
     with hosted(ForgeModel(), tmp_path) as host:
         host.sd_models.model_data.forge_loading_parameters.clear()
-        *_, told = host.script.show_candidates(
-            0, picture(), None, None, "the star", 0.15, "None", "None"
-        )
+        *_, told = look_for(host, "the star")
         assert "No checkpoint is loaded" in told and host.model.prepared == []
 
 
@@ -294,7 +298,7 @@ def test_how_far_a_search_is_can_be_asked_of_the_host(host):
 
 def test_forge_prepares_and_cleans_up_around_the_call(tmp_path):
     with hosted(ForgeModel(), tmp_path) as host:
-        host.script.show_candidates(0, picture(), None, None, "the star", 0.15, "None", "None")
+        look_for(host, "the star")
         assert host.model.prepared == ["reloaded", "prepared", "cleaned up"]
 
 

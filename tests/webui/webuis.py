@@ -43,6 +43,8 @@ class Webui(HostProcess):
     def __init__(self, root: Path, base: Path) -> None:
         super().__init__(root, base, "/sdapi/v1/options", RUN_SECONDS)
         self.forge = (root / "modules_forge").is_dir()
+        self.canvas = (root / "modules_forge" / "forge_canvas").is_dir()
+        self.reforge = (root / "ldm_patched").is_dir()
 
     def prepare(self) -> None:
         """Our extension, the one that admits the demo checkpoint, and the checkpoint itself."""

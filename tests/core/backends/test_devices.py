@@ -24,7 +24,7 @@ from refdiff_core.backends.families import DEMO, SD1, SD2, SDXL
 from refdiff_core.backends.sam_proposer import SamProposer
 from refdiff_core.choosing.scoring import generative_score
 from refdiff_core.demo.models import load_clip, load_sam
-from refdiff_core.grid import LogitMasks
+from refdiff_core.fine import LogitMasks
 from refdiff_core.language.expression import parse
 from refdiff_core.seeing.attention import sharpen
 from refdiff_core.seeing.proposals import peaks_of
@@ -151,8 +151,14 @@ def test_attention_is_read_in_half_precision_and_stays_there(built, no_numbers, 
     assert len(source.cache) == 1 and len(there()) == len(before) + 1, "more is kept than latents"
 
 
-def test_regions_and_words_are_embedded_and_compared_there(clip, gpu):
-    scorer = ClipScorer(ClipModel(on_gpu(clip.model), *clip[1:]))
+@pytest.fixture
+def ids(clip):
+    """As an array, whose numbers are known: how long texts are is seen on the processor."""
+    return clip.tokenizer(["the red circle", "circle"]).numpy()
+
+
+def test_regions_and_words_are_embedded_and_compared_there(clip, ids, gpu):
+    scorer = ClipScorer(ClipModel(on_gpu(clip.model), lambda _: ids, *clip[2:]))
     image, masks = torch.rand(96, 160, 3, device=gpu), torch.zeros(3, 96, 160, device=gpu) > 0
     with Waits() as waits:
         regions = scorer.embed_regions(image, masks, ["left"])
@@ -197,6 +203,8 @@ def test_the_benchmark_of_speed_runs_there(monkeypatch, built, sam, clip, gpu):
     work = importlib.import_module("benchmarks.work")
     model, sam = place(*built), on_gpu(sam)
     held = ClipModel(on_gpu(clip.model, HALF), *clip[1:])
+    # how long a text is nobody knows of imagined numbers
+    monkeypatch.setattr(work, "encode_texts", lambda *given: given[0].encode_text(given[1].cuda()))
     for part in [
         *work.diffusion_floor(model, 128, 2),
         *work.diffusion_published(model, 2, 128),

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from refdiff_core.backends.clip_scorer import attend
+from refdiff_core.backends.clip_models import attend
 from refdiff_core.backends.official import (
     OfficialScorer,
     position_ramp,

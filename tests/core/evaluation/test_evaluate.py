@@ -17,8 +17,9 @@ from refdiff_core.command.cli import run
 from refdiff_core.errors import DataError
 from refdiff_core.evaluation.judge import Judge, Task
 from refdiff_core.evaluation.refer import Annotation, ReferImage, Sentence
-from refdiff_core.evaluation.report import figures_of, summarise
+from refdiff_core.evaluation.report import figures_of, show, summarise
 from refdiff_core.evaluation.write_refer import Recipe
+from refdiff_core.models.choice import ModelChoice
 from refdiff_core.pipeline import Models
 from refdiff_core.testing import FakeAttention
 
@@ -173,6 +174,67 @@ def test_subsets_hold_the_right_sentences(root, tmp_path):
     }  # fmt: skip
 
 
+def test_what_means_several_things_or_none_is_no_one_thing_of_a_size_and_class(root, tmp_path):
+    fixture.run(root, tmp_path / "out")
+    one = records_of(tmp_path / "out")[0]
+    several = {**one, "annotation": [11, 13], "same_category": 0, "id": 90}
+    none = {**one, "annotation": [], "same_category": 0, "none": True, "share": 0.0, "id": 91}
+    about = {"data": {"name": "demo", "split": "val", "by": "refdiff"}}
+    subsets = summarise([one, several, none], about)["subsets"]
+    assert (
+        sum(
+            each["sentences"]
+            for each in subsets["things of its class, where one is meant"].values()
+        )
+        == 1
+    )
+    shares = subsets["share of the picture that is meant"]
+    assert sum(each["sentences"] for each in shares.values()) == 2
+
+
+def outlined(number, x, crowd=False):
+    return Annotation(number, "box", [[x, 0, x + 4, 0, x + 4, 4, x, 4]], crowd)
+
+
+def test_chance_is_that_of_one_proposal_drawn_by_lot(tmp_path):
+    PIL.Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    objects = (
+        outlined(1, 0),
+        outlined(2, 6),
+        outlined(3, 12, crowd=True),
+        outlined(4, 18, crowd=True),
+    )
+    meant = {1: (1,), 2: (1, 2), 3: (), 4: (2, 3)}
+    said = tuple(Sentence(n, n, each, "box 0 0 4 4") for n, each in meant.items())
+    image = ReferImage(1, tmp_path / "a.png", (20, 30), objects, said)
+    models = Models(FakeAttention(fixture.boxed_heat), settings=fixture.PLAIN)
+    records = Judge(ModelChoice(demo="unet"), {}, oracle=True, models=models)(Task(image)).records
+    # the crowd that no sentence means is no proposal; where others are meant, a crowd is not
+    assert [each["objects"] for each in records] == [3] * 4
+    assert [each["target"] for each in records] == [0, [0, 1], [], 1]
+    assert [each["same_category"] for each in records] == [2, 0, 0, 0]
+    assert figures_of(records)["chance"] == pytest.approx((1 / 3 + 0 + 0 + 1 / 3) / 4)
+
+
+def test_an_empty_mask_is_right_only_where_nothing_is_meant(tmp_path):
+    PIL.Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    nothing = Annotation(1, "box", [[1, 1, 5, 5]])  # two points enclose nothing
+    said = Sentence(1, 1, (1,), "nothing"), Sentence(2, 2, (), "nothing")
+    image = ReferImage(1, tmp_path / "a.png", (20, 30), (nothing,), said)
+    models = Models(FakeAttention(fixture.boxed_heat), settings=fixture.PLAIN)
+    records = Judge(ModelChoice(demo="unet"), {}, models=models)(Task(image)).records
+    assert [each["iou"] for each in records] == [0, 1]
+    assert figures_of(records)["mIoU"] == 0.5
+
+
+def test_a_figure_of_nothing_is_a_dash(root, tmp_path):
+    fixture.run(root, tmp_path / "out")
+    right = {**records_of(tmp_path / "out")[3], "none": True, "union": 0, "annotation": []}
+    figures = figures_of([right])
+    assert figures["mIoU"] == 1 and figures["oIoU"] is None
+    assert show(figures["oIoU"]) == "-" and show(1234) == "1,234" and show(0.5) == "0.500"
+
+
 def test_published_figures_stand_beside_ours_where_the_split_is_theirs(root, tmp_path):
     published = fixture.run(root, tmp_path / "out")["published"]
     ours = {(each["method"], each["metric"]): each["value"] for each in published}
@@ -213,6 +275,13 @@ def test_a_limit_takes_whole_pictures_and_can_be_raised(root, tmp_path):
     assert fixture.run(root, tmp_path / "out")["sentences"] == 7
     assert fixture.run(root, tmp_path / "out", limit=1)["sentences"] == 4
     assert len(records_of(tmp_path / "out")) == 7
+
+
+def test_records_of_other_code_are_not_taken_for_this_ones(root, tmp_path, monkeypatch):
+    fixture.run(root, tmp_path / "out")
+    monkeypatch.setattr("refdiff_core.evaluation.evaluate.code_digest", lambda: "other")
+    with pytest.raises(DataError, match="code was '[0-9a-f]{16}', is now 'other'"):
+        fixture.run(root, tmp_path / "out")
 
 
 @pytest.mark.parametrize("other", [{"text": "raw"}, {"oracle": True}])

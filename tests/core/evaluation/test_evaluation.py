@@ -1,10 +1,15 @@
 """The demo benchmark: its questions mean one thing, and the demo models answer them."""
 
+import importlib
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
 import torch
 
 from refdiff_core.backends.diffusers_attention import DiffusersAttention
 from refdiff_core.demo.models import CLIP_FILE, DENOISER_FILE, SAM_FILE
+from refdiff_core.demo.scenes import HELD_OUT_SEED
 from refdiff_core.evaluation.chart import line_chart
 from refdiff_core.evaluation.demo import METHODS, KnownNouns, answer, compare, mirrored
 from refdiff_core.evaluation.metrics import selection
@@ -17,7 +22,8 @@ from refdiff_core.evaluation.questions import (
     mirror_words,
     questions,
 )
-from refdiff_core.evaluation.sweep import measure, tuning_scenes
+from refdiff_core.evaluation.sweep import TUNING_SEED, measure, tuning_scenes
+from refdiff_core.evaluation.write_refer import TEST_OFFSET, Recipe, _seeds
 from refdiff_core.pipeline import Models
 from refdiff_core.seeing.proposals import FixedProposals
 from refdiff_core.settings import AttentionSettings, Settings
@@ -105,3 +111,26 @@ def test_reading_content_words_chooses_better_than_the_root_word_alone():
 def test_tuning_scenes_are_none_of_the_benchmarks():
     held_out = {scene.image.tobytes() for scene in held_out_scenes(8)}
     assert held_out.isdisjoint(scene.image.tobytes() for scene in tuning_scenes(8))
+
+
+def test_no_seed_serves_two_ends(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3]))
+    training = (
+        importlib.import_module("training.dataset"),
+        importlib.import_module("training.transformer"),
+    )
+    first = {
+        "training": 0,
+        "val": HELD_OUT_SEED,
+        "tuning": TUNING_SEED,
+        "the transformer's reading": training[1].CHOOSING_SEED,
+        "test": HELD_OUT_SEED + TEST_OFFSET,
+    }
+    counts = {
+        "training": training[0].SCENES,
+        "the transformer's reading": training[1].CHOOSING_SCENES,
+    }
+    used = [range(start, start + counts.get(name, 10_000)) for name, start in first.items()]
+    assert all(a.stop <= b.start for a, b in pairwise(used))
+    written = {split: seed + HELD_OUT_SEED for split, seed in _seeds(Recipe(scenes=1))}
+    assert written == {"val": first["val"], "test": first["test"]}

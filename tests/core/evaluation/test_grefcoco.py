@@ -16,7 +16,7 @@ from refdiff_core.evaluation.metrics import (
     target_accuracy,
 )
 from refdiff_core.evaluation.refer import load_refer
-from refdiff_core.evaluation.report import comparison
+from refdiff_core.evaluation.report import comparison, to_text
 from refdiff_core.runs.console import working
 
 SAID = [
@@ -110,6 +110,31 @@ def test_what_could_not_be_done_is_not_right_where_nothing_is_meant(root, tmp_pa
     summary = run(root, tmp_path / "out")
     assert summary["figures"]["N-acc"] == 0
     assert summary["figures"]["gIoU"] == pytest.approx(1 / 6)
+
+
+def test_what_could_not_be_done_is_not_found_where_something_is_meant(root, tmp_path):
+    (root / "images/mscoco/images/train2014/COCO_1.png").unlink()
+    summary = run(root, tmp_path / "out")
+    assert len(summary["failed"]) == 1 and summary["failed"][0]["sentences"] == 5
+    assert summary["figures"]["T-acc"] == 1 / 4
+    assert "not done, counted as 0: picture 1, sentences: 5" in to_text(summary)
+
+
+def test_a_figure_about_no_sentence_is_a_dash_and_no_zero(root, tmp_path):
+    rows = run(root, tmp_path / "out")["subsets"]["how many are meant"]
+    assert rows["none"]["T-acc"] is None and rows["none"]["N-acc"] == 0.5
+    assert rows["none"]["Pr@0.7"] is None and rows["one"]["N-acc"] is None
+    told = to_text(run(root, tmp_path / "out")).splitlines()
+    (row,) = (line.split() for line in told if line.startswith("  one"))
+    assert row.count("-") == 1
+
+
+def test_the_page_shows_and_explains_the_figures_that_there_are(root, tmp_path):
+    run(root, tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text()
+    tiles = page.partition('<div class="tiles">')[2].partition("<h2>")[0]
+    assert all(f">{name}<" in tiles for name in ("gIoU", "cIoU", "N-acc", "T-acc"))
+    assert "T-acc: of those that mean something" in page and "oIoU" not in page
 
 
 def test_the_command_knows_the_data_set():

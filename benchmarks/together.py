@@ -38,8 +38,8 @@ Segment Anything vit_b. MiB beside the models.
 
 {table}
 
-Of its own accord a pass takes {latents} of these pictures here in the autoencoder, and {embeddings} in
-Segment Anything's encoder.
+Of its own accord a pass of the autoencoder takes {latents} of these pictures here, and one of
+Segment Anything's encoder {embeddings}.
 
 CLIP's crops are of candidates that only their own picture has, and fill its batches already; so
 does its pass over the whole picture, in which each candidate has a token.
@@ -58,6 +58,7 @@ ON_GPU = """Segment Anything does not run beside the denoiser: on a CPU that sav
 ([together.md](together.md))."""
 
 
+@torch.inference_mode()
 def try_together(
     source: DiffusersAttention, proposer: SamProposer, side: int, rounds: int
 ) -> list[list[str]]:
@@ -95,7 +96,6 @@ def try_together(
     return rows
 
 
-@torch.inference_mode()
 def _encode(
     backend: DiffusersAttention | SamProposer, pictures: Sequence[Image], at_once: int
 ) -> None:

@@ -144,7 +144,7 @@ def _parts(result: Segmentation, mask: Tensor) -> Iterator[tuple[Tensor, float |
         scores = result.scores.total[result.winners].tolist()
     for each, score in zip(parts, scores, strict=True):
         if each.any():  # it may have shrunk to nothing
-            yield each, score
+            yield each, _figure(score)
 
 
 def _seg(picture: Image, result: Segmentation, mask: Tensor, score: float | None) -> SEG:
@@ -182,16 +182,21 @@ def to_scores(batch: ResultBatch, most: int = 20) -> str:
             "found": result.found,
             "present": result.present,
             "missing": result.missing,
-            "score": result.score,
+            "score": _figure(result.score),
             "objects": len(result.drawing.winners),
             "candidates": [
-                {"total": float(result.scores.total[at]), **_known(result.scores.of(at))}
+                {"total": _figure(result.scores.total[at]), **_known(result.scores.of(at))}
                 for at in result.ranking[:most].tolist()
             ],
         }
         for index, result in enumerate(batch.results)
     ]
     return json.dumps(rows, indent=1)
+
+
+def _figure(score: Any) -> float | None:
+    """None where the ranking rejected what a hand then chose: no JSON has infinity."""
+    return None if score is None or not math.isfinite(score) else float(score)
 
 
 def _known(scores: dict[str, float]) -> dict[str, float]:

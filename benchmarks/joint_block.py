@@ -24,7 +24,7 @@ from diffusers.models.transformers.transformer_flux import FluxTransformerBlock
 from refdiff_core.backends.transformers_attention import watching
 from refdiff_core.seeing.attention import word_weights
 from refdiff_core.seeing.capture import Capture
-from refdiff_core.seeing.joint import READINGS, JointReader, Layout
+from refdiff_core.seeing.joint import READINGS, JointReader, TokenLayout
 
 HEADS, SIZE, TOKENS, WORDS = 24, 128, 512, 3
 
@@ -102,7 +102,7 @@ def measure(groups: Sequence[Mapping[str, Callable[[], object]]], rounds: int) -
 def asked(places: int, reading: str) -> JointReader:
     """A reader of three words in the first block, which the pass outlives."""
     side = round(places**0.5)
-    layout = Layout(TOKENS, 0, TOKENS, (side, places // side))
+    layout = TokenLayout(TOKENS, 0, TOKENS, (side, places // side))
     weights = word_weights([[[at] for at in range(WORDS)]], TOKENS)
     said = torch.ones(1, TOKENS, dtype=torch.bool)
     return JointReader(Capture(["0"], weights, stop=False), layout, weights, said, reading)

@@ -10,8 +10,9 @@ import click
 import torch
 
 from refdiff_core.evaluation.demo import publish, to_markdown
+from refdiff_core.fine import LogitMasks
 from refdiff_core.finishing import Finish
-from refdiff_core.grid import LogitMasks, working_grid
+from refdiff_core.grid import working_grid
 from refdiff_core.pictures.images import check_image, shrink
 from refdiff_core.settings import Settings
 from refdiff_core.values import Drawing, Proposals

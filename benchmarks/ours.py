@@ -26,8 +26,6 @@ from .measure import Clock, stopwatch
 EXPRESSIONS = tuple(
     f"the {color} cup" for color in "red green blue yellow white black brown orange".split()
 )
-OWN = 2
-"""Of the regions, those that an expression's own prompts found."""
 
 
 class Ours:
@@ -91,7 +89,7 @@ class Ours:
     def _known(self, image: Tensor, number: int) -> Proposals:
         """Drawn but once: a model's masks come out of it."""
         if number not in self._drawn:
-            drawn = [discs(image, work.REGIONS - OWN, 0), discs(image, OWN, number)]
+            drawn = [discs(image, work.REGIONS - work.OWN, 0), discs(image, work.OWN, number)]
             found = Proposals.of(torch.cat(drawn))
             self._drawn[number] = replace(found, masks=found.masks.to(image.device))
         return self._drawn[number]

@@ -16,7 +16,7 @@ from .figures import Costs, Suite, Timings
 from .measure import Stages, machine
 from .whole import MANY as EIGHT
 from .whole import ONE, SECOND, Size, size_rows
-from .work import AUTOENCODER, CLIP_CROPS, DENOISER, HALVES, REGIONS, SAM_PROMPTS
+from .work import AUTOENCODER, CLIP_CROPS, DENOISER, HALVES, OWN, REGIONS, SAM_PROMPTS
 
 MANY = 8
 
@@ -29,9 +29,10 @@ Full-size architectures with random weights: what a pass costs does not depend o
 know. *Published* is the schedule of the published code, run with the same modules: two steps with
 classifier-free guidance on a square of 1024 pixels, everything anew for every expression, 1,024
 grid prompts, one crop after the other. *Floor* is what anybody has to run who reads the same
-layers: texts, one encode of the picture, one pass that ends with the last key, one embedding,
-{regions} crops. *Here* is `segment` by default. How much quality each saving costs:
-[optimisations.md](optimisations.md). What else was tried: [trials.md](trials.md)."""
+layers: texts without their padding, one encode of the picture, one pass that ends with the last
+key, one embedding, {regions} crops and {own} more for every further expression. *Here* is `segment`
+by default. How much quality each saving costs: [optimisations.md](optimisations.md).
+What else was tried: [trials.md](trials.md)."""
 
 DURATION = {
     " --count": "Nothing was run or timed: without `--count`, there are seconds here, too.",
@@ -107,7 +108,7 @@ def render(
     sizes: Mapping[str, Size],
 ) -> str:
     """The page as markdown."""
-    head = run.fill(HEAD, duration=DURATION[run.mode], regions=REGIONS)
+    head = run.fill(HEAD, duration=DURATION[run.mode], regions=REGIONS, own=OWN)
     parts = [head, "![TFLOP for an expression](images/speed.svg)", WORK, _work_table(counts)]
     for suite, timing in timings.items():
         rounds = "one round" if suite.rounds == 1 else f"{suite.rounds} rounds"

@@ -15,7 +15,7 @@ from . import page, work
 from .build import META, Trio, full_size
 from .figures import Costs, Suite, Timings
 from .measure import Clock, count_parts, peak_memory
-from .ours import EXPRESSIONS, OWN, Ours
+from .ours import EXPRESSIONS, Ours
 from .start import starts, whole_path
 from .whole import Whole, measure_sizes, time_whole
 from .work import Part
@@ -75,7 +75,7 @@ def clock(
     say(f"{suite.name}: building")
     models = suite.build(device, dtype)
     ours = Ours(*models, suite.side)
-    crops_at_once = min(work.REGIONS, ours.scorer._crops_at_once())
+    crops_at_once = ours.scorer._crops_at_once()
     bare = floor(models, suite.side, 1, crops_at_once)
     half = [each for each in bare if each.stage in work.HALVES["generative"]]
     theirs = published(models, suite.published_side, suite.side, 1)
@@ -95,8 +95,8 @@ def clock(
         ours.clock.parts(_untimed(floor(models, suite.side, MANY, crops_at_once), ours.clock))
     say(f"{suite.name}: the published schedule")
     with peak_memory(memory, "published", device):
-        # on a GPU all of it: its memory is that of the largest, whoever else runs that, too
-        ours.clock.parts(theirs if device.type == "cuda" else _untimed(theirs, ours.clock))
+        # all of it: its memory is that of the largest, whoever else runs that, too
+        ours.clock.parts(theirs)
     bares = {number: floor(models, suite.side, number, crops_at_once) for number in COUNTS}
     say(f"{suite.name}: whole answers")
     asked = {1: bares[1]} if quick and device.type == "cpu" else bares
@@ -130,10 +130,11 @@ def second_floor(models: Trio, side: int) -> list[Part]:
     """What must run for another expression about a picture that is known."""
     diffusion, sam, clip = models
     text, _, denoiser = work.diffusion_floor(diffusion, side, 1)
+    own = work.OWN
     regions = [
-        Part(work.CLIP_CROPS, f"{OWN} at once", lambda: work.crops(clip, OWN)),
-        Part(work.CLIP_PICTURE, f"{OWN} regions", lambda: work.soft_pass(clip, regions=OWN)),
-        Part(work.CLIP_TEXT, "2 texts", lambda: work.texts(clip)),
+        Part(work.CLIP_CROPS, f"{own} at once", lambda: work.crops(clip, own)),
+        Part(work.CLIP_PICTURE, f"{own} regions", lambda: work.soft_pass(clip, regions=own)),
+        Part(work.CLIP_TEXT, "2 texts, unpadded", lambda: work.short_texts(clip)),
     ]
     peaks = SamSettings().peaks
     prompts = Part(work.SAM_PROMPTS, f"{peaks}", lambda: work.decode(sam, peaks))

@@ -30,6 +30,9 @@ PUBLISHED_SIDE = OFFICIAL.attention.resolution or 1024
 REGIONS = 40
 """Proposals that CLIP looks at: about what passes the filters of Segment Anything."""
 
+OWN = 2
+"""Of these, the ones that an expression's own prompts found."""
+
 TEXT, AUTOENCODER, DENOISER = "text", "autoencoder", "denoiser"
 SAM_PICTURE, SAM_PROMPTS = "SAM, picture", "SAM, prompts"
 CLIP_CROPS, CLIP_PICTURE, CLIP_TEXT = "CLIP, crops", "CLIP, picture", "CLIP, text"
@@ -193,16 +196,21 @@ def decode(sam: Any, prompts: int) -> Tensor:
 
 def clip_floor(clip: ClipModel, expressions: int, crops_at_once: int = REGIONS) -> list[Part]:
     """Every region once, in batches, and one pass over the whole picture."""
-    longest = longest_side(clip)
-    whole, rest = divmod(REGIONS, crops_at_once)
-    batches = {crops_at_once: whole, rest: 1 if rest else 0}
+    longest, regions = longest_side(clip), REGIONS + OWN * (expressions - 1)
+    size = min(crops_at_once, regions)
+    whole, rest = divmod(regions, size)
+    batches = {size: whole, rest: 1 if rest else 0}
     return [
         *(
             Part(CLIP_CROPS, f"{size} at once", lambda size=size: crops(clip, size), times)
             for size, times in batches.items()
             if times
         ),
-        Part(CLIP_PICTURE, f"{longest} patches a side", lambda: soft_pass(clip, longest)),
+        Part(
+            CLIP_PICTURE,
+            f"{longest} patches a side, {regions} regions",
+            lambda: soft_pass(clip, longest, regions),
+        ),
         Part(CLIP_TEXT, "2 texts, unpadded", lambda: short_texts(clip), expressions),
     ]
 

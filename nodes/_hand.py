@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Protocol
 
 import folder_paths
@@ -141,7 +143,7 @@ def _make(picture: Image, made: Made, asker: Asker | None) -> Proposals:
 def _painted(file: str, size_hw: tuple[int, int]) -> Tensor:
     """A mask from the mask editor, which keeps it as what is clear in a picture."""
     try:
-        with Pillow.open(folder_paths.get_annotated_filepath(file)) as picture:
+        with Pillow.open(_own_file(file)) as picture:
             alpha = picture.convert("RGBA").getchannel("A").resize(size_hw[::-1])
     except (*UNREADABLE, Pillow.DecompressionBombError) as error:
         raise MaskError(
@@ -149,6 +151,17 @@ def _painted(file: str, size_hw: tuple[int, int]) -> Tensor:
             "Remove it on the node's panel, or paint it again."
         ) from error
     return torch.from_numpy(np.array(alpha)) < 128
+
+
+def _own_file(file: str) -> Path:
+    """Where a file lies; graphs come from others, and name none but in ComfyUI's own folders."""
+    path = Path(os.path.abspath(folder_paths.get_annotated_filepath(file)))
+    kinds = (folder_paths.get_input_directory, folder_paths.get_temp_directory,
+             folder_paths.get_output_directory)  # fmt: skip
+    folders = [os.path.abspath(folder()) for folder in kinds]
+    if not path.is_file() or not any(path.is_relative_to(folder) for folder in folders):
+        raise FileNotFoundError("no such file in ComfyUI's own folders")
+    return path
 
 
 def _told(result: Segmentation) -> list[int]:

@@ -58,6 +58,8 @@ def is_mask(value: Any) -> bool:
 
 def masks(mask: Tensor | Sequence[Tensor]) -> Tensor:
     """MASK (B, H, W), (H, W) or (B, 1, H, W), or a list, as float32 (B, H, W) on the CPU."""
+    if not is_mask(mask):
+        raise MaskError(f"A MASK is (batch, height, width), got a {type(mask).__name__}.")
     if not isinstance(mask, Tensor):
         found = [masks(each) for each in mask]
         if len({each.shape[1:] for each in found}) > 1:
@@ -142,7 +144,7 @@ def _parts(result: Segmentation, mask: Tensor) -> Iterator[tuple[Tensor, float |
         scores = result.scores.total[result.winners].tolist()
     for each, score in zip(parts, scores, strict=True):
         if each.any():  # it may have shrunk to nothing
-            yield each, score
+            yield each, _figure(score)
 
 
 def _seg(picture: Image, result: Segmentation, mask: Tensor, score: float | None) -> SEG:
@@ -152,7 +154,9 @@ def _seg(picture: Image, result: Segmentation, mask: Tensor, score: float | None
     return SEG(
         cropped_image=picture[None, y0:y1, x0:x1].numpy(),
         cropped_mask=mask[y0:y1, x0:x1].cpu().numpy(),
-        confidence=score,
+        # what was not ranked is what the hand chose, or the rest of a picture; a figure it must be:
+        # core's Draw BBoxes and Impact Pack's filters reckon with it
+        confidence=1.0 if score is None else score,
         crop_region=region,
         bbox=region,
         label=result.expression.text,
@@ -180,16 +184,21 @@ def to_scores(batch: ResultBatch, most: int = 20) -> str:
             "found": result.found,
             "present": result.present,
             "missing": result.missing,
-            "score": result.score,
+            "score": _figure(result.score),
             "objects": len(result.drawing.winners),
             "candidates": [
-                {"total": float(result.scores.total[at]), **_known(result.scores.of(at))}
+                {"total": _figure(result.scores.total[at]), **_known(result.scores.of(at))}
                 for at in result.ranking[:most].tolist()
             ],
         }
         for index, result in enumerate(batch.results)
     ]
     return json.dumps(rows, indent=1)
+
+
+def _figure(score: Any) -> float | None:
+    """None where the ranking rejected what a hand then chose: no JSON has infinity."""
+    return None if score is None or not math.isfinite(score) else float(score)
 
 
 def _known(scores: dict[str, float]) -> dict[str, float]:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from comfy_api.latest import io
 
 from ..refdiff_core.settings import AttentionSettings, Settings
+from ._asked import BY_MODEL, READINGS, Shown
 
 CATEGORY = "Ref-Diff"
 LOADERS = "Ref-Diff/loaders"
@@ -50,7 +51,7 @@ def panel_input() -> io.Input:
     widget = io.String.Input(
         "panel",
         optional=True,
-        default="",
+        default=Shown.panel,
         tooltip="What was chosen and asked on the node's own picture. The panel writes it.",
     )
     widget.extra_dict["hidden"] = True
@@ -62,7 +63,7 @@ def each_input() -> io.Input:
     return io.Boolean.Input(
         "each",
         optional=True,
-        default=False,
+        default=Shown.each,
         tooltip="A mask for every thing in place of one for every line: of 'both cups', two.",
     )
 
@@ -95,9 +96,10 @@ def threshold_input() -> io.Input:
     return io.Float.Input(
         "threshold",
         optional=True,
-        default=0.0,
+        default=Shown.threshold,
         tooltip="From 0 to 1: the mask is where the words' map is at least so strong, within what "
-        "was chosen by hand. 0 takes candidates whole.",
+        "was chosen by hand or by number, or within each of several things. 0 takes candidates "
+        "whole.",
         **_range(0, 1, 0.01),
     )
 
@@ -106,7 +108,7 @@ def one_mask_input() -> io.Input:
     """For what takes one mask a picture; optional and last, as `panel_input` says."""
     return io.Boolean.Input(
         "one_mask",
-        default=False,
+        default=Shown.one_mask,
         optional=True,
         tooltip="One mask a picture with what all lines found, for nodes that take one, such as "
         "VAE Encode (for Inpainting). Off, every line has a mask of its own.",
@@ -147,30 +149,6 @@ def expressions_input() -> io.Input:
         "dog' and 'background' the rest. 'not: ...' says what to leave out, [brackets] which word "
         "names the thing. "
         "ComfyUI's (weights:1.2) and embeddings work as in any prompt.",
-    )
-
-
-BY_MODEL = "by the model"
-READINGS = {BY_MODEL: None, "all tokens": "all", "the text": "text", "output": "output"}
-"""How transformers compare places with words, as the nodes call it and as the core does."""
-
-
-def look_of(
-    timestep: int,
-    resolution: int,
-    seed: int,
-    words: str,
-    reading: str = BY_MODEL,
-    reference: bool = False,
-) -> AttentionSettings:
-    """The settings of the inputs below, whose -1, 0 and "by the model" leave the choice to it."""
-    return AttentionSettings(
-        timestep=None if timestep < 0 else timestep,
-        resolution=resolution or None,
-        seed=seed,
-        words=words,
-        reading=READINGS[reading],
-        reference=reference,
     )
 
 

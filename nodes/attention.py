@@ -8,19 +8,19 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..refdiff_core.settings import Settings
+from ._asked import asked, look_of
+from ._check import checked
 from ._host import heats
 from ._models import NO_PRESET
 from ._presets import laid_on, load_preset, preset_input
 from ._prompt import read_lines
 from ._run import read_attention
 from ._schema import (
-    BY_MODEL,
     CATEGORY,
     Attention,
     attention_inputs,
     expressions_input,
     image_input,
-    look_of,
     model_inputs,
     schema,
     transformer_inputs,
@@ -60,6 +60,7 @@ class RefDiffAttention(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         model: Any,
@@ -67,18 +68,11 @@ class RefDiffAttention(io.ComfyNode):
         vae: Any,
         image: Tensor,
         expressions: str,
-        timestep: int,
-        resolution: int,
-        seed: int,
-        sharpen: float,
-        words: str,
-        reading: str = BY_MODEL,
-        reference: bool = False,
         preset: str = NO_PRESET,
+        **inputs: Any,
     ) -> io.NodeOutput:
         told, lines = load_preset(preset), read_lines(expressions)
-        asked = look_of(timestep, resolution, seed, words, reading, reference)
-        look, shape = laid_on(told.attention, asked), Settings(sharpen=sharpen)
-        radius = laid_on(told.fusion, shape).sharpen
+        look = laid_on(told.attention, look_of(inputs))
+        radius = laid_on(told.fusion, asked(Settings, inputs)).sharpen
         found = read_attention((model, clip, vae), image, lines, look, radius)
         return io.NodeOutput(found, *heats(found))

@@ -9,8 +9,9 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..refdiff_core.errors import MaskError, RefDiffError
+from ..refdiff_core.errors import MaskError, RefDiffError, SettingsError
 from ..refdiff_core.seeing.proposals import mask_boxes
+from ._check import checked
 from ._host import images, masks, to_host
 from ._schema import CATEGORY, schema
 
@@ -48,6 +49,7 @@ class RefDiffCutOut(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
+    @checked
     def execute(
         cls, image: Tensor, mask: Tensor, margin: int, multiple: int, color: str
     ) -> io.NodeOutput:
@@ -119,7 +121,14 @@ def crop_box(mask: Tensor, margin: int, multiple: int) -> tuple[int, int, int, i
 
     Sides divide by ``multiple``, for which a margin that has no room gives way, unless the thing
     itself is larger than the largest of them that the picture holds.
+
+    Raises:
+        SettingsError: a negative margin, or no multiple.
     """
+    if margin < 0 or multiple < 1:
+        raise SettingsError(
+            f"margin is {margin} and multiple {multiple}, expected 0 and 1 at least."
+        )
     height, width = mask.shape
     if not bool((mask > 0).any()):
         return 0, 0, width, height

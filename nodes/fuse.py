@@ -8,11 +8,10 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..refdiff_core.settings import Settings
-from ._choice import read_choices
-from ._hand import by_hand
-from ._host import answer, message
+from ._answer import answer_by_hand
+from ._asked import Shown, asked
+from ._check import checked
 from ._models import NO_PRESET
-from ._panel import panel_of
 from ._presets import laid_on, load_preset, preset_input
 from ._run import fuse_batch
 from ._schema import (
@@ -77,21 +76,16 @@ class RefDiffFuseMasks(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
+    @checked
     def execute(
         cls,
         attention: Any = None,
         proposals: Any = None,
         scores: Any = None,
         image: Tensor | None = None,
-        threshold: float = 0.0,
-        panel: str = "",
-        one_mask: bool = False,
-        each: bool = False,
         preset: str = NO_PRESET,
-        **settings: Any,
+        **inputs: Any,
     ) -> io.NodeOutput:
-        shape = laid_on(load_preset(preset).fusion, Settings(**settings))
+        shape = laid_on(load_preset(preset).fusion, asked(Settings, inputs))
         found = fuse_batch(attention, proposals, scores, image, shape)
-        handled = by_hand(found, read_choices(panel), shape, threshold)
-        ui = panel_of(handled, "fuse", message(handled.batch))
-        return answer(handled.batch, ui, one_mask, each)
+        return answer_by_hand(found, "fuse", shape, asked(Shown, inputs))

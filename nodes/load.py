@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..refdiff_core.backends.clip_scorer import ClipModel
 from ..refdiff_core.demo.models import load_clip, load_sam
+from ._check import checked
 from ._demo import TRANSFORMER, U_NET, demo_picture, load_demo
 from ._models import (
     ARCHITECTURES,
@@ -65,6 +66,7 @@ class RefDiffLoadDemo(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(cls, scene: int, denoiser: str = U_NET) -> io.NodeOutput:
         sam, clip = hold_sam(load_sam(), DEMO_NAME), hold_clip(ClipModel(*load_clip()))
         return io.NodeOutput(*load_demo(denoiser), sam, clip, demo_picture(scene))
@@ -96,6 +98,7 @@ class RefDiffLoadSAM(io.ComfyNode):
         return missing_file(SAMS, file) or True
 
     @classmethod
+    @checked
     def execute(cls, file: str) -> io.NodeOutput:
         return io.NodeOutput(load_host_sam(file))
 
@@ -133,5 +136,6 @@ class RefDiffLoadCLIP(io.ComfyNode):
         return missing_file(CLIPS, file) or True
 
     @classmethod
+    @checked
     def execute(cls, file: str, architecture: str) -> io.NodeOutput:
         return io.NodeOutput(load_host_clip(file, architecture))

@@ -10,6 +10,8 @@ from ..refdiff_core.errors import RefDiffError
 from ..refdiff_core.pictures.previews import candidates_sheet
 from ..refdiff_core.settings import Settings
 from ..refdiff_core.values import Segmentation
+from ._asked import Shown, asked
+from ._check import checked
 from ._choice import read_choices
 from ._hand import by_hand
 from ._host import message, to_host
@@ -66,17 +68,17 @@ class RefDiffPick(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
+    @checked
     def execute(
         cls,
         candidates: ResultBatch,
         picks: str,
-        threshold: float = 0.0,
-        panel: str = "",
-        **settings: Any,
+        **inputs: Any,
     ) -> io.NodeOutput:
         numbered = by_number(candidates, picks)
-        shape, choices = Settings(**settings), read_choices(panel)
-        handled = by_hand(candidates, choices, shape, threshold, numbered=numbered)
+        shape, shown = asked(Settings, inputs), asked(Shown, inputs)
+        choices = read_choices(shown.panel)
+        handled = by_hand(candidates, choices, shape, shown.threshold, numbered=numbered)
         sheets = [candidates_sheet(*pair)[None] for pair in candidates.pairs]
         masks = to_host([result.mask for result in handled.batch.results])
         return io.NodeOutput(masks, sheets, ui=panel_of(handled, "pick", message(candidates)))

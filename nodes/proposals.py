@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..refdiff_core.settings import SamSettings
+from ._check import checked
 from ._host import candidate_masks
 from ._models import NO_PRESET
 from ._presets import load_preset, preset_input
@@ -86,6 +87,7 @@ class RefDiffSAMProposals(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         sam_model: Any,

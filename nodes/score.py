@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
+from ._check import checked
 from ._models import NO_PRESET
 from ._presets import load_preset, preset_input
 from ._prompt import read_lines
@@ -49,6 +50,7 @@ class RefDiffCLIPScore(io.ComfyNode):
         )
 
     @classmethod
+    @checked
     def execute(
         cls,
         refdiff_clip: Any,

@@ -9,16 +9,14 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..refdiff_core.settings import Settings
-from ._choice import read_choices
-from ._hand import by_hand
-from ._host import answer, message
+from ._answer import answer_by_hand
+from ._asked import Shown, asked, look_of
+from ._check import checked
 from ._models import NO_PRESET
-from ._panel import panel_of
 from ._presets import laid_on, load_preset, preset_input
 from ._prompt import read_lines
 from ._run import asker_of, segment_batch
 from ._schema import (
-    BY_MODEL,
     CATEGORY,
     Clip,
     Sam,
@@ -27,7 +25,6 @@ from ._schema import (
     attention_inputs,
     expressions_input,
     image_input,
-    look_of,
     mask_inputs,
     model_inputs,
     result_outputs,
@@ -80,6 +77,7 @@ class RefDiffSegment(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
+    @checked
     def execute(
         cls,
         model: Any,
@@ -87,27 +85,15 @@ class RefDiffSegment(io.ComfyNode):
         vae: Any,
         image: Tensor,
         expressions: str,
-        timestep: int,
-        resolution: int,
-        seed: int,
-        words: str,
         sam_model: Any = None,
         refdiff_clip: Any = None,
-        threshold: float = 0.0,
-        panel: str = "",
-        one_mask: bool = False,
-        each: bool = False,
-        reading: str = BY_MODEL,
-        reference: bool = False,
         preset: str = NO_PRESET,
-        **settings: Any,
+        **inputs: Any,
     ) -> io.NodeOutput:
         told, lines, checkpoint = load_preset(preset), read_lines(expressions), (model, clip, vae)
-        look = look_of(timestep, resolution, seed, words, reading, reference)
-        shape = laid_on(told.fusion, Settings(**settings))
-        told = replace(told, attention=laid_on(told.attention, look), fusion=shape)
+        look = laid_on(told.attention, look_of(inputs))
+        shape = laid_on(told.fusion, asked(Settings, inputs))
+        told = replace(told, attention=look, fusion=shape)
         found = segment_batch(checkpoint, image, lines, sam_model, refdiff_clip, told)
-        asker = asker_of(sam_model)
-        handled = by_hand(found, read_choices(panel), shape, threshold, asker)
-        ui = panel_of(handled, "segment", message(handled.batch), asker is not None)
-        return answer(handled.batch, ui, one_mask, each)
+        shown, asker = asked(Shown, inputs), asker_of(sam_model)
+        return answer_by_hand(found, "segment", shape, shown, asker)

@@ -11,19 +11,8 @@ import torch
 from torch import Tensor
 
 from .errors import MaskError
-from .grid import (
-    FineMasks,
-    GridMasks,
-    JoinedMasks,
-    PackedMasks,
-    bring,
-    count_cells,
-    in_parts,
-    pack,
-    to_grid,
-    unpack,
-    working_grid,
-)
+from .fine import FineMasks, GridMasks, JoinedMasks, PackedMasks, pack, unpack
+from .grid import bring, count_cells, in_parts, to_grid, working_grid
 from .windows import Window, everywhere, widen
 
 

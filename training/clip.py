@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from refdiff_core.demo.architectures import CLIP_IMAGE_SIZE, build_clip
 from refdiff_core.demo.scenes import COLORS, SHAPES, Scene, caption, expressions
 from training.crops import SURROUNDS, crop, normalise, patch_masks, random_crop, whole, whole_size
-from training.dataset import Bucket, held_out, load_buckets
+from training.dataset import HELD_OUT_SCENES, Bucket, held_out, load_buckets
 from training.loop import (
     Progress,
     RunningMean,
@@ -229,7 +229,10 @@ def clip_words(buckets: list[Bucket]) -> Words:
 
 @torch.no_grad()
 def report(
-    model: CLIP, encode_texts: Callable[[Sequence[str]], Tensor], surround: str
+    model: CLIP,
+    encode_texts: Callable[[Sequence[str]], Tensor],
+    surround: str,
+    scenes: int = HELD_OUT_SCENES,
 ) -> dict[str, float]:
     """Share of held-out expressions for which the right mask's crop scores highest.
 
@@ -237,7 +240,7 @@ def report(
     """
     model.eval()
     hits: dict[str, list[bool]] = {kind: [] for kind in KINDS}
-    for scene in held_out():
+    for scene in held_out(scenes):
         if surround == "class token":
             size = whole_size(scene.image.shape[:2])
             images = whole([scene.image] * len(scene.masks), size)
@@ -253,10 +256,14 @@ def report(
     return {kind: float(np.mean(found)) for kind, found in hits.items()}
 
 
-def log_report(model: CLIP, encode_texts: Callable[[Sequence[str]], Tensor]) -> None:
+def log_report(
+    model: CLIP,
+    encode_texts: Callable[[Sequence[str]], Tensor],
+    scenes: int = HELD_OUT_SCENES,
+) -> None:
     """Log the held-out figures for every way of showing an object."""
     for surround in (*SURROUNDS, "class token"):
-        figures = report(model, encode_texts, surround)
+        figures = report(model, encode_texts, surround, scenes)
         log.info("%s: %s", surround, " ".join(f"{k} {v:.3f}" for k, v in figures.items()))
 
 

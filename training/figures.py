@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -103,11 +103,11 @@ def sam_figures(scenes: int) -> None:
 def clip_figures(scenes: int) -> None:
     """Share of expressions whose object is picked among the scene's true masks."""
     clip = load_clip()
-    log_report(clip.model, lambda texts: _encode_texts(clip.model, clip.tokenizer(list(texts))))
 
+    def encode_texts(texts: Sequence[str]) -> Tensor:
+        return F.normalize(clip.model.encode_text(clip.tokenizer(list(texts))), dim=-1)
 
-def _encode_texts(model: nn.Module, ids: Tensor) -> Tensor:
-    return F.normalize(model.encode_text(ids), dim=-1)
+    log_report(clip.model, encode_texts, scenes)
 
 
 def main() -> None:

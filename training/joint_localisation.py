@@ -19,7 +19,7 @@ from refdiff_core.demo.scenes import Scene
 from refdiff_core.language.expression import parse
 from refdiff_core.seeing.attention import word_weights
 from refdiff_core.seeing.capture import Capture
-from refdiff_core.seeing.joint import READINGS, JointReader, Layout
+from refdiff_core.seeing.joint import READINGS, JointReader, TokenLayout
 from training.dataset import targets
 
 MOST_OBJECTS = 6
@@ -88,7 +88,7 @@ def block_maps(
     """The mean of the words' maps, float32 (R, h, w), block by block."""
     height, width = (side // 2 for side in asked.latents.shape[-2:])
     places, length = height * width, asked.text.shape[1]
-    layout = Layout(0, places, length, (height, width))
+    layout = TokenLayout(0, places, length, (height, width))
     weights = word_weights(asked.words, length)
     said = torch.zeros(len(asked.words), length, dtype=torch.bool)
     for row, words in zip(said, asked.words, strict=True):

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from ..cache import PictureCache, fingerprint
-from ..grid import LogitMasks, bring, working_grid
+from ..fine import LogitMasks
+from ..grid import bring, working_grid
 from ..pictures.images import scale_to
 from ..seeing.proposals import best_apart, mask_iou, peaks_of
 from ..settings import SamSettings

@@ -18,7 +18,7 @@ from ..errors import ModelError, UnavailableError
 from ..pictures.images import resize_picture
 from ..seeing.attention import word_weights
 from ..seeing.capture import Capture, PassComplete
-from ..seeing.joint import JointReader, Layout
+from ..seeing.joint import JointReader, TokenLayout
 from ..settings import AttentionSettings
 from ..together import AUTOENCODER, encode
 from ..values import AttentionMap, Expression, Image
@@ -167,7 +167,7 @@ def lay_out(
     *,
     image_first: bool = False,
     reference: bool = False,
-) -> Layout:
+) -> TokenLayout:
     """Where a family's attention has text and picture.
 
     Args:
@@ -179,15 +179,15 @@ def lay_out(
     """
     if family.kind == CROSS:
         keys = max(length, family.fill_right)
-        return Layout(0, 0, length, grid_hw, cross=True, keys=keys, asks=family.asks)
+        return TokenLayout(0, 0, length, grid_hw, cross=True, keys=keys, asks=family.asks)
     places = family.filled(grid_hw[0] * grid_hw[1])
     if image_first or family.image_first:
-        return Layout(family.before, family.before + places, length, grid_hw)
+        return TokenLayout(family.before, family.before + places, length, grid_hw)
     text = max(length, family.fill_left)
     image = family.before + family.filled(text)
     if reference and family.reference == "after":
         image += places
-    return Layout(image, family.before + text - length, length, grid_hw)
+    return TokenLayout(image, family.before + text - length, length, grid_hw)
 
 
 @contextmanager

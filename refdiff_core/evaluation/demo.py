@@ -47,7 +47,8 @@ HEAD = """# Which one
 Made by `python -m refdiff_core.evaluation.demo --scenes {scenes} --write docs/which-one.md`, with
 the bundled demo models on the CPU in float32. From "size" on, something else of the scene has the
 same name, so that the noun alone never decides. "Known nouns" is the geometry with a scorer that
-knows what every object is: what is lost from there is what CLIP and attention mistake."""
+knows what every object is: what is lost from there is what CLIP and attention mistake. How
+variant g cuts masks out of maps (`sharpen`, `size_exponent`) was set on the first eighty scenes."""
 
 Answers = dict[str, list[Segmentation]]
 

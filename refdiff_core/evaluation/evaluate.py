@@ -112,7 +112,8 @@ def evaluate(asked: Evaluation, work: Work) -> dict[str, Any]:
     write_whole(out / "report.json", json.dumps(summary, indent=1).encode())
     write_whole(out / "report.html", to_html(summary, cases).encode())
     work.result(to_text(summary))
-    seconds = sum(each["seconds"] for each in kept) / max(1, len(kept))
+    answered = [each["seconds"] for each in kept if "error" not in each]
+    seconds = sum(answered) / max(1, len(answered))
     work.result(
         f"\n{seconds:.2f} seconds a sentence. Records, report.json and report.html are in {out}."
     )

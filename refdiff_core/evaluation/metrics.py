@@ -105,8 +105,8 @@ def mean_and_error(figures: Mapping[Any, Sequence[float]]) -> tuple[float, float
     of two sums over pictures (Cochran, Sampling Techniques, 6.4). NaN for one picture, of which
     nobody can tell how much others differ.
     """
-    sums = np.array([sum(each) for each in figures.values()])
-    counts = np.array([len(each) for each in figures.values()])
+    asked = [each for each in figures.values() if len(each)]
+    sums, counts = np.array([sum(each) for each in asked]), np.array([len(each) for each in asked])
     mean, pictures = sums.sum() / counts.sum(), len(sums)
     if pictures < 2:
         return float(mean), math.nan

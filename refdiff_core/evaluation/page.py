@@ -44,7 +44,9 @@ def to_html(summary: Mapping[str, Any], cases: Mapping[Any, Mapping[str, Any]]) 
 
 def _title(about: Mapping[str, Any]) -> str:
     data = about["data"]
-    return f"{data['name']} {data['split']}, variant {about['variant']}, {about['settings']}"
+    return (
+        f"{data['name']} {data['split']}, variant {about['variant']}, settings {about['settings']}"
+    )
 
 
 def _how(about: Mapping[str, Any]) -> str:

@@ -222,11 +222,20 @@ def _join(
     for number in sorted(wanted):
         image, found = known[number], tuple(objects[number])
         sentences = tuple(sorted(wanted[number], key=lambda sentence: sentence.id))
+        _check_single(number, "annotation", [each.id for each in found])
+        _check_single(number, "sentence", [each.id for each in sentences])
         meant = {number for each in sentences for number in each.annotations}
         missing = meant - {each.id for each in found}
         if missing:
             raise KeyError(f"picture {number} has no annotation {min(missing)}")
         yield ReferImage(number, folder / image["file_name"], _size(image), found, sentences)
+
+
+def _check_single(image: int, kind: str, ids: Sequence[int]) -> None:
+    """One of two of the same id would be answered, and judged, in the other's place."""
+    if len(set(ids)) < len(ids):
+        twice = next(each for each in ids if ids.count(each) > 1)
+        raise ValueError(f"picture {image} has two {kind}s {twice}")
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int]:

@@ -120,7 +120,9 @@ def tune(asked: Tuning, work: Work) -> dict[str, Any]:
     }
     write_whole(out / "tuned.json", json.dumps(told, indent=1).encode())
     work.result(_to_text(trials[best], figures))
-    work.result(f"\nUse it: --settings {out / 'tuned.json'}")
+    file = out / "tuned.json"
+    use = f"Use it: --settings {file}" if trials[best] else f"The settings as they are: {file}"
+    work.result(f"\n{use}")
     return told
 
 

@@ -120,7 +120,7 @@ class Capture:
         h, w = grid_hw
         if query.shape[1] != h * w:
             raise ValueError(f"layer {layer}: {query.shape[1]} places do not form a {h} x {w} grid")
-        with _in_single(query.device.type):
+        with in_single(query.device.type):
             maps = word_attention(query, key, heads, self._weights, logits=self._logits)
             self.keep(layer, maps, heads=heads, grid_hw=grid_hw)
 
@@ -180,6 +180,6 @@ def _spread_on(
     return spread(brought, query, key, heads).view(*maps.shape[:-2], *grid_hw)
 
 
-def _in_single(device: str) -> AbstractContextManager[object]:
+def in_single(device: str) -> AbstractContextManager[object]:
     """A host may run its pass in autocast, which would halve the precision of maps as well."""
     return torch.autocast(device, enabled=False) if device in ("cpu", "cuda") else nullcontext()

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .attention import SCORES_AT_ONCE
-from .capture import Capture
+from .capture import Capture, in_single
 from .log_sum_exp import attend_and_sum
 
 READINGS = ("all", "text", "output")
@@ -27,7 +27,7 @@ READINGS = ("all", "text", "output")
 
 
 @dataclass(frozen=True)
-class Layout:
+class TokenLayout:
     """Where an attention call keeps the words and the places of the picture.
 
     image: the first place among the queries. text: where the conditioning's first token lies among
@@ -81,7 +81,7 @@ class JointReader:
     """
 
     capture: Capture
-    layout: Layout
+    layout: TokenLayout
     weights: Tensor
     said: Tensor
     reading: str = "all"
@@ -117,14 +117,14 @@ class JointReader:
         if name not in self.capture.pending:
             return attend()
         if self.reading == "text":
-            self._keep(name, query, key, self._among_text(query, key, mask))
+            self._keep(name, query, key, lambda: self._among_text(query, key, mask))
             return attend()
         if self.reading == "output":
             output = attend()
-            self._keep(name, query, key, self._likeness(output))
+            self._keep(name, query, key, lambda: self._likeness(output))
             return output
         output, sums = attend_and_sum(fused or attend, query, key)
-        self._keep(name, query, key, self._among_all(query, key, mask, sums))
+        self._keep(name, query, key, lambda: self._among_all(query, key, mask, sums))
         return output
 
     def _counted(self) -> str | None:
@@ -165,7 +165,9 @@ class JointReader:
         out = output.transpose(1, 2).flatten(2) if output.ndim == 4 else output
         return likeness(out[:, self.layout.places], out[:, self._text], self.weights, self.said)
 
-    def _keep(self, name: str, query: Tensor, key: Tensor, maps: Tensor) -> None:
+    def _keep(self, name: str, query: Tensor, key: Tensor, read: Callable[[], Tensor]) -> None:
+        with in_single(query.device.type):
+            maps = read()
         if self.capture.propagation and not self.layout.cross:
             pair = (query, _for_all_heads(key, query))
             places = (each[:, :, self.layout.places].transpose(1, 2).flatten(2) for each in pair)

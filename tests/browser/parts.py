@@ -79,16 +79,30 @@ def texts(draw: Drawn, parts: Mapping[str, Any], yes: str, x: int) -> tuple[int,
     )  # fmt: skip
 
 
+def sample(
+    draw: Drawn, at: tuple[int, int], model: Any, pair: tuple[Any, Any], latent: Any,
+    way: tuple[str, str], **how: Any,
+) -> int:  # fmt: skip
+    """A KSampler. pair: the conditionings. way: sampler and scheduler. how: steps, cfg and more."""
+    return draw.add(
+        "KSampler", at, (300, 270), model=model, positive=pair[0], negative=pair[1],
+        latent_image=latent, sampler_name=way[0], scheduler=way[1],
+        **{"seed": 1, "denoise": 1.0, **how},
+    )  # fmt: skip
+
+
 def keep(
     draw: Drawn, at: tuple[int, int], parts: Mapping[str, Any], sampled: int, picture: Any,
-    mask: Any, prefix: str,
-) -> None:  # fmt: skip
+    mask: Any, prefix: str, resize_source: bool = True,
+) -> int:  # fmt: skip
+    """Decode, keep everything but the mask, save what was kept."""
     x, y = at
     decoded = draw.add("VAEDecode", at, (300, 60), samples=(sampled, "LATENT"), vae=parts["vae"])
     kept = draw.add(
         "ImageCompositeMasked", (x, y + 120), (300, 160), "Keep everything else", x=0, y=0,
-        destination=picture, source=(decoded, "IMAGE"), mask=mask, resize_source=True,
+        destination=picture, source=(decoded, "IMAGE"), mask=mask, resize_source=resize_source,
     )  # fmt: skip
     draw.add(
         "SaveImage", (x + 360, y - 330), (460, 480), images=(kept, "IMAGE"), filename_prefix=prefix
     )
+    return kept

@@ -89,6 +89,27 @@ def test_every_blueprint_opens_with_the_panel_inside(page, path):
     assert page.page.evaluate(f"({inside})().filter(each => each.has_errors).length") == 0
 
 
+OFFERED = """() => window.app.ui.settings.settingsLookup["Comfy.Locale"].options.map(
+  each => each.value)"""
+SPOKEN = """() => {
+  const node = window.LiteGraph.createNode("RefDiffSegment");
+  window.app.graph.add(node);
+  return [node.title, node.widgets[0].label, node.refdiffPanel.hint.textContent];
+}"""
+
+
+def test_the_page_offers_the_languages_that_the_pack_speaks(page):
+    if not page.server.has("SAM3_Detect"):
+        pytest.skip("this page has fewer languages")
+    spoken = {path.name for path in (EXAMPLES.parent / "locales").iterdir()}
+    assert spoken - set(page.page.evaluate(OFFERED)) == {"de"}
+    page.open(**{"Comfy.Locale": "pt-BR"})
+    title, lines, hint = page.page.evaluate(SPOKEN)
+    page.open(**{"Comfy.Locale": "en"})
+    assert (title, lines) == ("Ref-Diff Segmentar", "expressões")
+    assert hint.startswith("Clique em Executar")
+
+
 def test_the_page_shows_the_help_of_every_node(page):
     for name in sorted(each for each in page.server.get("/object_info") if "RefDiff" in each):
         assert page.server.get(f"/extensions/refdiff/docs/{name}.md").startswith(b"# ")

@@ -20,6 +20,7 @@ from parts import (
     Z_IMAGE,
     keep,
     model,
+    sample,
 )
 
 Parts = dict[str, Any]
@@ -51,11 +52,9 @@ def flux(draw: Drawn) -> None:
         noise_mask=True,
     )  # fmt: skip
     soft = draw.add("DifferentialDiffusion", (1320, 20), (300, 60), model=parts["model"])
-    sampled = draw.add(
-        "KSampler", (1320, 150), (300, 270), model=(soft, "MODEL"), positive=(ready, "positive"),
-        negative=(ready, "negative"), latent_image=(ready, "latent"), seed=1, steps=20, cfg=1.0,
-        sampler_name="euler", scheduler="normal", denoise=1.0,
-    )  # fmt: skip
+    pair = (ready, "positive"), (ready, "negative")
+    sampled = sample(draw, (1320, 150), (soft, "MODEL"), pair, (ready, "latent"),
+                     ("euler", "normal"), steps=20, cfg=1.0)  # fmt: skip
     keep(draw, (1320, 480), parts, sampled, picture, (found, "mask"), "refdiff_flux")
 
 
@@ -79,11 +78,9 @@ def z_image(draw: Drawn) -> None:
         "ModelSamplingAuraFlow", (1320, 20), (300, 60), model=parts["model"], shift=3.0
     )
     soft = draw.add("DifferentialDiffusion", (1320, 140), (300, 60), model=(shifted, "MODEL"))
-    sampled = draw.add(
-        "KSampler", (1320, 260), (300, 270), model=(soft, "MODEL"), positive=(yes, "CONDITIONING"),
-        negative=(no, "CONDITIONING"), latent_image=latent, seed=1, steps=8, cfg=1.0,
-        sampler_name="res_multistep", scheduler="simple", denoise=1.0,
-    )  # fmt: skip
+    pair = (yes, "CONDITIONING"), (no, "CONDITIONING")
+    sampled = sample(draw, (1320, 260), (soft, "MODEL"), pair, latent,
+                     ("res_multistep", "simple"), steps=8, cfg=1.0)  # fmt: skip
     keep(draw, (1320, 590), parts, sampled, picture, (found, "mask"), "refdiff_z_image")
 
 
@@ -124,11 +121,9 @@ def qwen_image_edit(draw: Drawn) -> None:
     soft = draw.add(
         "DifferentialDiffusion", (1320, 410), (300, 60), model=(normed, "patched_model")
     )
-    sampled = draw.add(
-        "KSampler", (1320, 530), (300, 270), model=(soft, "MODEL"), positive=(yes, "CONDITIONING"),
-        negative=(no, "CONDITIONING"), latent_image=latent, seed=1, steps=4, cfg=1.0,
-        sampler_name="euler", scheduler="simple", denoise=1.0,
-    )  # fmt: skip
+    pair = (yes, "CONDITIONING"), (no, "CONDITIONING")
+    sampled = sample(draw, (1320, 530), (soft, "MODEL"), pair, latent, ("euler", "simple"),
+                     steps=4, cfg=1.0)  # fmt: skip
     keep(draw, (1320, 860), parts, sampled, picture, (found, "mask"), "refdiff_qwen_edit")
 
 

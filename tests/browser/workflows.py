@@ -21,7 +21,7 @@ sys.path += [str(ROOT), str(ROOT / "tests" / "host"), str(ROOT / "tests" / "brow
 from blueprints import BLUEPRINTS, blueprint  # noqa: E402
 from drawn import Drawn  # noqa: E402
 from hosts import comfy_roots  # noqa: E402
-from parts import SAM3, SD15, SDXL, keep, loaded, model, texts  # noqa: E402
+from parts import SAM3, SD15, SDXL, keep, loaded, model, sample, texts  # noqa: E402
 from server import running  # noqa: E402
 from transformers_drawn import flux, qwen_image_edit, z_image  # noqa: E402
 
@@ -56,35 +56,17 @@ def demo(draw: Drawn) -> None:
         "SetLatentNoiseMask", (940, 460), (320, 60), samples=(latent, "LATENT"),
         mask=(found, "mask"),
     )  # fmt: skip
-    paint(draw, (1320, 20), parts, yes, no, masked, picture, found, seed=2, steps=12, cfg=3.0,
-          sampler_name="euler", scheduler="normal", prefix="refdiff_demo")  # fmt: skip
-    kept = draw.nodes[-2]["id"]
+    pair = (yes, "CONDITIONING"), (no, "CONDITIONING")
+    sampled = sample(draw, (1320, 20), parts["model"], pair, (masked, "LATENT"),
+                     ("euler", "normal"), seed=2, steps=12, cfg=3.0)  # fmt: skip
+    kept = keep(draw, (1320, 350), parts, sampled, picture, (found, "mask"), "refdiff_demo",
+                resize_source=False)  # fmt: skip
     larger = draw.add(
         "ImageScaleBy", (1680, 540), (340, 90), image=(kept, "IMAGE"),
         upscale_method="lanczos", scale_by=3.0,
     )  # fmt: skip
     draw.add("PreviewImage", (1680, 20), (460, 420), "The result, larger",
              images=(larger, "IMAGE"))  # fmt: skip
-
-
-def paint(
-    draw: Drawn, at: tuple[int, int], parts: Mapping[str, Any], yes: int, no: int, latent: int,
-    picture: Any, found: int, prefix: str, **sampling: Any,
-) -> None:  # fmt: skip
-    """Sample, decode, keep everything but the mask, save."""
-    x, y = at
-    sampled = draw.add(
-        "KSampler", (x, y), (300, 270), model=parts["model"], positive=(yes, "CONDITIONING"),
-        negative=(no, "CONDITIONING"), latent_image=(latent, "LATENT"), denoise=1.0, **sampling,
-    )  # fmt: skip
-    decoded = draw.add(
-        "VAEDecode", (x, y + 330), (300, 60), samples=(sampled, "LATENT"), vae=parts["vae"]
-    )
-    kept = draw.add(
-        "ImageCompositeMasked", (x, y + 450), (300, 160), "Keep everything else", x=0, y=0,
-        destination=picture, source=(decoded, "IMAGE"), mask=(found, "mask"), resize_source=False,
-    )  # fmt: skip
-    draw.add("SaveImage", (x + 360, y), (460, 480), images=(kept, "IMAGE"), filename_prefix=prefix)
 
 
 def several(draw: Drawn) -> None:
@@ -145,11 +127,9 @@ def sd15(draw: Drawn) -> None:
         negative=(no, "CONDITIONING"), vae=parts["vae"], pixels=picture, mask=(found, "mask"),
         noise_mask=True,
     )  # fmt: skip
-    sampled = draw.add(
-        "KSampler", (1320, 20), (300, 270), model=parts["model"], positive=(ready, "positive"),
-        negative=(ready, "negative"), latent_image=(ready, "latent"), seed=1, steps=24, cfg=7.0,
-        sampler_name="dpmpp_2m", scheduler="karras", denoise=1.0,
-    )  # fmt: skip
+    pair = (ready, "positive"), (ready, "negative")
+    sampled = sample(draw, (1320, 20), parts["model"], pair, (ready, "latent"),
+                     ("dpmpp_2m", "karras"), steps=24, cfg=7.0)  # fmt: skip
     keep(draw, (1320, 350), parts, sampled, picture, (found, "mask"), "refdiff_sd15")
 
 
@@ -198,11 +178,9 @@ def _repaint(
         mask=mask,
     )  # fmt: skip
     soft = draw.add("DifferentialDiffusion", (1320, 260), (300, 60), model=parts["model"])
-    sampled = draw.add(
-        "KSampler", (1320, 380), (300, 270), model=(soft, "MODEL"), positive=(yes, "CONDITIONING"),
-        negative=(no, "CONDITIONING"), latent_image=(masked, "LATENT"), seed=1, steps=28, cfg=6.0,
-        sampler_name="dpmpp_2m", scheduler="karras", denoise=0.85,
-    )  # fmt: skip
+    pair = (yes, "CONDITIONING"), (no, "CONDITIONING")
+    sampled = sample(draw, (1320, 380), (soft, "MODEL"), pair, (masked, "LATENT"),
+                     ("dpmpp_2m", "karras"), steps=28, cfg=6.0, denoise=0.85)  # fmt: skip
     return draw.add(
         "VAEDecode", (1680, 20), (300, 60), samples=(sampled, "LATENT"), vae=parts["vae"]
     )

@@ -4,8 +4,9 @@ import pytest
 import torch
 from scipy.ndimage import binary_fill_holes, distance_transform_edt
 
+from refdiff_core.fine import LogitMasks
 from refdiff_core.finishing import Finish, feather, finish, grow
-from refdiff_core.grid import LogitMasks, working_grid
+from refdiff_core.grid import working_grid
 from refdiff_core.settings import Settings
 from refdiff_core.values import Drawing, Proposals
 

@@ -2,6 +2,7 @@
 
 from hosted import load, ours, picture  # isort: skip - finds ComfyUI
 
+import json
 import zlib
 from functools import partial
 from io import BytesIO
@@ -72,13 +73,38 @@ def damaged(folder):
     header = b"IHDR" + (2**15).to_bytes(4, "big") * 2 + body[24:29]
     huge = body[:12] + header + zlib.crc32(header).to_bytes(4, "big") + body[33:]
     files = {"cut": body[:60], "much": much.getvalue(), "huge": huge, "text": b"no picture"}
-    folder_paths.set_input_directory(folder)
+    inside, outside = Path(folder, "input"), Path(folder, "outside.png")
+    inside.mkdir()
+    outside.write_bytes(body)
+    folder_paths.set_input_directory(str(inside))
     paint = ours("nodes._hand")._painted
-    found = {}
+    assert paint_sum(paint, inside, body) == 30 * 40
+    others = {"beside": "../outside.png [input]", "rooted": f"{outside} [input]", "none": ""}
+    found = {each: said(partial(paint, file, (30, 40))) for each, file in others.items()}
     for name, each in files.items():
-        Path(folder, f"{name}.png").write_bytes(each)
+        Path(inside, f"{name}.png").write_bytes(each)
         found[name] = said(lambda name=name: paint(f"{name}.png [input]", (30, 40)).sum().item())
     return found
+
+
+def paint_sum(paint, folder, body):
+    """How much is painted in a picture that is clear throughout."""
+    Path(folder, "whole.png").write_bytes(body)
+    return paint("whole.png [input]", (30, 40)).sum().item()
+
+
+def rejected(_=None):
+    """What comes out of a choice that the inputs no longer admit, and what the panel is sent."""
+    text = "the red circle"
+    (sent,) = segment(text).ui["refdiff_panel"]
+    (shown,) = sent["pictures"]
+    (answer,) = shown["answers"]
+    chosen = answer["candidates"][0]["id"]
+    panel = json.dumps({shown["id"]: {"picks": {text: [chosen]}}})
+    mask, _, scores, boxes, segs, _ = segment(text, panel=panel, largest=0.0001).result
+    rest = segment("everything but the red circle").result
+    sure = [each.confidence for outputs in (segs, rest[4]) for each in outputs[1]]
+    return [bool(mask.any()), scores, boxes + rest[3], sure]
 
 
 def kept(_=None):

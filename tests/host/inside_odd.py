@@ -1,6 +1,6 @@
 """What no node should hand over; run by `inside.py`."""
 
-from hosted import ours  # isort: skip - finds ComfyUI
+from hosted import load, ours, picture  # isort: skip - finds ComfyUI
 
 from collections import namedtuple
 from functools import partial
@@ -103,3 +103,53 @@ def _sure(ones):
     said = {"none": None, "nan": NAN, "inf": INF, "negative": -3.0, "text": "high"}
     said["whole"] = torch.tensor([1])
     return {f"confidence {name}": Seg(ones, each, BOX) for name, each in said.items()}
+
+
+LINKED = (None, NAN, -1.5, 10**9, "abc", [1], torch.zeros(2))
+LOOK = {"timestep": -1, "resolution": 0, "seed": 0, "words": "content", "sharpen": 1.5}
+
+
+def linked(_=None):
+    """What comes of what a link may bring to each input of each node: by both, errors alone."""
+    nodes = {each.__name__: each for each in ours("nodes").NODES}
+    found = {"tried": 0}
+    with torch.inference_mode():
+        for name, inputs in _whole_inputs(nodes).items():
+            for each in nodes[name].define_schema().inputs:
+                for value in LINKED:
+                    call = partial(nodes[name].execute, **{**inputs, each.id: value})
+                    told = said(lambda call=call: call() and None)
+                    found["tried"] += 1
+                    if told is not None:
+                        found[f"{name} {each.id} {value}"] = told
+    return found
+
+
+def _whole_inputs(nodes):
+    """For each node what it runs with."""
+    models, demo = ours("nodes._models"), ours("refdiff_core.demo.models")
+    scorer = ours("refdiff_core.backends.clip_scorer").ClipModel
+    names = ("model", "clip", "vae")
+    image, text = picture(), "the red circle"
+    sam = models.hold_sam(demo.load_sam(), models.DEMO_NAME)
+    clip = models.hold_clip(scorer(*demo.load_clip()))
+    seen = {**dict(zip(names, load("demo"), strict=True)), "image": image, "expressions": text}
+    segment = {**seen, **LOOK, "sam_model": sam, "refdiff_clip": clip}
+    grid = {"points_per_side": 4, "min_quality": 0.0, "duplicate_iou": 0.9}
+    mask, batch, *_ = nodes["RefDiffSegment"].execute(**segment).result
+    maps, *_ = nodes["RefDiffAttention"].execute(**seen, **LOOK).result
+    sets, _ = nodes["RefDiffSAMProposals"].execute(sam_model=sam, image=image, **grid).result
+    asked = {"refdiff_clip": clip, "image": image, "proposals": sets, "expressions": text}
+    (scores,) = nodes["RefDiffCLIPScore"].execute(**asked).result
+    return {
+        "RefDiffSegment": segment,
+        "RefDiffAttention": {**seen, **LOOK},
+        "RefDiffSAMProposals": {"sam_model": sam, "image": image, "attention": maps, **grid},
+        "RefDiffCLIPScore": asked,
+        "RefDiffFuseMasks": {"attention": maps, "proposals": sets, "scores": scores},
+        "RefDiffPick": {"candidates": batch, "picks": "1"},
+        "RefDiffCutOut": {
+            "image": image, "mask": mask, "margin": 4, "multiple": 8, "color": "#fff",
+        },
+        "RefDiffLoadDemo": {"scene": 0},
+    }  # fmt: skip

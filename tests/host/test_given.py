@@ -18,6 +18,14 @@ def test_what_other_nodes_give_is_taken_as_it_is_meant(ask):
     assert "Divide it by 255" in found["bytes"]
 
 
+def test_of_several_pictures_each_has_its_own_painted_hint_or_all_have_one(ask):
+    assert ask("hints") == {
+        "each": [[1, 0], [0, 1]],
+        "one": [[1, 0], [1, 0]],
+        "four": [[1, 0], [0, 1], [1, 0], [0, 1]],
+    }
+
+
 def test_what_no_node_should_hand_over_is_told_in_one_sentence_or_means_something(ask):
     found = ask("odd")
     told = {name: each for name, each in found.items() if isinstance(each, str)}
@@ -40,6 +48,21 @@ def test_what_no_node_should_hand_over_is_told_in_one_sentence_or_means_somethin
         "confidence none": [1], "confidence nan": [1], "confidence inf": [1],
         "confidence negative": [0], "confidence whole": [1],
     }  # fmt: skip
+
+
+def test_whatever_a_link_brings_to_any_input_is_taken_or_told_in_one_sentence(ask):
+    found = ask("linked")
+    assert found.pop("tried") > 500 and len(found) > 300
+    ours = ("RefDiffError", "SettingsError", "MaskError", "ImageError", "ModelError")
+    assert {each.partition(":")[0] for each in found.values()} <= {*ours, "ExpressionError"}, found
+    # of a file that holds the denoiser alone, loaders give None
+    for node in ("RefDiffSegment", "RefDiffAttention"):
+        for part in ("clip", "vae"):
+            told = found[f"{node} {part} None"]
+            assert "Nothing came in by" in told and "load it by itself" in told
+    for node in ("RefDiffSegment", "RefDiffFuseMasks", "RefDiffPick"):
+        assert f"{node} threshold None" not in found
+        assert "expected 0 to 1" in found[f"{node} threshold 1000000000"]
 
 
 def test_networks_breaks_and_comments_of_pasted_prompts_are_no_words(ask):

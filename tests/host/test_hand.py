@@ -109,10 +109,26 @@ def test_what_does_not_fit_is_told_in_one_sentence(ask, tmp_path):
     assert found["sam"].startswith(
         "ModelError: This SAM_MODEL (dict) is not a Segment Anything model"
     )
-    for name, told in ask("damaged", str(tmp_path)).items():
-        assert told.startswith(
+    told = ask("damaged", str(tmp_path))
+    # a graph from somebody else names no file beside ComfyUI's own folders
+    for name in ("beside", "rooted", "none"):
+        assert "no such file in ComfyUI's own folders" in told.pop(name)
+    for name, each in told.items():
+        assert each.startswith(
             f"MaskError: The painted mask '{name}.png [input]' cannot be read"
-        ), told
+        ), each
+
+
+def test_what_no_ranking_admits_has_no_score_and_counts_as_sure_in_boxes_and_segs(ask):
+    there, scores, boxes, confidence = ask("rejected")
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    (row,) = json.loads(scores, parse_constant=refuse)
+    assert there and row["found"] and row["score"] is None
+    assert row["candidates"][0]["total"] is None
+    assert [each["score"] for row in boxes for each in row] == confidence == [1, 1]
 
 
 def test_results_are_kept_off_the_device(ask):

@@ -24,7 +24,7 @@ from refdiff_core.backends.families import DEMO, SD1, SD2, SDXL
 from refdiff_core.backends.sam_proposer import SamProposer
 from refdiff_core.choosing.scoring import generative_score
 from refdiff_core.demo.models import load_clip, load_sam
-from refdiff_core.grid import LogitMasks
+from refdiff_core.fine import LogitMasks
 from refdiff_core.language.expression import parse
 from refdiff_core.seeing.attention import sharpen
 from refdiff_core.seeing.proposals import peaks_of

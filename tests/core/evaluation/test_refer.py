@@ -62,6 +62,21 @@ def test_an_outline_of_another_size_is_refused():
         decode_mask(Annotation(1, "box", code), (4, 6))
 
 
+@pytest.mark.parametrize("kind", ["annotation", "sentence"])
+def test_what_is_there_twice_is_refused(root, kind):
+    instances, refs = root / "refcoco/instances.json", root / "refcoco/refs(unc).p"
+    if kind == "annotation":
+        data = json.loads(instances.read_text())
+        data["annotations"].append(data["annotations"][0])
+        instances.write_text(json.dumps(data))
+    else:
+        said = pickle.loads(refs.read_bytes())
+        said[1]["sentences"] *= 2
+        refs.write_bytes(pickle.dumps(said))
+    with pytest.raises(DataError, match=f"picture 1 has two {kind}s"):
+        load_refer(root, "refcoco", "val")
+
+
 class Hostile:
     def __init__(self, function, *arguments):
         self.call = function, arguments

@@ -7,7 +7,7 @@ import torch
 
 from refdiff_core.seeing.attention import word_weights
 from refdiff_core.seeing.capture import Capture, PassComplete
-from refdiff_core.seeing.joint import JointReader, Layout, attention_over_all
+from refdiff_core.seeing.joint import JointReader, TokenLayout, attention_over_all
 
 GRID, TOKENS, HEADS, SIZE = (3, 5), 6, 2, 8
 PLACES = GRID[0] * GRID[1]
@@ -64,7 +64,11 @@ def wanted(columns):
 @pytest.mark.parametrize("image_first", [False, True])
 def test_words_are_read_among_all_keys_wherever_the_text_stands(image_first, attend):
     length = PLACES + TOKENS + 4  # padding, or another picture
-    layout = Layout(0, PLACES, TOKENS, GRID) if image_first else Layout(TOKENS, 0, TOKENS, GRID)
+    layout = (
+        TokenLayout(0, PLACES, TOKENS, GRID)
+        if image_first
+        else TokenLayout(TOKENS, 0, TOKENS, GRID)
+    )
     query, key, value = call(length), call(length, 1), call(length, 2)
     found = read(layout, "all", query, key, value, before=2, attend=attend)
     whole = shares(query, key)[:, layout.places]
@@ -77,7 +81,7 @@ def test_a_mask_of_the_hosts_counts(attend):
     query, key, value = call(length), call(length, 1), call(length, 2)
     mask = torch.zeros(2, 1, 1, length)
     mask[1, ..., 2] = -torch.inf
-    layout = Layout(TOKENS, 0, TOKENS, GRID)
+    layout = TokenLayout(TOKENS, 0, TOKENS, GRID)
     found = read(layout, "all", query, key, value, mask, attend=attend)
     whole = shares(query, key, mask)[:, TOKENS:]
     torch.testing.assert_close(found, wanted(whole[..., :TOKENS]))
@@ -86,7 +90,7 @@ def test_a_mask_of_the_hosts_counts(attend):
 def test_among_the_text_padding_takes_nothing():
     length = PLACES + TOKENS
     query, key, value = call(length), call(length, 1), call(length, 2)
-    found = read(Layout(TOKENS, 0, TOKENS, GRID), "text", query, key, value)
+    found = read(TokenLayout(TOKENS, 0, TOKENS, GRID), "text", query, key, value)
     closed = torch.zeros(2, 1, 1, TOKENS).masked_fill(~SAID[:, None, None], -torch.inf)
     columns = shares(query[:, :, TOKENS:], key[:, :, :TOKENS], closed)
     torch.testing.assert_close(found, wanted(columns))
@@ -96,16 +100,32 @@ def test_among_the_text_padding_takes_nothing():
 def test_outputs_are_compared_among_the_texts_tokens():
     length = PLACES + TOKENS
     query, key, value = call(length), call(length, 1), call(length, 2)
-    found = read(Layout(TOKENS, 0, TOKENS, GRID), "output", query, key, value)
+    found = read(TokenLayout(TOKENS, 0, TOKENS, GRID), "output", query, key, value)
     out = attend(query, key, value)
     alike = out[:, TOKENS:] @ out[:, :TOKENS].transpose(1, 2)
     columns = alike.masked_fill(~SAID[:, None], -torch.inf).softmax(-1)
     torch.testing.assert_close(found, wanted(columns))
 
 
+@pytest.mark.parametrize("reading", ["text", "output", "all"])
+def test_maps_keep_their_precision_where_the_host_runs_its_pass_in_autocast(reading):
+    layout, weights = TokenLayout(TOKENS, 0, TOKENS, GRID), word_weights(WORDS, TOKENS)
+    query, key, value = (call(PLACES + TOKENS, seed) for seed in range(3))
+    output = attend(query, key, value)
+
+    def recorded():
+        reader = JointReader(Capture(["0"], weights, stop=False), layout, weights, SAID, reading)
+        reader.see(query, key, lambda: output)
+        return reader.capture.word_maps()
+
+    plain = recorded()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(recorded(), plain)
+
+
 def test_in_cross_attention_keys_are_the_text_alone():
     query, key = call(PLACES), call(TOKENS, 1)
-    layout = Layout(0, 0, TOKENS, GRID, cross=True, keys=TOKENS)
+    layout = TokenLayout(0, 0, TOKENS, GRID, cross=True, keys=TOKENS)
     weights = word_weights(WORDS, TOKENS)
     capture = Capture(["0"], weights)
     reader = JointReader(capture, layout, weights, SAID)
@@ -117,7 +137,7 @@ def test_in_cross_attention_keys_are_the_text_alone():
 
 def test_places_among_themselves_are_not_taken_for_a_text_of_as_many_tokens():
     query, key = call(TOKENS), call(TOKENS, 1)
-    layout = Layout(0, 0, TOKENS, (2, 3), cross=True, keys=TOKENS)
+    layout = TokenLayout(0, 0, TOKENS, (2, 3), cross=True, keys=TOKENS)
     weights = word_weights(WORDS, TOKENS)
     capture = Capture(["1"], weights)
     reader = JointReader(capture, layout, weights, torch.ones_like(SAID), "text")
@@ -133,7 +153,7 @@ def test_places_among_themselves_are_not_taken_for_a_text_of_as_many_tokens():
 def test_where_places_ask_twice_the_last_answer_is_the_texts(places):
     query, picture, key = call(places), call(TOKENS, 1), call(TOKENS, 2)
     grid = GRID if places == PLACES else (2, 3)
-    layout = Layout(0, 0, TOKENS, grid, cross=True, keys=TOKENS, asks=2)
+    layout = TokenLayout(0, 0, TOKENS, grid, cross=True, keys=TOKENS, asks=2)
     weights = word_weights(WORDS, TOKENS)
     capture = Capture(["1"], weights)
     reader = JointReader(capture, layout, weights, SAID)
@@ -147,7 +167,7 @@ def test_where_places_ask_twice_the_last_answer_is_the_texts(places):
 
 def test_a_block_that_is_named_is_not_counted():
     length = PLACES + TOKENS
-    layout, weights = Layout(TOKENS, 0, TOKENS, GRID), word_weights(WORDS, TOKENS)
+    layout, weights = TokenLayout(TOKENS, 0, TOKENS, GRID), word_weights(WORDS, TOKENS)
     query, key, value = call(length), call(length, 1), call(length, 2)
     capture = Capture(["7"], weights, stop=False)
     reader = JointReader(capture, layout, weights, SAID, "text")
@@ -162,7 +182,7 @@ def test_keys_that_heads_share_are_read_for_each_of_them():
     length = PLACES + TOKENS
     query, key = call(length, heads=4), call(length, 1, heads=2)
     repeated = key.repeat_interleave(2, 1)
-    found = read(Layout(TOKENS, 0, TOKENS, GRID), "all", query, key, key)
+    found = read(TokenLayout(TOKENS, 0, TOKENS, GRID), "all", query, key, key)
     whole = shares(query, repeated)[:, TOKENS:, :TOKENS]
     torch.testing.assert_close(found, wanted(whole))
 
@@ -170,7 +190,7 @@ def test_keys_that_heads_share_are_read_for_each_of_them():
 def test_maps_spread_along_the_pictures_own_part():
     length = PLACES + TOKENS
     query, key, value = call(length), call(length, 1), call(length, 2)
-    layout = Layout(TOKENS, 0, TOKENS, GRID)
+    layout = TokenLayout(TOKENS, 0, TOKENS, GRID)
     plain = read(layout, "all", query, key, value).flatten(2)
     spread = read(layout, "all", query, key, value, propagation=1).flatten(2)
     among = shares(query[:, :, TOKENS:], key[:, :, TOKENS:])
@@ -187,7 +207,7 @@ def test_more_words_than_a_head_is_wide_are_read():
 @pytest.mark.parametrize("reading", ["all", "text", "output"])
 def test_torchs_own_kernels_take_the_hosts_place_for_the_sake_of_sums_only(reading):
     length = PLACES + TOKENS
-    weights, layout = word_weights(WORDS, TOKENS), Layout(TOKENS, 0, TOKENS, GRID)
+    weights, layout = word_weights(WORDS, TOKENS), TokenLayout(TOKENS, 0, TOKENS, GRID)
     query, key, value = call(length), call(length, 1), call(length, 2)
     asked = []
 
@@ -206,6 +226,8 @@ def test_torchs_own_kernels_take_the_hosts_place_for_the_sake_of_sums_only(readi
 def test_a_call_that_is_not_asked_for_is_left_alone():
     length = PLACES + TOKENS
     weights = word_weights(WORDS, TOKENS)
-    reader = JointReader(Capture(["7"], weights), Layout(TOKENS, 0, TOKENS, GRID), weights, SAID)
+    reader = JointReader(
+        Capture(["7"], weights), TokenLayout(TOKENS, 0, TOKENS, GRID), weights, SAID
+    )
     query, answer = call(length), call(length, 3)
     assert reader.see(query, query, lambda: answer) is answer

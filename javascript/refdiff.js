@@ -1,12 +1,18 @@
-// A click on a candidate chooses it; with shift it adds it, or takes it away again.
+// A click on a candidate chooses it, one more adds it to those before; shift adds, or takes away again.
+let refdiffClick = null;
 document.addEventListener("click", event => {
+    if (event.target.closest("#refdiff_find")) refdiffClick = null;
     const tile = event.target.closest("#refdiff_gallery .thumbnail-item");
     const box = gradioApp().querySelector("#refdiff_picks textarea, #refdiff_picks input");
     if (!tile || !box) return;
     const number = [...tile.parentElement.querySelectorAll(".thumbnail-item")].indexOf(tile) + 1;
-    const before = event.shiftKey ? (box.value.match(/\d+/g) ?? []).map(Number) : [];
+    const chosen = (box.value.match(/\d+/g) ?? []).map(Number);
+    const again = refdiffClick?.number === number && box.value === `${number}`;
+    const before = event.shiftKey ? chosen : again ? refdiffClick.chosen : [];
     const others = before.filter(each => each !== number);
-    box.value = (others.length < before.length ? others : [...before, number]).join(", ");
+    const removed = event.shiftKey && others.length < before.length;
+    refdiffClick = { number, chosen };
+    box.value = (removed ? others : [...others, number]).join(", ");
     updateInput(box);
 });
 

@@ -154,7 +154,9 @@ def _seg(picture: Image, result: Segmentation, mask: Tensor, score: float | None
     return SEG(
         cropped_image=picture[None, y0:y1, x0:x1].numpy(),
         cropped_mask=mask[y0:y1, x0:x1].cpu().numpy(),
-        confidence=score,
+        # what was not ranked is what the hand chose, or the rest of a picture; a figure it must be:
+        # core's Draw BBoxes and Impact Pack's filters reckon with it
+        confidence=1.0 if score is None else score,
         crop_region=region,
         bbox=region,
         label=result.expression.text,

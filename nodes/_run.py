@@ -252,8 +252,9 @@ def _attention(
     if not is_mask(value):
         return value
     soft = masks(value)
-    picture = blank(soft.shape[1:]) if image is None else images(image)[0]
-    return AttentionBatch.of_masks(soft, picture, scores.expressions if scores else None)
+    pictures: Sequence[Image] = scores.images if scores else [blank(soft.shape[1:])]
+    pictures = pictures if image is None else images(image)
+    return AttentionBatch.of_masks(soft, pictures, scores.expressions if scores else None)
 
 
 def _given(

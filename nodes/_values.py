@@ -36,29 +36,34 @@ class AttentionBatch:
 
     @classmethod
     def of_masks(
-        cls, masks: Tensor, picture: Image, expressions: Sequence[Expression] | None
+        cls, masks: Tensor, pictures: Sequence[Image], expressions: Sequence[Expression] | None
     ) -> AttentionBatch:
-        """Soft masks (T, H, W) as the maps of one picture, such as a painted hint.
+        """Soft masks (T, H, W) as the maps of B pictures, such as a painted hint.
 
-        None at all, as core's SAM 3 gives where it finds nothing, says that there is nothing.
+        As many as things serve every picture; else they are image-major. None at all, as core's
+        SAM 3 gives where it finds nothing, says that there is nothing.
         """
-        if not len(masks):
-            masks = masks.new_zeros(len(looked_for(expressions or ())) or 1, *masks.shape[1:])
-        asked = tuple(expressions or [Expression("the painted thing")] * len(masks))
-        if (things := len(looked_for(asked))) != len(masks):
-            raise MaskError(
-                f"{len(masks)} masks stand in for the attention of {things} expressions. "
-                "Give one mask per expression, and of a list one for each of its things."
-            )
-        size_hw = (picture.shape[0], picture.shape[1])
+        size_hw = (pictures[0].shape[0], pictures[0].shape[1])
         if not fits((masks.shape[1], masks.shape[2]), size_hw):
             raise MaskError(
                 f"The mask for the attention is {masks.shape[2]} x {masks.shape[1]} pixels, but "
-                f"the picture is {picture.shape[1]} x {picture.shape[0]}. Resize one of them."
+                f"the picture is {size_hw[1]} x {size_hw[0]}. Resize one of them."
+            )
+        if not len(masks):
+            masks = masks.new_zeros(len(looked_for(expressions or ())) or 1, *masks.shape[1:])
+        asked = tuple(expressions or _painted(len(masks), len(pictures)))
+        count, things = len(masks), len(looked_for(asked))
+        if count not in (things, things * len(pictures)):
+            raise MaskError(
+                f"{count} masks stand in for the attention of {things} expressions in "
+                f"{len(pictures)} pictures. Give one mask per expression, for all pictures or for "
+                "each, and of a list one for each of its things."
             )
         grids = [scale_to(mask.clamp(0, 1), working_grid(size_hw)) for mask in masks]
-        maps = tuple(AttentionMap(grid, picture_hw=size_hw) for grid in grids)
-        return cls((picture,), asked, (maps,))
+        maps = [AttentionMap(grid, picture_hw=size_hw) for grid in grids]
+        rows = [maps[at : at + things] for at in range(0, count, things)]
+        every = rows if len(rows) == len(pictures) else rows * len(pictures)
+        return cls(tuple(pictures), asked, tuple(map(tuple, every)))
 
     def maps_of(self, picture: int) -> tuple[AttentionMap, ...]:
         """One map per thing."""
@@ -137,6 +142,12 @@ class ResultBatch:
     def pairs(self) -> list[tuple[Image, Segmentation]]:
         """Each result with its picture."""
         return [(picture, result) for picture, row in self.rows for result in row]
+
+
+def _painted(masks: int, pictures: int) -> list[Expression]:
+    """What masks show that nobody named: as many things as fall to each picture."""
+    each = masks // pictures if masks % pictures == 0 else masks
+    return [Expression("the painted thing")] * each
 
 
 def _of(batch: tuple[Held, ...], picture: int, what: str) -> Held:

@@ -104,7 +104,7 @@ def lay_out(paintable):
     with gr.Row():
         at.preview = make(gr.Image, "preview", label="Mask", type="pil", interactive=False)
         with gr.Column():
-            label = "Chosen: click a candidate, shift-click adds"
+            label = "Chosen: click a candidate; shift or a second click adds"
             at.picks = make(gr.Textbox, "picks", label=label)
             at.use = make(gr.Button, "use", "Use as mask")
             at.paint = make(gr.Button, "paint", "Onto the canvas", visible=paintable)

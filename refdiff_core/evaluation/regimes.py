@@ -84,7 +84,8 @@ attention is the demo's own. CLIP is simulated (`refdiff_core/evaluation/simulat
 the right object .03 ahead of the others on average, an error for every region and text of .01, .02
 or .03, half of its variance common to both views. It is asked through the same calls as a real
 one, contrast included. Last comes the demo's own CLIP, which is hardly ever wrong. Every question
-is asked alone, `official` on the first {official} scenes only.
+is asked alone. `paper` is the paper's fusion of the default's maps and CLIP's views; `official`, on
+the first {official} scenes only, the published code's, of maps read as that reads them.
 
 Constants were fitted on tuning scenes (seeds from 1,100,000 on; `Calibration` in
 `refdiff_core/settings.py`), none of which is here. Behind every figure its standard error over

@@ -8,6 +8,11 @@ WRITE = """([id, text]) => {
   window.app.graph.getNodeById(id).widgets.find(each => each.name === "expressions").value = text;
 }"""
 
+SENT = """async runs => {
+  const { sentBy } = await import(new URL("extensions/refdiff/js/outputs.js", location.href));
+  return sentBy({ refdiff_panel: runs });
+}"""
+
 LOSE = """async id => {
   const panel = window.app.graph.getNodeById(id).refdiffPanel;
   const sent = structuredClone(panel.sent);
@@ -26,6 +31,15 @@ def test_a_note_goes_with_the_run_that_said_it(opened):
     opened.run()
     panel.until(tabs=[TEXT])
     assert panel.look()["status"] == ""
+
+
+def test_of_a_list_every_run_is_shown_and_what_each_had_to_say(opened):
+    nothing = "Nothing found for 'the ring'."
+    first = {"kind": "fuse", "pictures": [1, 2], "notes": f"{nothing}\nA guess.", "left": 3}
+    last = {"kind": "fuse", "pictures": [3], "notes": nothing, "left": 4}
+    found = opened.page.evaluate(SENT, [first, {**last, "notes": ""}, last])
+    assert found["pictures"] == [1, 2, 3, 3] and found["left"] == 11
+    assert found["notes"] == f"{nothing}\nA guess."
 
 
 def test_pictures_that_are_gone_leave_the_hint_and_nothing_else(opened):

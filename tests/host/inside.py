@@ -326,7 +326,7 @@ def flat(_=None):
     shapes = [square, square[None], square[None, None]]
     counts = [len(host.proposals(each).sets[0][0]) for each in shapes]
     empty = host.proposals(torch.zeros(0, 12, 20))
-    hint = values.AttentionBatch.of_masks(host.masks(square), values.blank((12, 20)), None)
+    hint = values.AttentionBatch.of_masks(host.masks(square), [values.blank((12, 20))], None)
     run, settings = ours("nodes._run"), ours("refdiff_core.settings").Settings()
     nothing = run.fuse_batch(hint, empty, None, None, settings).results[0]
     return [*counts, list(nothing.mask.shape), bool(nothing.mask.any())]

@@ -102,7 +102,9 @@ def rejected(_=None):
     chosen = answer["candidates"][0]["id"]
     panel = json.dumps({shown["id"]: {"picks": {text: [chosen]}}})
     mask, _, scores, boxes, segs, _ = segment(text, panel=panel, largest=0.0001).result
-    return [bool(mask.any()), scores, boxes, [each.confidence for each in segs[1]]]
+    rest = segment("everything but the red circle").result
+    sure = [each.confidence for outputs in (segs, rest[4]) for each in outputs[1]]
+    return [bool(mask.any()), scores, boxes + rest[3], sure]
 
 
 def kept(_=None):

@@ -190,7 +190,7 @@ def _as_segs(own, image):
     masks = own.sets[0][0].masks
     # not the ground they lie on
     thing = (masks.flatten(1).float().mean(1) - 0.05).abs().argmin()
-    attention = run.AttentionBatch.of_masks(masks[thing][None].float(), image[0], None)
+    attention = run.AttentionBatch.of_masks(masks[thing][None].float(), [image[0]], None)
     batch = run.fuse_batch(attention, own, None, None, ours("refdiff_core.settings").Settings())
     segs = host.to_segs(batch, host.segs_of(batch, host.draw(batch)))
     back = host.proposals(segs).sets[0][0].masks

@@ -158,6 +158,23 @@ def given(_=None):
     }
 
 
+def hints(_=None):
+    """Which share of each painted hint the answer in each of two pictures is, and of how many."""
+    run, settings = ours("nodes._run"), ours("refdiff_core.settings").Settings()
+    left, right = torch.zeros(2, 96, 160)
+    left[20:50, 10:40] = right[40:80, 100:150] = 1
+    pictures = torch.rand(2, 96, 160, 3, generator=torch.Generator().manual_seed(0))
+    found = {}
+    for name, every in {"each": [left, right], "one": [left], "four": [left, right] * 2}.items():
+        masks = [
+            each.mask for each in run.fuse_batch(every, None, None, pictures, settings).results
+        ]
+        inside = [[float((mask * hint).sum() / mask.sum()) for hint in (left, right)]
+                  for mask in masks]  # fmt: skip
+        found[name] = [[round(share) for share in row] for row in inside]
+    return found
+
+
 def _one_mask(host, batch, square):
     both = host.answer(batch, {}, one_mask=True).result[0]
     each = host.answer(batch, {}).result[0]

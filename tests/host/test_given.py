@@ -18,6 +18,14 @@ def test_what_other_nodes_give_is_taken_as_it_is_meant(ask):
     assert "Divide it by 255" in found["bytes"]
 
 
+def test_of_several_pictures_each_has_its_own_painted_hint_or_all_have_one(ask):
+    assert ask("hints") == {
+        "each": [[1, 0], [0, 1]],
+        "one": [[1, 0], [1, 0]],
+        "four": [[1, 0], [0, 1], [1, 0], [0, 1]],
+    }
+
+
 def test_what_no_node_should_hand_over_is_told_in_one_sentence_or_means_something(ask):
     found = ask("odd")
     told = {name: each for name, each in found.items() if isinstance(each, str)}

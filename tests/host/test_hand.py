@@ -119,8 +119,8 @@ def test_what_does_not_fit_is_told_in_one_sentence(ask, tmp_path):
         ), each
 
 
-def test_a_choice_that_the_inputs_no_longer_admit_has_no_score(ask):
-    there, scores, (boxes,), confidence = ask("rejected")
+def test_what_no_ranking_admits_has_no_score_and_counts_as_sure_in_boxes_and_segs(ask):
+    there, scores, boxes, confidence = ask("rejected")
 
     def refuse(constant):
         raise AssertionError(f"{constant} is no JSON")
@@ -128,7 +128,7 @@ def test_a_choice_that_the_inputs_no_longer_admit_has_no_score(ask):
     (row,) = json.loads(scores, parse_constant=refuse)
     assert there and row["found"] and row["score"] is None
     assert row["candidates"][0]["total"] is None
-    assert [each["score"] for each in boxes] == confidence == [None]
+    assert [each["score"] for row in boxes for each in row] == confidence == [1, 1]
 
 
 def test_results_are_kept_off_the_device(ask):

@@ -26,6 +26,9 @@ def test_typed_found_clicked_and_handed_to_inpaint_upload(page, webui):
     assert page.find(RED_CIRCLE_LEFT) == ""
     assert page.click(2) == "2"
     assert page.click(1, shift=True) == "2, 1"
+    assert page.click(2, shift=True) == "1"
+    assert page.click(2) == "2"
+    assert page.click(2) == "1, 2"
     assert page.click(1) == "1"
     page.page.click("#refdiff_use")
     page.page.wait_for_selector("#img_inpaint_mask img")
@@ -104,6 +107,7 @@ def test_on_forges_canvas_the_mask_is_paint(page, webui):
     assert page.find(RED_CIRCLE_LEFT) == ""
     page.page.click("#refdiff_paint")
     page.page.wait_for_timeout(4000)
+    page.shoot("canvas")
     drawn = page.page.locator("#img2maskimg canvas").first
     alpha = drawn.evaluate(
         "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"

@@ -6,12 +6,17 @@ import { app } from "../../../scripts/app.js";
 const KEY = "refdiff_panel";
 const root = () => (app.rootGraph !== undefined ? app.rootGraph : app.graph);
 
-// A node that was run once for each of a list sends as often.
+// A node that was run once for each of a list sends as often; what each had to say is said once.
 export function sentBy(output) {
   const sent = output?.[KEY];
-  return sent?.length
-    ? { ...sent.at(-1), pictures: sent.flatMap((each) => each.pictures) }
-    : undefined;
+  if (!sent?.length) return undefined;
+  const notes = sent.flatMap((each) => (each.notes ? each.notes.split("\n") : []));
+  return {
+    ...sent.at(-1),
+    pictures: sent.flatMap((each) => each.pictures),
+    notes: [...new Set(notes)].join("\n"),
+    left: sent.reduce((sum, each) => sum + each.left, 0),
+  };
 }
 
 // A node's ids in a run: "7" at the root, "3:7" within the subgraph node 3, several if used twice.

@@ -32,7 +32,7 @@ torch {torch}.
 
 What is done one after the other, done at once: several pictures of one size in one pass, as
 `refdiff_core/together.py` has it, and two models side by side in threads of their own. Seconds
-on the wall, in brackets the processors' own, which others' work hardly changes, in {dtype}, the
+on the wall, in brackets the processors' own, which others' work changes less, in {dtype}, the
 least of {rounds}, of full-size models with random weights: Stable Diffusion 1.5 at {side} pixels,
 Segment Anything vit_b. MiB beside the models.
 
@@ -46,13 +46,16 @@ does its pass over the whole picture, in which each candidate has a token.
 
 {so}"""
 
-ON_CPU = """So on a CPU neither is done: it saves nothing and takes several times the memory.
+ON_CPU = """So on a CPU neither is done: it saves little or nothing, and takes several times the
+memory. An earlier run of the same passes, on the same two cores while they did nothing
+else, took 13.67 and 13.61 seconds, 23.77 and 25.35, and 8.53 and 8.62; the run above
+had to share them, and what its rows differ by is of that order.
 
 On a CUDA device `refdiff batch`, `refdiff evaluate` and batches in ComfyUI take several pictures in
 one pass, as many as fit half of its free memory and what the published schedule takes at 1024
 pixels. What that saves there was not measured; `python -m benchmarks together --device cuda` does
-so. Segment Anything does not run beside the denoiser anywhere: that saved nothing where it
-was measured."""
+so. Segment Anything does not run beside the denoiser anywhere: on cores that did nothing else
+that saved nothing."""
 
 ON_GPU = """Segment Anything does not run beside the denoiser: on a CPU that saved nothing
 ([together.md](together.md))."""

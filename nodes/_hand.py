@@ -221,7 +221,8 @@ def _with(result: Segmentation, more: Proposals) -> Segmentation:
 
 def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: float) -> Segmentation:
     """The mask of what was chosen; that of the words, shaped anew, where nothing was."""
-    cut_by_map = threshold > 0 and result.attention is not None
+    level = int(threshold * 255 + 0.5)  # in 255 steps, as the panel has them
+    cut_by_map = level > 0 and result.attention is not None
     told = hand.picked or hand.default
     if not told and not (cut_by_map and hand.best):
         return replace(result, drawing=replace(result.drawing, finish=Finish(settings)))
@@ -229,7 +230,7 @@ def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: floa
     winners = list(told) or result.winners.tolist()
     shown, without = result.proposals.select(torch.tensor(winners).long()), hand.without
     if cut_by_map:
-        strong, weak = _by_strength(result, threshold)
+        strong, weak = _by_strength(result, level)
         shown, without = (shown, (*without, weak)) if told else (strong, without)
     order = list(dict.fromkeys([*winners, *ranked]))
     drawing = Drawing(shown, without, Finish(settings))
@@ -243,9 +244,9 @@ def _shape(result: Segmentation, hand: Hand, settings: Settings, threshold: floa
     )
 
 
-def _by_strength(result: Segmentation, threshold: float) -> tuple[Proposals, Proposals]:
-    """Where the map is at least so strong, in 255 steps as the panel has them, and where not."""
+def _by_strength(result: Segmentation, level: int) -> tuple[Proposals, Proposals]:
+    """Where the map is at least so strong, from 0 to 255, and where not."""
     assert result.attention is not None
-    strong = (result.attention.heat.cpu() * 255).round() >= int(threshold * 255 + 0.5)
+    strong = (result.attention.heat.cpu() * 255).round() >= level
     both = Proposals(torch.stack([strong, ~strong]), torch.ones(2), result.attention.size_hw)
     return both.select(torch.tensor([0])), both.select(torch.tensor([1]))

@@ -82,7 +82,7 @@ _TAKES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "STRING": (_is(str), "text"),
     "COMBO": (_is(str), "one of its list"),
     "MODEL": (_has("clone", "model"), "a MODEL"),
-    "CLIP": (_has("tokenize", "patcher"), "a CLIP"),
+    "CLIP": (_has("tokenize", "encode_from_tokens"), "a CLIP"),
     "VAE": (_has("encode", "first_stage_model"), "a VAE"),
     "MASK": (is_mask, "a MASK"),
     "SEGS": (_has(), "SEGS"),  # which have a reader that tells what is wrong

@@ -33,15 +33,19 @@ class Memory:
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
     def once(self, key: Hashable, compute: Callable[[], Answer]) -> Answer:
-        """What ``compute`` gives, at rest; it is called where nothing is kept by this name."""
+        """What ``compute`` gives; it is called where nothing is kept by this name.
+
+        What is new stays where the models are, for those who go on with it; what is kept is at rest.
+        """
         if key in self._kept:
             self._kept.move_to_end(key)
             answer: Answer = self._kept[key][0]
             return answer
-        answer = at_rest(compute())
-        size = bytes_of(answer)
+        answer = compute()
+        kept = at_rest(answer)
+        size = bytes_of(kept)
         if size <= self.max_bytes:
-            self._kept[key] = answer, size
+            self._kept[key] = kept, size
             self.bytes += size
         while self.bytes > self.max_bytes or len(self._kept) > MOST_ANSWERS:
             self.bytes -= self._kept.popitem(last=False)[1][1]

@@ -44,7 +44,7 @@ def encode_picture(model: Any, vae: Any, image: Image, size_hw: tuple[int, int])
         lambda picture: resize_picture(picture, size_hw),
         lambda pixels: vae.encode(pixels.movedim(1, -1)),
         values=AUTOENCODER,
-        device=vae.device,
+        device=getattr(vae, "device", None),
     )
     wanted = model.get_model_object("latent_format")
     if (latents.ndim, latents.shape[1]) != (2 + wanted.latent_dimensions, wanted.latent_channels):

@@ -221,7 +221,7 @@ def segment_batch(
     pictures, results = images(image), []
     with together(Lot(pictures)):
         for picture in pictures:
-            results += segment(picture, expressions, models)
+            results += at_rest(segment(picture, expressions, models))
     return ResultBatch(tuple(pictures), tuple(results))
 
 

@@ -110,8 +110,8 @@ def _waits(name, args, kwargs, *, away, comes):
 
 
 def _line():
-    frames = [each for each in traceback.extract_stack() if "refdiff_core" in each.filename]
-    last = frames[-1]
+    stack = traceback.extract_stack()
+    last = next((each for each in reversed(stack) if "refdiff_core" in each.filename), stack[0])
     return f"{last.filename.rpartition('refdiff_core/')[2]}:{last.lineno}"
 
 

@@ -65,6 +65,7 @@ def look(pack, monkeypatch):
         models, parts = build(variant, there)
         with torch.inference_mode(), Elsewhere() if there else nullcontext():
             results = pack("refdiff_core.pipeline").segment(picture, LINES, models)
+            results = pack("nodes._rest").at_rest(results)  # as `nodes._run` hands them on
         return results, parts
 
     return run

@@ -35,7 +35,7 @@ class Memory:
     def once(self, key: Hashable, compute: Callable[[], Answer]) -> Answer:
         """What ``compute`` gives; it is called where nothing is kept by this name.
 
-        What is new stays where the models are, for those who go on with it; what is kept is at rest.
+        What is new stays where the models are, for who goes on with it; what is kept is at rest.
         """
         if key in self._kept:
             self._kept.move_to_end(key)

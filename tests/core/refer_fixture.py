@@ -174,6 +174,11 @@ class Dies:
         return os.getpid()
 
 
+def records_of(out):
+    lines = (out / "records.jsonl").read_text().splitlines()
+    return sorted((json.loads(line) for line in lines), key=lambda each: each["id"])
+
+
 if __name__ == "__main__":
     root, out, seconds, *workers = sys.argv[1:]
     run(Path(root), Path(out), float(seconds), workers=int(*workers or "1"))

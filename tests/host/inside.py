@@ -318,20 +318,6 @@ def precision(_=None):
     return {"dtype": dtype, "correlation": float(torch.corrcoef(pair)[0, 1])}
 
 
-def flat(_=None):
-    """Masks as other packs hand them over: two dimensions, a channel, none at all."""
-    host, values = ours("nodes._host"), ours("nodes._values")
-    square = torch.zeros(12, 20)
-    square[3:9, 4:10] = 1
-    shapes = [square, square[None], square[None, None]]
-    counts = [len(host.proposals(each).sets[0][0]) for each in shapes]
-    empty = host.proposals(torch.zeros(0, 12, 20))
-    hint = values.AttentionBatch.of_masks(host.masks(square), [values.blank((12, 20))], None)
-    run, settings = ours("nodes._run"), ours("refdiff_core.settings").Settings()
-    nothing = run.fuse_batch(hint, empty, None, None, settings).results[0]
-    return [*counts, list(nothing.mask.shape), bool(nothing.mask.any())]
-
-
 def shapes(_=None):
     """Grids of as many places as the text has tokens, many expressions, odd pictures."""
     checkpoint = load("demo")

@@ -58,21 +58,48 @@ def admit_to_forge():
     model_list.models[:0] = [RefDiffInpainting, RefDiffDemo, SmallXL, SmallSD2]
 
 
+def config_of(*folder):
+    with open(os.path.join(configs, *folder, "config.json")) as file:
+        return json.load(file)
+
+
+def text_encoder(*folder, more=0, **options):
+    """reForge's own, as large as a configuration says."""
+    from ldm_patched.modules import sd1_clip
+
+    config = config_of(*folder)
+    config["num_hidden_layers"] += more
+    return partial(sd1_clip.SDClipModel, textmodel_json_config=config, **options)
+
+
+def any_width(vae):
+    """reForge's autoencoder as wide and as deep as its file, of which the host knows one."""
+
+    def count(state, prefix):
+        return next(n for n in range(99) if not any(k.startswith(prefix.format(n)) for k in state))
+
+    class AnyWidth(vae):
+        def __init__(self, sd, **options):
+            wide, levels = sd["encoder.conv_in.weight"].shape[0], count(sd, "encoder.down.{}.")
+            first = [sd[f"encoder.down.{each}.block.0.conv2.weight"] for each in range(levels)]
+            ddconfig = {
+                "double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3,
+                "out_ch": 3, "ch": wide, "ch_mult": [len(each) // wide for each in first],
+                "num_res_blocks": count(sd, "encoder.down.0.block.{}."), "attn_resolutions": [],
+                "dropout": 0.0,
+            }  # fmt: skip
+            config = {"params": {"ddconfig": ddconfig, "embed_dim": 4}}
+            super().__init__(sd=sd, config=config, **options)
+
+    return AnyWidth
+
+
 def admit_to_reforge():
     """What is predicted is told by the configuration beside the file, as in AUTOMATIC1111's."""
     from ldm_patched.modules import latent_formats, sd1_clip, sdxl_clip, supported_models
     from ldm_patched.modules.supported_models_base import ClipTarget
     from ldm_patched.modules.text_encoders import sd2_clip
     from modules_forge import forge_loader
-
-    def config_of(*folder):
-        with open(os.path.join(configs, *folder, "config.json")) as file:
-            return json.load(file)
-
-    def text_encoder(*folder, more=0, **options):
-        config = config_of(*folder)
-        config["num_hidden_layers"] += more
-        return partial(sd1_clip.SDClipModel, textmodel_json_config=config, **options)
 
     penultimate = {"layer": "hidden", "layer_idx": -2}
     open_clips = {**penultimate, "special_tokens": {"start": 49406, "end": 49407, "pad": 0}}
@@ -110,25 +137,7 @@ def admit_to_reforge():
             model = partial(sd1_clip.SD1ClipModel, clip_name="h", clip_model=own)
             return ClipTarget(sd2_clip.SD2Tokenizer, model)
 
-    class AnyWidth(forge_loader.VAE):
-        """The autoencoder as wide and as deep as its file, of which the host knows one."""
-
-        def __init__(self, sd, **options):
-            wide, levels = sd["encoder.conv_in.weight"].shape[0], count(sd, "encoder.down.{}.")
-            first = [sd[f"encoder.down.{each}.block.0.conv2.weight"] for each in range(levels)]
-            ddconfig = {
-                "double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3,
-                "out_ch": 3, "ch": wide, "ch_mult": [len(each) // wide for each in first],
-                "num_res_blocks": count(sd, "encoder.down.0.block.{}."), "attn_resolutions": [],
-                "dropout": 0.0,
-            }  # fmt: skip
-            config = {"params": {"ddconfig": ddconfig, "embed_dim": 4}}
-            super().__init__(sd=sd, config=config, **options)
-
-    def count(state, prefix):
-        return next(n for n in range(99) if not any(k.startswith(prefix.format(n)) for k in state))
-
-    forge_loader.VAE = AnyWidth
+    forge_loader.VAE = any_width(forge_loader.VAE)
     supported_models.models[:0] = [RefDiffInpainting, RefDiffDemo, SmallXL, SmallSD2]
 
 

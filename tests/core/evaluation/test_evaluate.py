@@ -1,11 +1,6 @@
 """`refdiff evaluate`: exact figures on a data set worked out by hand, and the same however run."""
 
 import json
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +9,6 @@ import pytest
 import refer_fixture as fixture
 
 from refdiff_core.command.cli import run
-from refdiff_core.errors import DataError
 from refdiff_core.evaluation.judge import Judge, Task
 from refdiff_core.evaluation.refer import Annotation, ReferImage, Sentence
 from refdiff_core.evaluation.report import figures_of, show, summarise
@@ -29,21 +23,12 @@ def root(tmp_path):
     return fixture.write(tmp_path / "data")
 
 
-def records_of(out):
-    lines = (out / "records.jsonl").read_text().splitlines()
-    return sorted((json.loads(line) for line in lines), key=lambda each: each["id"])
-
-
-def without_time(records):
-    return [{key: each[key] for key in each if key != "seconds"} for each in records]
-
-
 # --- figures -----------------------------------------------------------------------------
 
 
 def test_every_intersection_and_union_is_exact(root, tmp_path):
     fixture.run(root, tmp_path / "out")
-    found = [(each["intersection"], each["union"]) for each in records_of(tmp_path / "out")]
+    found = [(each["intersection"], each["union"]) for each in fixture.records_of(tmp_path / "out")]
     assert found == [(i, u) for _, _, i, u in fixture.ASKED]
 
 
@@ -125,7 +110,7 @@ def test_a_picture_that_came_back_is_done_then(root, tmp_path):
     image.save(root / "images/mscoco/images/train2014/COCO_2.png")
     summary = fixture.run(root, tmp_path / "out")
     assert [each["image"] for each in summary["failed"]] == [3]
-    assert records_of(tmp_path / "out")[4]["iou"] == 1
+    assert fixture.records_of(tmp_path / "out")[4]["iou"] == 1
 
 
 def test_a_picture_of_another_size_is_counted_and_named(root, tmp_path):
@@ -157,7 +142,7 @@ def test_a_large_picture_is_judged_at_its_own_size(tmp_path):
 
 def test_subsets_hold_the_right_sentences(root, tmp_path):
     fixture.run(root, tmp_path / "out")
-    first = records_of(tmp_path / "out")[0]
+    first = fixture.records_of(tmp_path / "out")[0]
     told = [
         {**first, "image": n, "id": n, "text": text, "share": share, "same_category": same}
         for n, (text, share, same) in enumerate(
@@ -176,7 +161,7 @@ def test_subsets_hold_the_right_sentences(root, tmp_path):
 
 def test_what_means_several_things_or_none_is_no_one_thing_of_a_size_and_class(root, tmp_path):
     fixture.run(root, tmp_path / "out")
-    one = records_of(tmp_path / "out")[0]
+    one = fixture.records_of(tmp_path / "out")[0]
     several = {**one, "annotation": [11, 13], "same_category": 0, "id": 90}
     none = {**one, "annotation": [], "same_category": 0, "none": True, "share": 0.0, "id": 91}
     about = {"data": {"name": "demo", "split": "val", "by": "refdiff"}}
@@ -229,7 +214,7 @@ def test_an_empty_mask_is_right_only_where_nothing_is_meant(tmp_path):
 
 def test_a_figure_of_nothing_is_a_dash(root, tmp_path):
     fixture.run(root, tmp_path / "out")
-    right = {**records_of(tmp_path / "out")[3], "none": True, "union": 0, "annotation": []}
+    right = {**fixture.records_of(tmp_path / "out")[3], "none": True, "union": 0, "annotation": []}
     figures = figures_of([right])
     assert figures["mIoU"] == 1 and figures["oIoU"] is None
     assert show(figures["oIoU"]) == "-" and show(1234) == "1,234" and show(0.5) == "0.500"
@@ -241,93 +226,7 @@ def test_published_figures_stand_beside_ours_where_the_split_is_theirs(root, tmp
     assert ours["Ref-Diff", "oIoU"] == 35.16 and ours["Ref-Diff", "mIoU"] == 37.21
     assert all(each["source"] for each in published)
     about = {"data": {"name": "refcocog", "split": "val", "by": "google"}}
-    assert summarise(records_of(tmp_path / "out"), about)["published"] == []
-
-
-# --- records and resuming ------------------------------------------------------------------
-
-
-def test_a_record_says_what_it_is_of(root, tmp_path):
-    fixture.run(root, tmp_path / "out")
-    record = records_of(tmp_path / "out")[0]
-    assert record["text"] == "box 2 3 12 9" and record["annotation"] == 11 and record["ref"] == 100
-    assert record["iou"] == 60 / 104 and record["found"] and record["chosen"] == 0
-    assert record["scores"]["generative"] > 0 and 0 < record["score"] <= 1
-    assert record["settings"] == "default" and record["variant"] == "gsd" and record["version"]
-    assert {*record["models"]} == {"checkpoint", "sam", "clip"}
-
-
-def test_records_cut_anywhere_give_the_same_report(root, tmp_path):
-    out = tmp_path / "out"
-    fixture.run(root, out)
-    path, names = out / "records.jsonl", ("report.json", "report.html")
-    whole, reports = path.read_bytes(), [(out / name).read_bytes() for name in names]
-    for end in random.Random(0).sample(range(len(whole)), 12):
-        path.write_bytes(whole[:end])
-        fixture.run(root, out)
-        assert [(out / name).read_bytes() for name in names] == reports
-        assert len(records_of(out)) == len(fixture.ASKED)
-
-
-def test_a_limit_takes_whole_pictures_and_can_be_raised(root, tmp_path):
-    assert fixture.run(root, tmp_path / "out", limit=1)["sentences"] == 4
-    assert fixture.run(root, tmp_path / "out", limit=5)["sentences"] == 5
-    assert fixture.run(root, tmp_path / "out")["sentences"] == 7
-    assert fixture.run(root, tmp_path / "out", limit=1)["sentences"] == 4
-    assert len(records_of(tmp_path / "out")) == 7
-
-
-def test_records_of_other_code_are_not_taken_for_this_ones(root, tmp_path, monkeypatch):
-    fixture.run(root, tmp_path / "out")
-    monkeypatch.setattr("refdiff_core.evaluation.evaluate.code_digest", lambda: "other")
-    with pytest.raises(DataError, match="code was '[0-9a-f]{16}', is now 'other'"):
-        fixture.run(root, tmp_path / "out")
-
-
-@pytest.mark.parametrize("other", [{"text": "raw"}, {"oracle": True}])
-def test_a_run_with_other_settings_is_refused(root, tmp_path, other):
-    fixture.run(root, tmp_path / "out")
-    with pytest.raises(DataError, match="of another run"):
-        fixture.run(root, tmp_path / "out", **other)
-
-
-def killed_and_run_again(root, out, kills, rng, seconds=0.3):
-    """Kill -9 so many times while pictures are being done, then let it finish."""
-    command = [sys.executable, fixture.__file__, str(root), str(out), str(seconds)]
-    for _ in range(kills):
-        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        before = size_of(out)
-        while size_of(out) == before and running.poll() is None:
-            time.sleep(0.02)  # until it has got somewhere
-        time.sleep(rng.uniform(0, 2 * seconds))
-        running.send_signal(signal.SIGKILL)
-        running.wait()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
-def size_of(out):
-    path = out / "records.jsonl"
-    return path.stat().st_size if path.exists() else 0
-
-
-def check_kills(root, tmp_path, kills):
-    fixture.run(root, tmp_path / "whole")
-    killed_and_run_again(root, tmp_path / "killed", kills, random.Random(kills))
-    for name in ("report.json", "report.html"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    whole, killed = (without_time(records_of(tmp_path / name)) for name in ("whole", "killed"))
-    assert killed == whole
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_a_killed_run_ends_with_the_same_report(root, tmp_path):
-    check_kills(root, tmp_path, kills=2)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_a_run_killed_ten_times_ends_with_the_same_report(tmp_path):
-    check_kills(fixture.write(tmp_path / "data", copies=12), tmp_path, kills=10)
+    assert summarise(fixture.records_of(tmp_path / "out"), about)["published"] == []
 
 
 # --- the report -----------------------------------------------------------------------------
@@ -366,7 +265,7 @@ def test_the_demo_is_measured_by_one_command(tmp_path, monkeypatch, capsys):
     assert report["figures"]["selection"] >= 0.9 > 0.5 > report["figures"]["chance"]
     assert report["figures"]["oIoU"] >= 0.9
     assert (
-        figures_of(records_of(Path("refdiff-out/demo-val-ds-default-oracle")))
+        figures_of(fixture.records_of(Path("refdiff-out/demo-val-ds-default-oracle")))
         == (report["figures"])
     )
 

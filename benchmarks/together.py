@@ -47,15 +47,12 @@ does its pass over the whole picture, in which each candidate has a token.
 {so}"""
 
 ON_CPU = """So on a CPU neither is done: it saves little or nothing, and takes several times the
-memory. An earlier run of the same passes, on the same two cores while they did nothing
-else, took 13.67 and 13.61 seconds, 23.77 and 25.35, and 8.53 and 8.62; the run above
-had to share them, and what its rows differ by is of that order.
+memory.
 
 On a CUDA device `refdiff batch`, `refdiff evaluate` and batches in ComfyUI take several pictures in
 one pass, as many as fit half of its free memory and what the published schedule takes at 1024
 pixels. What that saves there was not measured; `python -m benchmarks together --device cuda` does
-so. Segment Anything does not run beside the denoiser anywhere: on cores that did nothing else
-that saved nothing."""
+so. Segment Anything does not run beside the denoiser anywhere: what it saves here is nothing."""
 
 ON_GPU = """Segment Anything does not run beside the denoiser: on a CPU that saved nothing
 ([together.md](together.md))."""

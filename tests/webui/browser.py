@@ -6,8 +6,8 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from PIL import Image
@@ -54,12 +54,11 @@ class Page:
 
     def put(self, *pictures: Image.Image, into: str | None = None) -> None:
         """Pictures into a component that takes files, or that of the tab shown."""
-        files = []
-        for number, picture in enumerate(pictures):
-            buffer = BytesIO()
-            picture.save(buffer, "PNG")
-            name = f"scene-{number}.png"
-            files.append({"name": name, "mimeType": "image/png", "buffer": buffer.getvalue()})
+        # from the disk: of several handed over by value, Gradio 3 at times got no byte
+        folder = Path(mkdtemp(dir=self.webui.base))
+        files = [folder / f"scene-{number}.png" for number in range(len(pictures))]
+        for file, picture in zip(files, pictures, strict=True):
+            picture.save(file)
         self.page.set_input_files(f"#{into or self.source} input[type=file]", files)
         self.page.wait_for_timeout(4000)
 

@@ -80,8 +80,9 @@ class RememberedAttention:
     def read(self, image: Image, expressions: Sequence[Expression]) -> list[AttentionMap]:
         """See `AttentionSource.read`."""
         model, clip, vae = self.checkpoint
+        own = getattr(clip, "patcher", None)
         # a LoRA that is added in place changes the number of the patches
-        patches = tuple(getattr(each, "patches_uuid", None) for each in (model, clip.patcher))
+        patches = tuple(getattr(each, "patches_uuid", None) for each in (model, own))
         parts = (ref(clip), ref(vae), patches, self.settings)
         key = (fingerprint(image), tuple(expressions), parts)
         return memory_of(model).once(key, lambda: self.source.read(image, expressions))

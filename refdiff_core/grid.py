@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,6 +64,14 @@ def working_grid(size_hw: Size) -> Size:
     height, width = copy_size(size_hw)
     scale = min(1.0, math.sqrt(GRID_CELLS / (height * width)))
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def blank(*sizes: int, device: torch.device = torch.device("cpu")) -> Tensor:
+    """Zeros, float32, of which many may stay as they are."""
+    if device.type != "cpu":
+        return torch.zeros(sizes, device=device)
+    # numpy's are the system's own: none is written before it is asked for, and then in large pages
+    return torch.from_numpy(np.zeros(sizes, np.float32))
 
 
 def bring(values: Tensor, device: torch.device) -> Tensor:

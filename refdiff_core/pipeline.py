@@ -23,7 +23,7 @@ from .copies import propose_masks, read_maps
 from .grid import bring, fetch
 from .language.expression import parse
 from .language.lines import answered, looked_for, things_of
-from .pictures.images import check_image, shrink
+from .pictures.images import show
 from .protocols import AttentionSource, ImageTextScorer, MaskProposer
 from .seeing.attention import sharpen_maps
 from .seeing.phrases import GROUND, Phrase, find_phrases
@@ -114,16 +114,16 @@ def segment_apart(
     Returns:
         For every question what `segment` gives for its lines.
     """
-    image, settings = check_image(image), settings or models.settings
+    settings = settings or models.settings
     if models.cuts:
         known = settings.calibration
         settings = replace(settings, calibration=replace(known, steep=known.cuts))
     asked = [thing for lines in questions for thing in looked_for(lines)]
     if not asked:
         return [[] for _ in questions]
-    size_hw = (image.shape[0], image.shape[1])
     together = [number for number, lines in enumerate(questions) for _ in looked_for(lines)]
-    with hashed_once(shrink(image), models.device) as seen:
+    with hashed_once(show(image), models.device) as seen:
+        size_hw = (image.shape[0], image.shape[1])
         phrases, looks = _look(seen, size_hw, asked, together, models, settings)
     # 4. the winner: what fits, and lies where the words say
     results = iter(_fuse_all(asked, phrases, looks, settings))

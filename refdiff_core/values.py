@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from .candidates import Proposals as Proposals
 from .finishing import Finish
+from .grid import blank
 from .windows import everywhere
 from .words import Expression as Expression
 from .words import Order as Order
@@ -182,11 +182,10 @@ class Drawing:
             part = part & ~each.union(window)
         if window == everywhere(size_hw):
             return self.finish(part)
-        # from numpy, zeros are the system's own: none is written before it is asked for
-        empty = torch.from_numpy(np.zeros(size_hw, np.float32))
-        drawn = torch.ones(size_hw) if self.finish.outside else empty
+        drawn = torch.ones(size_hw) if self.finish.outside else blank(*size_hw)
         if part.numel():
-            drawn[window] = part if self.finish.plain else self.finish(part)
+            # as bytes: booleans take torch three times as long
+            drawn[window] = part.view(torch.uint8) if self.finish.plain else self.finish(part)
         return drawn
 
     def draw_each(self) -> Iterator[Tensor]:

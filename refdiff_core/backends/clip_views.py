@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..grid import Size, as_numbers, bring, in_parts
+from ..grid import Size, as_numbers, blank, bring, in_parts
+from ..pictures.images import average_whole
 from ..seeing.proposals import mask_boxes
 from ..values import Image
 
@@ -144,15 +145,14 @@ def cut_out(
         return torch.zeros(0, 3, size, size, device=image.device)
     scale = max(image.shape[:2]) / max(masks.shape[1:])
     places, sides = _places(mask_boxes(masks) * scale, size, margin)  # in pixels
-    planes = image.permute(2, 0, 1)
     inside = _sample_masks(masks, places / scale)
-    shown = _sample_picture(planes, places, sides / size)
+    shown = _sample_picture(image, places, sides / size)
     if surround == "black":
         return shown * inside
     if surround == "mean":
-        around = planes.mean((1, 2))[:, None, None]
+        around = image.mean((0, 1))[:, None, None]
     else:
-        around = _sample_picture(_blur(planes), places, sides / size)
+        around = _sample_picture(_blur(image), places, sides / size)
     return around.lerp(shown, inside)
 
 
@@ -179,24 +179,24 @@ def _sample_masks(masks: Tensor, places: Tensor) -> Tensor:
     return torch.cat(found).clamp(0, 1)
 
 
-def _sample_picture(planes: Tensor, places: Tensor, steps: Tensor) -> Tensor:
+def _sample_picture(image: Image, places: Tensor, steps: Tensor) -> Tensor:
     """Colours (N, 3, S, S) at places (N, S, S, 2) that lie ``steps`` (N,) pixels apart."""
-    sizes = _level_sizes((planes.shape[1], planes.shape[2]), places.shape[1])
+    sizes = _level_sizes((image.shape[0], image.shape[1]), places.shape[1])
     level = steps.log2().round().long().clamp(0, len(sizes) - 1)
     # what is finer than any square is not kept; elsewhere than on a processor, asking would wait
-    finest = int(level.min()) if planes.device.type == "cpu" else 0
-    tower, tops = _pyramid(planes, sizes, finest)
+    finest = int(level.min()) if image.device.type == "cpu" else 0
+    tower, tops = _pyramid(image, sizes, finest)
     size_xy, top = (
-        bring(torch.tensor(each), planes.device)[level - finest][:, None, None]
+        bring(torch.tensor(each), image.device)[level - finest][:, None, None]
         for each in ([size_hw[::-1] for size_hw in sizes[finest:]], tops)
     )
     at = places / 2.0 ** level[:, None, None, None]
     # to the middle of the level's outermost pixels: beyond them lies another level
     at = torch.minimum(at.clamp(min=0.5), size_xy - 0.5)
-    x = at[..., 0] / tower.shape[2] * 2 - 1
-    y = (at[..., 1] + top) / tower.shape[1] * 2 - 1
+    x = at[..., 0] / tower.shape[1] * 2 - 1
+    y = (at[..., 1] + top) / tower.shape[0] * 2 - 1
     grid = torch.stack([x, y], -1).flatten(0, 1)[None]  # one below the other
-    found = F.grid_sample(tower[None], grid, align_corners=False)[0]
+    found = F.grid_sample(tower.movedim(-1, 0)[None], grid, align_corners=False)[0]
     shown: Tensor = found.unflatten(1, places.shape[:2])
     return shown.transpose(0, 1)
 
@@ -209,41 +209,30 @@ def _level_sizes(size_hw: Size, size: int) -> list[Size]:
     return sizes
 
 
-def _pyramid(planes: Tensor, sizes: Sequence[Size], finest: int) -> tuple[Tensor, list[int]]:
-    """A picture (C, H, W) above its halves, from the ``finest`` of the sizes on.
+def _pyramid(image: Image, sizes: Sequence[Size], finest: int) -> tuple[Tensor, list[int]]:
+    """A picture (H, W, C) above its halves, from the ``finest`` of the sizes on.
 
     Returns:
-        All these levels, float32 (C, sum of H, W), and the top of each.
+        All these levels, float32 (sum of H, W, C), and the top of each.
     """
     for size_hw in sizes[1 : finest + 1]:
-        planes = _halve(planes, planes.new_empty(len(planes), *size_hw))
+        halved = blank(*size_hw, image.shape[2], device=image.device)
+        average_whole(image, 2, halved)
+        image = halved
     *tops, high = accumulate((height for height, _ in sizes[finest:]), initial=0)
     # each made where it belongs: of a large picture, every copy takes longer than all crops
-    tower = planes.new_zeros(len(planes), high, planes.shape[2])
+    tower = blank(high, *image.shape[1:], device=image.device)
     places = [
-        tower[:, top:][:, :height, :width]
+        tower[top:][:height, :width]
         for top, (height, width) in zip(tops, sizes[finest:], strict=True)
     ]
-    places[0].copy_(planes)
+    places[0].copy_(image)
     for larger, place in pairwise(places):
-        _halve(larger, place)
+        average_whole(larger, 2, place)
     return tower, tops
 
 
-def _halve(planes: Tensor, halved: Tensor) -> Tensor:
-    """Into a place, as avg_pool2d(planes, 2) to the bit, in a quarter of its time."""
-    height, width = 2 * halved.shape[1], 2 * halved.shape[2]
-    first, *others = (
-        planes[:, row:height:2, column:width:2] for row in (0, 1) for column in (0, 1)
-    )
-    halved.copy_(first)
-    for each in others:
-        halved += each
-    halved /= 4
-    return halved
-
-
-def _blur(planes: Tensor) -> Tensor:
-    side = 2 * (min(planes.shape[1:]) // 8) + 1
-    padded = F.pad(planes[None], [side // 2] * 4, mode="replicate")
-    return F.avg_pool2d(padded, side, stride=1)[0]
+def _blur(image: Image) -> Image:
+    side = 2 * (min(image.shape[:2]) // 8) + 1
+    padded = F.pad(image.movedim(-1, 0)[None], [side // 2] * 4, mode="replicate")
+    return F.avg_pool2d(padded, side, stride=1)[0].movedim(0, -1)

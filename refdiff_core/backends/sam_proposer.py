@@ -202,9 +202,8 @@ class SamProposer:
 
     def _pixels(self, image: Image) -> Tensor:
         """What the encoder is shown, (1, 3, side, side): of 8 bits, as the package's."""
-        image = bring(image, self.device)
-        shown = scale_to((image * 255).round_(), self._frame(image).input_hw)
-        pixels: Tensor = self.sam.preprocess(shown.round().permute(2, 0, 1)[None])
+        shown = scale_to(bring(image, self.device), self._frame(image).input_hw)
+        pixels: Tensor = self.sam.preprocess((shown * 255).round_().permute(2, 0, 1)[None])
         return pixels
 
     def _decode(

@@ -6,10 +6,19 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+import torch.nn.functional as F
 
 from refdiff_core.errors import ImageError, OutputError
 from refdiff_core.pictures import images
-from refdiff_core.pictures.images import check_image, load_image, save_image, scale_to, shrink
+from refdiff_core.pictures.images import (
+    check_image,
+    load_image,
+    resize_picture,
+    save_image,
+    scale_to,
+    show,
+    shrink,
+)
 
 
 def saved(array, path, **options):
@@ -148,6 +157,36 @@ def test_shrink_keeps_proportions_and_small_pictures():
     assert shrink(torch.rand(1, 2560, 3)).shape == (1, 2048, 3)
     small = torch.rand(60, 100, 3)
     assert shrink(small) is small
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("size_hw", [(6, 10), (31, 4101)])
+def test_one_value_that_is_not_finite_is_seen_in_a_picture_of_any_size(size_hw, value):
+    image = torch.rand(*size_hw, 3)
+    image[-1, -1, 1] = value
+    with pytest.raises(ImageError, match="not finite"):
+        show(image)
+
+
+def test_of_a_large_picture_models_are_shown_a_copy_in_range():
+    image = torch.full((30, 4100, 3), 2.0)
+    shown = show(image)
+    assert shown.shape == (15, 2048, 3) and shown.eq(1).all()
+    small = torch.rand(6, 10, 3)
+    assert show(small) is small
+
+
+@pytest.mark.parametrize("size_hw", [(640, 970), (601, 1003)])
+def test_what_is_averaged_before_it_is_resampled_looks_the_same(size_hw):
+    rows, columns = (torch.linspace(0, 20, side) for side in size_hw)
+    image = (torch.sin(rows)[:, None] * torch.cos(columns))[..., None].expand(-1, -1, 3) / 2 + 0.5
+    planes = image.permute(2, 0, 1)[None]
+    for mode, small in (
+        ("bicubic", resize_picture(image, (64, 97))[0]),
+        ("bilinear", scale_to(image, (64, 97)).permute(2, 0, 1)),
+    ):
+        whole = F.interpolate(planes, (64, 97), mode=mode, antialias=True)[0]
+        assert (small - whole).abs().max() < 0.02
 
 
 def test_scaling_a_mask_there_and_back_keeps_it(squares_masks):

@@ -87,12 +87,14 @@ def run_all(parts: Sequence[Part]) -> None:
 def measure_sizes(device: torch.device) -> dict[str, Size]:
     """The same drawing at several sizes, by the demo's models."""
     models = load_demo(device=str(device))
+    _measure_time(models, blocks(SIZES_HW["1"]))  # allocates what all others use again
+    memory = {name: _measure_memory(models, blocks(hw)) for name, hw in SIZES_HW.items()}
     found: dict[str, Size] = {}
-    # the first round allocates what all later ones use again; of those the least disturbed counts
-    for turn in range(1 + ROUNDS):
+    for _ in range(1 + ROUNDS):  # the first has memory to get that measuring it gave back
         for name, size_hw in SIZES_HW.items():
-            size = _measure_size(models, blocks(size_hw))
-            if turn and (name not in found or size.rest < found[name].rest):
+            size = Size(*_measure_time(models, blocks(size_hw)), memory[name])
+            # the least disturbed counts
+            if name not in found or size.rest < found[name].rest:
                 found[name] = size
     return found
 
@@ -103,15 +105,22 @@ def blocks(size_hw: tuple[int, int]) -> Tensor:
     return drawn.repeat_interleave(size_hw[0] // 10, 0).repeat_interleave(size_hw[1] // 10, 1)
 
 
-def _measure_size(models: Models, picture: Tensor) -> Size:
+def _measure_memory(models: Models, picture: Tensor) -> float:
     gc.collect()
     forget(models)
-    clock, memory = Clock(), dict[str, float]()
-    with (
-        peak_memory(memory, "beside", torch.device("cpu"), beside=True),
-        stopwatch(modules_of(models), processor=True) as spent,
-    ):
-        mask = clock("all", lambda: segment(picture, EXPRESSIONS[0], models)[0].mask)
+    memory = dict[str, float]()
+    with peak_memory(memory, "beside", torch.device("cpu"), beside=True):
+        _ask(models, picture)
+    return 1024 * memory["beside"]
+
+
+def _measure_time(models: Models, picture: Tensor) -> tuple[float, float, float]:
+    """All, beside the models, and the least of that; see `Size`."""
+    gc.collect()
+    forget(models)
+    clock = Clock()
+    with stopwatch(modules_of(models), processor=True) as spent:
+        mask = clock("all", lambda: _ask(models, picture))
     rows, columns = (mask.amax(axis).nonzero()[:, 0].tolist() for axis in (1, 0))
     window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     for _ in range(3):
@@ -119,7 +128,11 @@ def _measure_size(models: Models, picture: Tensor) -> Size:
         clock("write", lambda: _blank(mask.shape)[window].fill_(1))
     seconds = {name: min(times.processor) for name, times in clock.times.items()}
     least, beside = seconds["read"] + seconds["write"], seconds["all"] - sum(spent.values())
-    return Size(seconds["all"], beside, least, 1024 * memory["beside"])
+    return seconds["all"], beside, least
+
+
+def _ask(models: Models, picture: Tensor) -> Tensor:
+    return segment(picture, EXPRESSIONS[0], models)[0].mask
 
 
 def _blank(size_hw: Sequence[int]) -> Tensor:

@@ -31,7 +31,9 @@ SIDE = 512
 class Asker(Protocol):
     """Answers questions about a place: what Segment Anything sees at points or in a box."""
 
-    def ask(self, image: Image, made: Made) -> Proposals: ...
+    def ask(self, image: Image, made: Made) -> Proposals:
+        """Candidates at the points and the box that were made on a picture, best first."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ from ._schema import (
 
 
 class RefDiffAttention(io.ComfyNode):
+    """Where the words are: B pictures and T lines to T maps of each, float32 in [0, 1]."""
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(

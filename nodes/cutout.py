@@ -17,6 +17,8 @@ from ._schema import CATEGORY, schema
 
 
 class RefDiffCutOut(io.ComfyNode):
+    """What a mask shows, by itself, in full and as a crop; one IMAGE and MASK for each."""
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(

@@ -31,6 +31,8 @@ from ._schema import (
 
 
 class RefDiffFuseMasks(io.ComfyNode):
+    """Of candidates from anywhere, the mask of the one that is meant; one MASK a line."""
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(

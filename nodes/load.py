@@ -25,6 +25,8 @@ from ._schema import LOADERS, Clip, Sam, schema
 
 
 class RefDiffLoadDemo(io.ComfyNode):
+    """The bundled models, and a made-up picture that they know."""
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
@@ -73,6 +75,8 @@ class RefDiffLoadDemo(io.ComfyNode):
 
 
 class RefDiffLoadSAM(io.ComfyNode):
+    """A Segment Anything checkpoint as SAM_MODEL, which other packs take, too."""
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
@@ -104,6 +108,8 @@ class RefDiffLoadSAM(io.ComfyNode):
 
 
 class RefDiffLoadCLIP(io.ComfyNode):
+    """An open_clip model as REFDIFF_CLIP; see `refdiff_core.backends.clip_models`."""
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(

@@ -29,6 +29,8 @@ from ._values import ResultBatch
 
 
 class RefDiffPick(io.ComfyNode):
+    """Candidates chosen by hand: their union as MASK, one for each line's result."""
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(

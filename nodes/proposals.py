@@ -39,6 +39,8 @@ def _filters() -> list[io.Input]:
 
 
 class RefDiffSAMProposals(io.ComfyNode):
+    """Everything that Segment Anything finds, around the peaks of maps where there are some."""
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(

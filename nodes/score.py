@@ -25,6 +25,8 @@ from ._schema import (
 
 
 class RefDiffCLIPScore(io.ComfyNode):
+    """How well every candidate looks like what each line says, by CLIP."""
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(

@@ -35,6 +35,8 @@ from ._schema import (
 
 
 class RefDiffSegment(io.ComfyNode):
+    """The whole method in one node: a picture and lines to a mask of each."""
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(

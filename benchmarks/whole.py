@@ -6,11 +6,11 @@ import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from refdiff_core import Models, load_demo, segment
+from refdiff_core.grid import blank
 
 from .measure import Clock, peak_memory, stopwatch
 from .ours import EXPRESSIONS, Ours, modules_of
@@ -125,7 +125,7 @@ def _measure_time(models: Models, picture: Tensor) -> tuple[float, float, float]
     window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     for _ in range(3):
         clock("read", lambda: torch.aminmax(picture))
-        clock("write", lambda: _blank(mask.shape)[window].fill_(1))
+        clock("write", lambda: blank(*mask.shape)[window].fill_(1))
     seconds = {name: min(times.processor) for name, times in clock.times.items()}
     least, beside = seconds["read"] + seconds["write"], seconds["all"] - sum(spent.values())
     return seconds["all"], beside, least
@@ -133,11 +133,6 @@ def _measure_time(models: Models, picture: Tensor) -> tuple[float, float, float]
 
 def _ask(models: Models, picture: Tensor) -> Tensor:
     return segment(picture, EXPRESSIONS[0], models)[0].mask
-
-
-def _blank(size_hw: Sequence[int]) -> Tensor:
-    """Zeros as cheap as they can be had: the system's own, none written before it is needed."""
-    return torch.from_numpy(np.zeros(tuple(size_hw), np.float32))
 
 
 def size_rows(sizes: Mapping[str, Size]) -> list[list[str]]:
